@@ -1,0 +1,1 @@
+"""chipsim: a neuromorphic chip on a laptop."""

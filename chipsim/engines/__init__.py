@@ -1,0 +1,1 @@
+"""Engines: what advances the state of one family of chips."""

@@ -1,0 +1,1 @@
+"""Native neuron models and synapses: a chip's own registers by name, validated where they enter."""

@@ -1,0 +1,1 @@
+"""What silicon does, as Numba functions over arrays: no classes beyond records, no I/O, no chip names."""

@@ -1,0 +1,1 @@
+"""One learning rule a file: equation, source, kernel."""
