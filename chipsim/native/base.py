@@ -1,0 +1,173 @@
+"""What every native neuron model and synapse array shares: registers with names, ranges and checks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import NetworkError
+
+ArrayLike = npt.ArrayLike
+Shape = int | Sequence[int]
+
+
+@dataclass(frozen=True)
+class Register:
+    """One register of a neuron: default, allowed range [lo, hi] and meaning.
+
+    ``integer`` registers refuse fractions; ``shared`` ones hold one value for the whole population;
+    a ``choices`` register takes one of the given words.
+    """
+
+    default: Any
+    lo: float | None = None
+    hi: float | None = None
+    doc: str = ""
+    integer: bool = True
+    shared: bool = False
+    choices: tuple[str, ...] = ()
+
+
+def as_shape(shape: Shape, what: str) -> tuple[int, ...]:
+    """`shape` as a tuple of positive ints; a population of no neurons is refused."""
+    dims = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if not dims or any(not isinstance(d, (int, np.integer)) or isinstance(d, bool) for d in dims):
+        raise NetworkError(f"{what}: shape {shape!r} is not a whole number or a tuple of them")
+    if any(d < 1 for d in dims):
+        raise NetworkError(f"{what}: shape {shape!r} holds no neurons; every dimension must be at least 1")
+    return tuple(int(d) for d in dims)
+
+
+def register_values(what: str, name: str, register: Register, value: Any, n: int) -> Any:
+    """`value` checked against `register`: a str, a 0-d array (shared or scalar) or an (n,) array."""
+    if register.choices:
+        if value not in register.choices:
+            raise NetworkError(f"{what}: {name}={value!r} is not one of {', '.join(register.choices)}")
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind == "b":
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iuf":
+        raise NetworkError(f"{what}: {name} must be numbers, not {array.dtype}")
+    if not np.all(np.isfinite(array)):
+        raise NetworkError(f"{what}: {name} holds NaN or infinity; give finite numbers")
+    if register.integer:
+        if array.dtype.kind == "f" and np.any(array != np.floor(array)):
+            raise NetworkError(f"{what}: {name} holds fractions; the register takes whole numbers")
+        array = array.astype(np.int64)
+    else:
+        array = array.astype(np.float64)
+    if array.ndim and (register.shared or array.size not in (1, n)):
+        allowed = "one number" if register.shared else f"one number or {n} of them"
+        raise NetworkError(f"{what}: {name} has shape {array.shape}; give {allowed}")
+    array = array.reshape(()) if array.size == 1 else array.reshape(n)
+    _check_range(what, name, register, array)
+    array.setflags(write=False)
+    return array
+
+
+def _check_range(what: str, name: str, register: Register, array: np.ndarray) -> None:
+    lo = -np.inf if register.lo is None else register.lo
+    hi = np.inf if register.hi is None else register.hi
+    bad = (array < lo) | (array > hi)
+    if np.any(bad):
+        worst = np.extract(bad, array)[0]
+        raise NetworkError(f"{what}: {name}={worst} is outside [{register.lo}, {register.hi}]")
+
+
+class NeuronModel:
+    """A population's neurons in the chip's own registers.
+
+    Attributes
+    ----------
+    model : str
+        Name of the kernel that updates them.
+    shape : tuple of int
+        Layout of the population; ``n`` is its product.
+    values : dict
+        Register name -> 0-d array (one value for all) or (n,) array; choices as str.
+    """
+
+    model: ClassVar[str] = ""
+    family: ClassVar[str] = ""
+    registers: ClassVar[dict[str, Register]] = {}
+    #: State variables in the order in which the kernel keeps them; all can be recorded.
+    states: ClassVar[tuple[str, ...]] = ()
+    is_input: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        """Give the class a readable signature made of its registers."""
+        self_and_shape = [
+            inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD),
+            inspect.Parameter("shape", inspect.Parameter.POSITIONAL_OR_KEYWORD),
+        ]
+        named = [
+            inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=r.default)
+            for k, r in cls.registers.items()
+        ]
+        cls.__signature__ = inspect.Signature((self_and_shape + named)[1:])  # type: ignore[attr-defined]
+
+    def __init__(self, shape: Shape, **registers: Any) -> None:
+        """Check and keep the registers.
+
+        Raises
+        ------
+        NetworkError
+            For an unknown register, a wrong shape, NaN, or a value outside the register's range.
+        """
+        what = f"{self.family}.{type(self).__name__}"
+        self.shape = as_shape(shape, what)
+        unknown = sorted(set(registers) - set(self.registers))
+        if unknown:
+            raise NetworkError(f"{what} has no register '{unknown[0]}'; it has {', '.join(self.registers)}")
+        self.values: dict[str, Any] = {
+            name: register_values(what, name, reg, registers.get(name, reg.default), self.n)
+            for name, reg in self.registers.items()
+        }
+        self.check()
+
+    def check(self) -> None:
+        """Cross-register rules of a model; raises NetworkError."""
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape))
+
+    def per_neuron(self, name: str) -> np.ndarray:
+        """Register `name` as an (n,) array."""
+        return np.broadcast_to(self.values[name], (self.n,))
+
+    def __repr__(self) -> str:
+        """Name, shape and the registers that are not at their default."""
+        changed = []
+        for name, reg in self.registers.items():
+            value = self.values[name]
+            if isinstance(value, str):
+                if value != reg.default:
+                    changed.append(f"{name}={value!r}")
+            elif value.ndim:
+                changed.append(f"{name}=[{value.min()}..{value.max()}]")
+            elif value != reg.default:
+                changed.append(f"{name}={value}")
+        shape = self.shape[0] if len(self.shape) == 1 else self.shape
+        return f"{self.family}.{type(self).__name__}({', '.join([str(shape), *changed])})"
+
+
+class SpikeSource(NeuronModel):
+    """A population without neurons: it sends the spikes that `Emulator.run` is given.
+
+    Values are 0/1 (spikes) or, with ``graded=1``, signed integers carried by each spike.
+    """
+
+    model = "input"
+    family = "any"
+    is_input = True
+    registers: ClassVar[dict[str, Register]] = {
+        "graded": Register(0, 0, 1, "1: each spike carries an integer value", shared=True)
+    }

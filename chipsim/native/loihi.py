@@ -1,0 +1,182 @@
+"""Loihi-class neurons and synapses in the chip's registers (`cs.loihi`).
+
+Arithmetic, widths and orders follow Lava 0.10.0's bit-accurate models (proc/lif/models.py, proc/sdn/models.py)
+unless a program's `arithmetic` option says otherwise; see docs/arithmetic.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..errors import NetworkError
+from .base import NeuronModel, Register
+from .synapses import Synapses as Synapses
+
+VTH_SHIFT = 6  #: thresholds are stored with 17 bits and compared at 2**6 times that value
+STATE_MAX = (1 << 23) - 1  #: u and v are signed 24 bit
+
+_DYNAMICS = {
+    "du": Register(0, -1, 4096, "current decay: u keeps (4096 - (du + 1)) / 4096 per step; -1 keeps all"),
+    "dv": Register(0, 0, 4096, "voltage decay: v keeps (4096 - dv) / 4096 per step"),
+    "bias_mant": Register(0, -4096, 4095, "bias mantissa, 13 bit signed; added to v each step"),
+    "bias_exp": Register(0, -7, 7, "bias exponent: mantissa << exponent (>> when negative)"),
+}
+_LIF = {
+    **_DYNAMICS,
+    "vth": Register(1, 0, 131071, "threshold mantissa, 17 bit; spike when v > vth << 6"),
+    "refractory": Register(1, 1, 64, "steps per spike: 1 = none lost, r = v held for r - 1 steps"),
+    "vmin": Register(-STATE_MAX, -STATE_MAX, 0, "lower clip of v"),
+    "vmax": Register(STATE_MAX, 1, STATE_MAX, "upper clip of v"),
+    "u": Register(0, -(2**31), 2**31 - 1, "initial current"),
+    "v": Register(0, -(2**31), 2**31 - 1, "initial voltage"),
+    "reset": Register("zero", choices=("zero", "subtract"), doc="v after a spike: 0, or v - (vth << 6)"),
+    "noise": Register("none", choices=("none", "current", "voltage"), doc="where noise is added"),
+    "noise_exp": Register(0, 0, 15, "noise is (r + 64 offset) * 2**(exp - 7), r uniform in -127..126", shared=True),
+    "noise_offset": Register(0, 0, 4, "mean of the noise in units of 64", shared=True),
+}
+
+
+class LIF(NeuronModel):
+    r"""Current-based leaky integrate-and-fire neuron in fixed point.
+
+    With a = sum of arriving weights, tr12(x) = sign(x) floor(|x| / 4096)::
+
+        u <- tr12(u (4096 - (du + 1))) + (a << 6)           24 bit, overflow as `arithmetic` says
+        v <- clip(tr12(v (4096 - dv)) + u + bias)            [vmin, vmax]
+        spike if v > vth << 6;  then v <- 0  (or v - (vth << 6))
+
+    Source: Lava 0.10.0 proc/lif/models.py (PyLifModelBitAcc); refractory, vmin, vmax and noise as in
+    nengo-loihi 1.1.0 emulator/interface.py.
+    """
+
+    model = "lif"
+    family = "loihi"
+    registers = _LIF
+    states = ("u", "v", "refractory")
+
+
+class LIFReset(LIF):
+    """LIF whose u and v are cleared every `reset_interval` steps (Lava: LIFReset); steps count from 1."""
+
+    model = "lif"
+    registers: ClassVar[dict[str, Register]] = {
+        **_LIF,
+        "reset_interval": Register(1, 1, None, "clear u and v every so many steps", shared=True),
+        "reset_offset": Register(0, 0, None, "in the step t with t mod interval == offset mod interval", shared=True),
+    }
+
+
+class TernaryLIF(NeuronModel):
+    """LIF with two thresholds: +1 above `vth_hi` << 6, -1 below `vth_lo` << 6; v is cleared on either."""
+
+    model = "ternary"
+    family = "loihi"
+    registers: ClassVar[dict[str, Register]] = {
+        **_DYNAMICS,
+        "vth_hi": Register(1, -131071, 131071, "upper threshold mantissa"),
+        "vth_lo": Register(-1, -131071, 131071, "lower threshold mantissa"),
+        "u": _LIF["u"],
+        "v": _LIF["v"],
+    }
+    states = ("u", "v")
+
+    def check(self) -> None:
+        """The upper threshold may not lie below the lower one."""
+        if np.any(self.per_neuron("vth_hi") < self.per_neuron("vth_lo")):
+            raise NetworkError("loihi.TernaryLIF: vth_hi is below vth_lo; swap them")
+
+
+class ATRLIF(NeuronModel):
+    r"""LIF with adaptive threshold and soft refractory state (Lava: ATRLIF).
+
+    Decays are fractions in [0, 1] as in Lava; states are integers::
+
+        i <- tr(i (4096 - (4096 delta_i + 1)) / 4096) + 64 a;   v <- decay(v) + i + bias
+        theta decays toward 64 theta_0;  r decays toward 0
+        spike if v - r >= theta;  then r += 2 theta, theta += 64 theta_step  (v is kept)
+    """
+
+    model = "atrlif"
+    family = "loihi"
+    registers: ClassVar[dict[str, Register]] = {
+        "delta_i": Register(0.4, 0.0, 1.0, "current decay, fraction per step", integer=False, shared=True),
+        "delta_v": Register(0.4, 0.0, 1.0, "voltage decay, fraction per step", integer=False, shared=True),
+        "delta_theta": Register(0.2, 0.0, 1.0, "threshold decay, fraction per step", integer=False, shared=True),
+        "delta_r": Register(0.2, 0.0, 1.0, "refractory decay, fraction per step", integer=False, shared=True),
+        "theta_0": Register(5.0, None, None, "resting threshold", integer=False, shared=True),
+        "theta_step": Register(0.0, None, None, "threshold increment per spike", integer=False, shared=True),
+        "bias_mant": _DYNAMICS["bias_mant"],
+        "bias_exp": _DYNAMICS["bias_exp"],
+        "i": Register(0, -(2**31), 2**31 - 1, "initial current"),
+        "v": _LIF["v"],
+    }
+    states = ("i", "v", "theta", "r")
+
+
+class Delta(NeuronModel):
+    """Sends the change of its input when it exceeds a threshold (Lava: Delta); graded spikes."""
+
+    model = "delta"
+    family = "loihi"
+    registers: ClassVar[dict[str, Register]] = {
+        "vth": Register(0, 0, None, "threshold of the change, before scaling by 2**(spike_exp + state_exp)"),
+        "spike_exp": Register(0, 0, 15, "scaling of a sent value", shared=True),
+        "state_exp": Register(0, 0, 15, "extra fraction bits of the state", shared=True),
+        "cum_error": Register(0, 0, 1, "1: accumulate the error and compare it with vth", shared=True),
+    }
+    states = ("act", "residue", "error")
+
+
+class SigmaDelta(NeuronModel):
+    """Sums its graded input, applies an activation and sends thresholded changes (Lava: SigmaDelta)."""
+
+    model = "sigma_delta"
+    family = "loihi"
+    registers: ClassVar[dict[str, Register]] = {
+        **Delta.registers,
+        "bias": Register(0, None, None, "added to sigma, before scaling by 2**(spike_exp + state_exp)"),
+        "activation": Register("relu", choices=("relu", "unit"), doc="activation function"),
+    }
+    states = ("sigma", "act", "residue", "error")
+
+
+class Sigma(NeuronModel):
+    """Sums its graded input and sends the sum each step (Lava: Sigma)."""
+
+    model = "sigma"
+    family = "loihi"
+    states = ("sigma",)
+
+
+def bias_registers(bias: Any, mantissa_bits: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    """Mantissa and exponent of the largest representable bias not beyond `bias` in magnitude.
+
+    Parameters
+    ----------
+    bias : (n,) array_like of int
+        Wanted bias, up to 4095 * 2**7 in magnitude.
+    mantissa_bits
+        Magnitude bits of the mantissa (12 on Loihi).
+
+    Returns
+    -------
+    mantissa, exponent : (n,) int64
+        ``mantissa << exponent`` rounded to nearest (half to even) from `bias`.
+
+    Raises
+    ------
+    NetworkError
+        If a bias needs an exponent above 7. Source: nengo-loihi 1.1.0 builder/discretize.py.
+    """
+    value = np.atleast_1d(np.asarray(bias, dtype=np.int64))
+    limit = (1 << mantissa_bits) - 1
+    magnitude = np.abs(value).astype(np.float64)
+    with np.errstate(divide="ignore"):
+        exponent = np.clip(np.ceil(np.log2(np.maximum(magnitude, 1) / limit)), 0, None).astype(np.int64)
+    if np.any(exponent > 7):
+        worst = value[np.argmax(magnitude)]
+        raise NetworkError(f"bias {worst} needs more than {limit} * 2**7; scale the network down")
+    mantissa = np.round(value / 2.0**exponent).astype(np.int64)
+    return mantissa, exponent

@@ -1,0 +1,291 @@
+"""Synapse arrays in native form: matrices and convolutions, integer (a chip's mantissas) or float."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..errors import NetworkError
+
+SIGNS = ("mixed", "excitatory", "inhibitory")
+MAX_DELAY = 63  #: what the delay field can hold; a chip's own limit (62 on Loihi) is checked by the mapper
+#: Inclusive mantissa range by sign mode (Lava 0.10.0; nengo-loihi and brian2-loihi stay inside it).
+MANTISSA_RANGE = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
+
+
+def as_matrix(weights: Any, what: str) -> np.ndarray | sp.csr_array:
+    """`weights` as a 2-D ndarray or CSR array (post, pre); refuses other shapes, NaN and infinity."""
+    if sp.issparse(weights):
+        matrix = sp.csr_array(weights)
+        matrix.sort_indices()
+        values = matrix.data
+    else:
+        matrix = np.asarray(weights)
+        values = matrix
+        if matrix.ndim != 2:
+            raise NetworkError(f"{what}: weights have shape {matrix.shape}; give a matrix (post, pre)")
+    if values.dtype.kind not in "iufb":
+        raise NetworkError(f"{what}: weights must be numbers, not {values.dtype}")
+    if values.dtype.kind == "f" and not np.all(np.isfinite(values)):
+        raise NetworkError(f"{what}: weights hold NaN or infinity; give finite numbers")
+    return matrix
+
+
+def stored(matrix: np.ndarray | sp.csr_array) -> np.ndarray:
+    """The stored values of a dense or sparse matrix, flat."""
+    return matrix.data if sp.issparse(matrix) else np.asarray(matrix).ravel()
+
+
+def _as_integers(matrix: Any, what: str, name: str) -> Any:
+    values = stored(matrix)
+    if values.dtype.kind == "f" and np.any(values != np.floor(values)):
+        raise NetworkError(f"{what}: {name} holds fractions; the chip takes whole numbers")
+    if sp.issparse(matrix):
+        return sp.csr_array((values.astype(np.int32), matrix.indices, matrix.indptr), shape=matrix.shape)
+    return matrix if matrix.dtype == np.int8 else matrix.astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """A matrix of synapses in the chip's integers.
+
+    Parameters
+    ----------
+    mantissa : (post, pre) ndarray or scipy.sparse, whole numbers
+        Range by `sign`: mixed -256..255, excitatory 0..255, inhibitory -255..0. The program's arithmetic
+        clears low bits as the chip does (8 - bits, one more in mixed mode).
+    exponent : int
+        Weights act as mantissa * 2**exponent * 2**6.
+    bits : int
+        Weight bits, 1..8.
+    sign : {"mixed", "excitatory", "inhibitory"} or None
+        None takes it from the values, as Lava does (all zero counts as excitatory).
+    delays : int or (post, pre) array, in steps, 0..63
+        A spike of step t acts at step t + 1 + delay.
+    message_bits : int
+        0: a spike counts once whatever it carries; more: its value multiplies the weight.
+    saturate : bool
+        Clip mantissas beyond the range (counted as `clipped`) instead of refusing them.
+
+    Raises
+    ------
+    NetworkError
+        Wrong shapes, fractions, NaN, values beyond the bits.
+    """
+
+    mantissa: Any
+    exponent: int = 0
+    bits: int = 8
+    sign: str | None = None
+    delays: Any = 0
+    message_bits: int = 0
+    saturate: bool = False
+    clipped: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        """Check everything once, here."""
+        what = "loihi.Synapses"
+        matrix = _as_integers(as_matrix(self.mantissa, what), what, "mantissa")
+        if not 1 <= int(self.bits) <= 8:
+            raise NetworkError(f"{what}: bits={self.bits} is outside 1..8")
+        if not -16 <= int(self.exponent) <= 16:
+            raise NetworkError(f"{what}: exponent={self.exponent} is outside -16..16")
+        if self.message_bits < 0 or self.message_bits > 32:
+            raise NetworkError(f"{what}: message_bits={self.message_bits} is outside 0..32")
+        sign = self.sign or derive_sign(stored(matrix))
+        if sign not in SIGNS:
+            raise NetworkError(f"{what}: sign={sign!r} is not one of {', '.join(SIGNS)}")
+        object.__setattr__(self, "sign", sign)
+        object.__setattr__(self, "mantissa", self._in_range(matrix, sign, what))
+        object.__setattr__(self, "delays", as_delays(self.delays, self.mantissa, what))
+
+    def _in_range(self, matrix: Any, sign: str, what: str) -> Any:
+        lo, hi = MANTISSA_RANGE[sign]
+        values = stored(matrix)
+        if not values.size or (values.min() >= lo and values.max() <= hi):
+            return matrix
+        bad = (values < lo) | (values > hi)
+        if not self.saturate:
+            raise NetworkError(
+                f"{what}: weight {values[bad][0]} is beyond {sign} mantissas [{lo}, {hi}]; raise exponent, "
+                "or pass saturate=True to clip and count"
+            )
+        object.__setattr__(self, "clipped", int(bad.sum()))
+        clipped = np.clip(values, lo, hi)
+        if sp.issparse(matrix):
+            return sp.csr_array((clipped, matrix.indices, matrix.indptr), shape=matrix.shape)
+        return clipped.reshape(matrix.shape)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(post, pre)."""
+        return self.mantissa.shape
+
+    @property
+    def max_delay(self) -> int:
+        """Largest delay in steps."""
+        return int(np.max(stored(self.delays), initial=0)) if not np.isscalar(self.delays) else int(self.delays)
+
+
+@dataclass(frozen=True, eq=False)
+class FloatSynapses:
+    """A matrix of synapses with float64 weights (`cs.floats.Synapses`).
+
+    Parameters
+    ----------
+    weights : (post, pre) ndarray or scipy.sparse
+        In a scipy.sparse matrix every stored entry is a synapse, zeros included.
+    delays : int or (post, pre) array, in steps, 0..63
+    """
+
+    weights: Any
+    delays: Any = 0
+
+    def __post_init__(self) -> None:
+        """Check shapes and values."""
+        matrix = as_matrix(self.weights, "floats.Synapses")
+        object.__setattr__(self, "weights", matrix.astype(np.float64))
+        object.__setattr__(self, "delays", as_delays(self.delays, matrix, "floats.Synapses"))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(post, pre)."""
+        return self.weights.shape
+
+    @property
+    def max_delay(self) -> int:
+        """Largest delay in steps."""
+        return int(np.max(stored(self.delays), initial=0)) if not np.isscalar(self.delays) else int(self.delays)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv:
+    """A two-dimensional convolution between two image-shaped populations.
+
+    Parameters
+    ----------
+    kernel : (out_channels, k0, k1, in_channels / groups) ndarray
+        Cross-correlation form: out[o] += kernel[k] * in[o * stride - padding + k * dilation].
+        Integer mantissas on integer chips, floats on float chips.
+    input_shape : (a0, a1, channels) for ``channels="last"``, (channels, a0, a1) for ``"first"``
+    stride, padding, dilation : int or pair
+    groups : int
+    channels : {"last", "first"}
+        Layout of both populations.
+    exponent, message_bits
+        As in `Synapses`.
+    """
+
+    kernel: Any
+    input_shape: tuple[int, int, int]
+    stride: Any = 1
+    padding: Any = 0
+    dilation: Any = 1
+    groups: int = 1
+    channels: str = "last"
+    exponent: int = 0
+    message_bits: int = 0
+
+    def __post_init__(self) -> None:
+        """Check geometry and values."""
+        kernel = np.asarray(self.kernel)
+        if kernel.ndim != 4:
+            raise NetworkError(
+                f"Conv: kernel has shape {kernel.shape}; give (out_channels, k0, k1, in_channels / groups)"
+            )
+        if kernel.dtype.kind == "f" and not np.all(np.isfinite(kernel)):
+            raise NetworkError("Conv: kernel holds NaN or infinity; give finite numbers")
+        if self.channels not in ("last", "first"):
+            raise NetworkError(f"Conv: channels={self.channels!r} is not 'last' or 'first'")
+        for name in ("stride", "padding", "dilation"):
+            value = getattr(self, name)
+            pair = (int(value), int(value)) if np.ndim(value) == 0 else tuple(int(v) for v in value)
+            low = 0 if name == "padding" else 1
+            if len(pair) != 2 or min(pair) < low:
+                raise NetworkError(f"Conv: {name}={value!r} is not a whole number >= {low}, or a pair of them")
+            object.__setattr__(self, name, pair)
+        object.__setattr__(self, "kernel", kernel)
+        object.__setattr__(self, "input_shape", tuple(int(d) for d in self.input_shape))
+        c_in = self.in_image[2]
+        if c_in % self.groups or kernel.shape[0] % self.groups or kernel.shape[3] * self.groups != c_in:
+            raise NetworkError(
+                f"Conv: kernel {kernel.shape} with groups={self.groups} does not fit {c_in} input channels"
+            )
+        if min(self.out_image) < 1:
+            raise NetworkError(f"Conv: kernel {kernel.shape[1:3]} is larger than the padded input {self.input_shape}")
+
+    @property
+    def in_image(self) -> tuple[int, int, int]:
+        """(a0, a1, channels) of the input, whatever the layout."""
+        a, b, c = self.input_shape
+        return (a, b, c) if self.channels == "last" else (b, c, a)
+
+    @property
+    def out_image(self) -> tuple[int, int, int]:
+        """(a0, a1, channels) of the output, whatever the layout."""
+        size = [
+            (self.in_image[i] + 2 * self.padding[i] - self.dilation[i] * (self.kernel.shape[1 + i] - 1) - 1)
+            // self.stride[i]
+            + 1
+            for i in (0, 1)
+        ]
+        return (size[0], size[1], self.kernel.shape[0])
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """Shape of the target population in its own layout."""
+        a, b, c = self.out_image
+        return (a, b, c) if self.channels == "last" else (c, a, b)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(post, pre) as if it were a matrix."""
+        return int(np.prod(self.out_image)), int(np.prod(self.in_image))
+
+    max_delay = 0
+    delays = 0
+
+    def targets(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Every synapse as (post, pre, index into kernel.ravel()), each (s,) int64, ordered by pre."""
+        from .conv_table import conv_table
+
+        return conv_table(self)
+
+
+def derive_sign(values: np.ndarray) -> str:
+    """Sign mode that Lava takes when none is given: excitatory if min >= 0, inhibitory if max <= 0."""
+    if not values.size or values.min() >= 0:
+        return "excitatory"
+    return "inhibitory" if values.max() <= 0 else "mixed"
+
+
+def as_delays(delays: Any, matrix: Any, what: str) -> Any:
+    """`delays` as an int, a (post, pre) int array, or for sparse weights a CSR array aligned with them."""
+    if np.ndim(delays) == 0 and not sp.issparse(delays):
+        if isinstance(delays, (float, np.floating)) and delays != int(delays):
+            raise NetworkError(f"{what}: delay {delays} is a fraction of a step; give whole steps")
+        value = np.asarray(int(delays))
+    else:
+        shape = delays.shape if sp.issparse(delays) else np.shape(delays)
+        if shape != matrix.shape:
+            raise NetworkError(f"{what}: delays have shape {shape}, weights {matrix.shape}; they must agree")
+        if sp.issparse(matrix):
+            dense_or_csr = sp.csr_array(delays) if sp.issparse(delays) else np.asarray(delays)
+            rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+            value = np.asarray(dense_or_csr[rows, matrix.indices]).ravel()
+        else:
+            value = np.asarray(delays.todense() if sp.issparse(delays) else delays)
+        if value.dtype.kind == "f" and np.any(value != np.floor(value)):
+            raise NetworkError(f"{what}: delays hold fractions of a step; give whole steps")
+    outside = (value < 0) | (value > MAX_DELAY)
+    if np.any(outside):
+        raise NetworkError(f"{what}: delay {value[outside].ravel()[0]} is outside 0..{MAX_DELAY}")
+    if value.ndim == 0:
+        return int(value)
+    value = value.astype(np.uint8)
+    if sp.issparse(matrix):
+        return sp.csr_array((value, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return value

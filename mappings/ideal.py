@@ -1,0 +1,91 @@
+"""Ideal neuron models: SI units and floats, before any chip is chosen."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from chipsim.errors import NetworkError
+from chipsim.native.base import NeuronModel, Register
+
+
+class LIF(NeuronModel):
+    r"""Leaky integrate-and-fire neuron with optional exponential synapse, in SI units.
+
+    ::
+
+        tau_syn di/dt = -i + tau_syn * sum(w s)        (tau_syn = 0: each spike adds w to v at once)
+        tau_mem dv/dt = -(v - v_leak) + r i + bias      spike if v > threshold; then v_reset or v - threshold
+
+    Parameters: `tau_mem`, `tau_syn`, `refractory` in s; `threshold`, `v_leak`, `v_reset`, `bias` in the
+    (arbitrary) unit of v; each one number or (n,). ``reset``: "zero" (to `v_reset`) or "subtract".
+    """
+
+    model = "ideal_lif"
+    family = "ideal"
+    registers: ClassVar[dict[str, Register]] = {
+        "tau_mem": Register(20e-3, 0.0, None, "membrane time constant, s", integer=False),
+        "tau_syn": Register(0.0, 0.0, None, "synaptic time constant, s; 0: delta synapse", integer=False),
+        "threshold": Register(1.0, None, None, "spike when v exceeds it", integer=False),
+        "v_leak": Register(0.0, None, None, "resting potential", integer=False),
+        "v_reset": Register(0.0, None, None, "potential after a spike (reset='zero')", integer=False),
+        "bias": Register(0.0, None, None, "constant drive: v settles at v_leak + r * bias", integer=False),
+        "r": Register(1.0, None, None, "input resistance", integer=False),
+        "refractory": Register(0.0, 0.0, None, "dead time after a spike, s", integer=False),
+        "reset": Register("zero", choices=("zero", "subtract"), doc="what a spike does to v"),
+    }
+    states = ("i", "v")
+
+    def check(self) -> None:
+        """Time constants must be positive; thresholds must lie above rest and reset."""
+        if np.any(self.per_neuron("tau_mem") <= 0):
+            raise NetworkError("LIF: tau_mem must be positive (seconds); use IF for a neuron without leak")
+        if np.any(self.per_neuron("threshold") <= self.per_neuron("v_reset")):
+            raise NetworkError("LIF: threshold must lie above v_reset, or the neuron never stops firing")
+
+
+class IF(NeuronModel):
+    """Integrate-and-fire without leak: dv = r * sum(w s) + bias per step; spike if v > threshold."""
+
+    model = "ideal_if"
+    family = "ideal"
+    registers: ClassVar[dict[str, Register]] = {
+        k: LIF.registers[k] for k in ("threshold", "v_reset", "bias", "r", "refractory", "reset")
+    }
+    states = ("v",)
+
+
+class LI(NeuronModel):
+    """Leaky integrator without spikes, for readouts: records v, sends nothing."""
+
+    model = "ideal_li"
+    family = "ideal"
+    registers: ClassVar[dict[str, Register]] = {
+        k: LIF.registers[k] for k in ("tau_mem", "tau_syn", "v_leak", "bias", "r")
+    }
+    states = ("i", "v")
+
+
+def Conv2d(kernel: Any, input_shape: tuple[int, int, int], **geometry: Any) -> Any:
+    """A convolution in the layout of the ecosystem: kernel (out, in / groups, k0, k1), images (channels, a0, a1).
+
+    Parameters
+    ----------
+    kernel : (C_out, C_in / groups, k0, k1) ndarray
+        Cross-correlation weights, as torch and NIR keep them.
+    input_shape : (C_in, a0, a1)
+    **geometry
+        stride, padding, dilation, groups as in `chipsim.native.synapses.Conv`.
+
+    Returns
+    -------
+    chipsim.native.synapses.Conv
+        To be passed as `weights` to `Network.connect`.
+    """
+    from chipsim.native.synapses import Conv
+
+    array = np.asarray(kernel)
+    if array.ndim != 4:
+        raise NetworkError(f"Conv2d: kernel has shape {array.shape}; give (out, in / groups, k0, k1)")
+    return Conv(array.transpose(0, 2, 3, 1), input_shape, channels="first", **geometry)
