@@ -1,0 +1,35 @@
+"""SI units by name: `scale("pJ", "energy")` is 1e-12; a unit of another dimension is refused with the ones allowed."""
+
+from __future__ import annotations
+
+_PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "k": 1e3, "M": 1e6}
+_SYMBOL = {"energy": "J", "time": "s", "power": "W", "frequency": "Hz"}
+
+UNITS: dict[str, dict[str, float]] = {
+    dimension: {prefix + symbol: factor for prefix, factor in _PREFIX.items()}
+    for dimension, symbol in _SYMBOL.items()
+}
+
+
+def scale(unit: str, dimension: str) -> float:
+    """Factor from `unit` to the SI unit of `dimension` ("energy", "time", "power", "frequency").
+
+    Raises `ValueError` naming the dimension that the unit has and the units that are allowed.
+    """
+    table = UNITS[dimension]
+    if unit in table:
+        return table[unit]
+    owner = next((name for name, units in UNITS.items() if unit in units), None)
+    what = f"unit {unit!r} is a unit of {owner}" if owner else f"unit {unit!r} is unknown"
+    allowed = ", ".join(sorted((u for u in table if "µ" not in u), key=lambda u: table[u]))
+    raise ValueError(f"{what}; {dimension} is given in {allowed}")
+
+
+def human(value: float, symbol: str) -> str:
+    """`human(2.36e-11, "J")` is "23.6 pJ": three significant digits and a prefix."""
+    if value == 0 or value != value:
+        return f"{value:g} {symbol}"
+    for prefix, factor in (("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9), ("p", 1e-12)):
+        if abs(value) >= factor * 0.9995:
+            return f"{value / factor:.3g} {prefix}{symbol}"
+    return f"{value / 1e-15:.3g} f{symbol}"
