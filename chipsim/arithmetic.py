@@ -1,7 +1,8 @@
-"""The five places in which the models of one fixed-point chip disagree, as named options with their owners' presets.
-
-Frenkel, Davies and the tools are not asked to agree here: `PRESETS["lava"]`, `["nengo_loihi"]` and `["brian2_loihi"]` are
-what Lava 0.10, nengo-loihi 1.1 and brian2-loihi 0.5 compute, each checked against recorded runs of its owner.
+"""The five places in which the models of one fixed-point chip disagree, as named options with their owners'
+presets.
+ `PRESETS["lava"]`, `["nengo_loihi"]` and
+`["brian2_loihi"]` are what Lava 0.10, nengo-loihi 1.1 and brian2-loihi 0.5 compute, each checked against
+recorded runs of its owner.
 """
 
 from __future__ import annotations
@@ -28,15 +29,18 @@ class Arithmetic:
     Attributes
     ----------
     preset
-        Owner of the combination: "lava", "nengo_loihi", "brian2_loihi", or "float" (double precision, no rounding).
+        Owner of the combination: "lava", "nengo_loihi", "brian2_loihi", or "float" (double precision, no
+        rounding).
     negative_exponent
-        A negative weight exponent shifts the "sum" of a destination's weights, or the weight of each "synapse".
+        A negative weight exponent shifts the "sum" of a destination's weights, or the weight of each
+        "synapse".
     weight_rounding
         Cutting a weight to its bits: "floor", toward "zero", or to the "nearest" (half to even).
     input_accumulator_bits
         Bits, without sign, of the accumulator in front of the current; it wraps. None: no limit.
     current_overflow
-        A current beyond 23 bits and sign: 2**24 is subtracted "once", it is "wrap"ped in two's complement, or "none".
+        A current beyond 23 bits and sign: 2**24 is subtracted "once", it is "wrap"ped in two's complement,
+        or "none".
     trace_decay
         A trace decays by "exp"(-1/tau) or by the "linear" factor 1 - 1/tau.
     """
@@ -75,6 +79,6 @@ def arithmetic(preset: str = "lava", **options: Any) -> Arithmetic:
     for name, known in ((preset, PRESETS), *((option, CHOICES) for option in options)):
         if name not in known:
             near = get_close_matches(str(name), list(known), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise DescriptionError(f"unknown arithmetic {name!r}{hint} Allowed are {', '.join(known)}")
+            hint = f", did you mean {near[0]!r}?" if near else ","
+            raise DescriptionError(f"unknown arithmetic {name!r}{hint} allowed are {', '.join(known)}")
     return replace(PRESETS[preset], **options)

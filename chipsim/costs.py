@@ -23,7 +23,8 @@ class Part(BaseModel):
 class Constant(Part):
     """A number that may end in an estimate, with where it comes from.
 
-    `si` is the value in SI units. `status`: measured on silicon, published by the maker, fitted to data, or assumed.
+    `si` is the value in SI units. `status`: measured on silicon, published by the maker, fitted to data, or
+    assumed.
     """
 
     dimension: ClassVar[str] = "energy"
@@ -76,7 +77,8 @@ class Stage(Part):
 class Barrier(Part):
     """End-of-step synchronisation. `by_tiles` maps a number of used tiles to a time.
 
-    "step": the entry with the largest key not above the number of tiles with mapped neurons; "linear": interpolated.
+    "step": the entry with the largest key not above the number of tiles with mapped neurons; "linear":
+    interpolated.
     """
 
     by_tiles: dict[int, Time]
@@ -102,7 +104,9 @@ class Barrier(Part):
 
 
 class LearningCosts(Part):
-    """Costs of on-chip learning, per act. `synapse_update` is a whole update (read, rule, write) where only that is known."""
+    """Costs of on-chip learning, per act. `synapse_update` is a whole update (read, rule, write) where only
+    that is known.
+    """
 
     trace_update: Stage = Stage()
     weight_read: Stage = Stage()
@@ -114,10 +118,10 @@ class LearningCosts(Part):
 class CostSet(Part):
     """Energy and time per event, one consistent set of constants.
 
-    `synapse` and `dendrite` are per synaptic event; `soma_access` per neuron and step, `soma_update` added for an active
-    neuron, `soma_spike` added for one that fires; `axon_out` and `axon_in` per packet sent and received; `hop_*` per link
-    passed, by direction (north = +y, east = +x); `chip_to_chip` per packet and chip border crossed; `synop` and
-    `neuron` replace the pipeline where only lumped figures exist.
+    `synapse` and `dendrite` are per synaptic event; `soma_access` per neuron and step, `soma_update` added
+    for an active neuron, `soma_spike` added for one that fires; `axon_out` and `axon_in` per packet sent
+    and received; `hop_*` per link passed, by direction (north = +y, east = +x); `chip_to_chip` per packet
+    and chip border crossed; `synop` and `neuron` replace the pipeline where only lumped figures exist.
     """
 
     title: str

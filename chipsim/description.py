@@ -1,7 +1,8 @@
-"""Reads chip descriptions: YAML with inheritance in, a checked `Chip` out, errors that say what to write instead.
-
-A file may start from another one with `base: loihi` (a shipped name, or a path beside the file): mappings are merged key by
-key, lists and constants ({value, unit, source, status}) are replaced as a whole, so that a source never outlives its number.
+"""Reads chip descriptions: YAML with inheritance in, a checked `Chip` out, errors that say what to write
+instead.
+ A file may start from another one with `base: loihi` (a shipped name, or a path beside the file): mappings
+are merged key by key, lists and constants ({value, unit, source, status}) are replaced as a whole, so that
+a source never outlives its number.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def no_such_cost_set(chip: Chip, name: str | None) -> DescriptionError:
         )
     near = _nearest(str(name), list(chip.costs))
     return DescriptionError(
-        f"chip {chip.name!r} has no cost set {name!r}{near}; it has {', '.join(chip.costs)}"
+        f"chip {chip.name!r} has no cost set {name!r}{near or ','} it has {', '.join(chip.costs)}"
     )
 
 
@@ -82,7 +83,7 @@ def _find(name: str, beside: Path | None = None) -> Path:
         if path.is_file():
             return path
         raise DescriptionError(
-            f"no chip {name!r}{_nearest(name, shipped())}; shipped are {', '.join(shipped())}"
+            f"no chip {name!r}{_nearest(name, shipped()) or ','} shipped are {', '.join(shipped())}"
         )
     path = Path(name)
     if beside is not None and not path.is_absolute():
@@ -104,7 +105,7 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(base, str):
         raise DescriptionError(f"{path.name}: base: expected a chip name or a path, got {base!r}")
     merged = _merge(_resolve(_find(base, path.parent), (*seen, path)), data)
-    merged["costs"] = {name: costs for name, costs in (merged.get("costs") or {}).items() if costs is not None}
+    merged["costs"] = {key: costs for key, costs in (merged.get("costs") or {}).items() if costs is not None}
     for part in _KEPT:
         if data.get(part, ...) is None:
             raise DescriptionError(f"{path.name}: {part}: is empty; leave it out to inherit it from {base}")
@@ -149,7 +150,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _nearest(word: str, known: list[str]) -> str:
     near = get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def _sentence(errors: list[Any], data: Any, where: str) -> str:
@@ -160,7 +161,12 @@ def _sentence(errors: list[Any], data: Any, where: str) -> str:
     kind = first["type"]
     if kind == "extra_forbidden":
         allowed = _allowed_keys(first["loc"][:-1])
-        text = f"unknown key{_nearest(loc[-1], allowed)} Allowed: {', '.join(allowed)}"
+        near = _nearest(loc[-1], allowed)
+        text = f"unknown key{near}" + (
+            "" if near and len(allowed) > 12 else f" (allowed: {', '.join(allowed)})"
+        )
+    elif kind == "missing" and loc[-1].isdigit():
+        text = "is missing; a range is [lo, hi]"
     elif kind == "missing":
         text = "is missing" + _hint_constant(loc[-1])
     elif kind == "value_error":

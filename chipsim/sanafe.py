@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 def chip_from_numbers(arch: Mapping[str, Any]) -> Chip:
     """A chip from a mapping with SANA-FE's numbers in SI units.
 
-    Keys: name, width, height, cores_per_tile, link_buffer, sync {kind "fixed": value | "table": values by number of tiles},
-    hop {e_*, l_* for n, e, s, w}, max_neurons, n_inputs, axon_in, synapse, dendrite, axon_out {e, l} and
-    soma {e_access, l_access, e_update, l_update, e_spike, l_spike}; energies in J, latencies in s.
+    Keys: name, width, height, cores_per_tile, link_buffer, sync {kind "fixed": value | "table": values by
+    number of tiles}, hop {e_*, l_* for n, e, s, w}, max_neurons, n_inputs, axon_in, synapse, dendrite,
+    axon_out {e, l} and soma {e_access, l_access, e_update, l_update, e_spike, l_spike}; energies in J,
+    latencies in s.
     """
     from chipsim.description import chip_from_dict
 

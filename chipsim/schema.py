@@ -1,7 +1,6 @@
 """What a chip description may say: the pydantic schema behind the YAML files in `chips/`.
-
-Everything that differs between chips is here and nowhere else. `None` means "no limit" for a limit and "nobody published
-it" for a cost; a report then says so instead of inventing a number.
+ Everything that differs between chips is here and nowhere else. `None` means "no limit" for a limit and
+"nobody published it" for a cost; a report then says so instead of inventing a number.
 """
 
 from __future__ import annotations
@@ -21,8 +20,9 @@ Count = int | None
 class Topology(Part):
     """Chips, a mesh of tiles, cores on tiles.
 
-    Core c sits on tile c // cores_per_tile; tile t at x = t // height, y = t % height. Further chips continue the mesh
-    eastwards, so that a core's number grows past `cores_per_chip`. `chips` is how many a mapper may use (None: any).
+    Core c sits on tile c // cores_per_tile; tile t at x = t // height, y = t % height. Further chips
+    continue the mesh eastwards, so that a core's number grows past `cores_per_chip`. `chips` is how many a
+    mapper may use (None: any).
     """
 
     chips: Count = Field(default=1, ge=1)
@@ -43,12 +43,14 @@ class SynapsePacking(Part):
     block_synapses: int = Field(default=64, ge=1)
     header_bits: int = Field(default=10, ge=0)
     word_bits: int = Field(default=64, ge=1)
-    weight_field_bits: list[int] = [0, 1, 2, 3, 4, 5, 6, 8]
-    index_field_bits: list[int] = [0, 6, 7, 8, 9, 10, 11, 12]
+    weight_field_bits: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 8)
+    index_field_bits: tuple[int, ...] = (0, 6, 7, 8, 9, 10, 11, 12)
 
 
 class Limits(Part):
-    """What one core holds (unless said otherwise); None is "no limit". `sources` maps a field to where it comes from."""
+    """What one core holds (unless said otherwise); None is "no limit". `sources` maps a field to where it
+    comes from.
+    """
 
     cores: Count = Field(default=None, description="cores per chip")
     neurons: Count = Field(default=None, description="neurons (compartments) per core")
@@ -73,7 +75,7 @@ class Limits(Part):
     synapse_map_per_axon: int = Field(default=1, description="synapse map entries of an input axon")
     synapse_map_per_learning_axon: int = Field(default=2, description="the same if its synapses learn")
     population_atoms: Count = Field(default=None, description="neurons sharing a population axon")
-    compartment_base: list[int] | None = Field(
+    compartment_base: tuple[int, int] | None = Field(
         default=None, description="[lo, hi] of an axon's first compartment"
     )
     compartment_base_step: int = Field(
@@ -85,26 +87,26 @@ class Limits(Part):
     decay_profiles: Count = Field(default=None, description="different decay pairs (compartment profiles)")
     threshold_profiles: Count = Field(default=None, description="different thresholds")
     pre_trace_profiles: Count = Field(default=None, description="different presynaptic trace settings")
-    core_shared: list[str] = Field(default=[], description="registers equal for all neurons of a core")
+    core_shared: tuple[str, ...] = Field(default=(), description="registers equal for all neurons of a core")
     learning_uniform: bool = Field(default=False, description="all synapses of a core learn, or none")
-    vth: list[int] | None = Field(default=None, description="[lo, hi] of the threshold mantissa")
+    vth: tuple[int, int] | None = Field(default=None, description="[lo, hi] of the threshold mantissa")
     vth_exponent: Count = Field(default=None, description="fixed exponent of the threshold")
-    bias_mantissa: list[int] | None = Field(default=None, description="[lo, hi]")
-    bias_exponent: list[int] | None = Field(default=None, description="[lo, hi]")
-    decay: list[int] | None = Field(default=None, description="[lo, hi] of both decays")
-    refractory: list[int] | None = Field(default=None, description="[lo, hi] in steps")
-    weight_bits: list[int] | None = Field(default=None, description="[lo, hi]")
-    weight: list[int] | None = Field(default=None, description="[lo, hi] of a signed weight mantissa")
-    weight_exponent: list[int] | None = Field(default=None, description="[lo, hi]")
-    tag_bits: list[int] | None = Field(default=None, description="[lo, hi]")
-    delay_bits: list[int] | None = Field(default=None, description="[lo, hi]")
-    delay: list[int] | None = Field(default=None, description="[lo, hi] in steps")
+    bias_mantissa: tuple[int, int] | None = Field(default=None, description="[lo, hi]")
+    bias_exponent: tuple[int, int] | None = Field(default=None, description="[lo, hi]")
+    decay: tuple[int, int] | None = Field(default=None, description="[lo, hi] of both decays")
+    refractory: tuple[int, int] | None = Field(default=None, description="[lo, hi] in steps")
+    weight_bits: tuple[int, int] | None = Field(default=None, description="[lo, hi]")
+    weight: tuple[int, int] | None = Field(default=None, description="[lo, hi] of a signed weight mantissa")
+    weight_exponent: tuple[int, int] | None = Field(default=None, description="[lo, hi]")
+    tag_bits: tuple[int, int] | None = Field(default=None, description="[lo, hi]")
+    delay_bits: tuple[int, int] | None = Field(default=None, description="[lo, hi]")
+    delay: tuple[int, int] | None = Field(default=None, description="[lo, hi] in steps")
     trace_impulse: Count = Field(default=None, description="largest trace impulse")
-    error: list[int] | None = Field(default=None, description="[lo, hi] of a learning error message")
+    error: tuple[int, int] | None = Field(default=None, description="[lo, hi] of a learning error message")
     input_units: Count = Field(default=None, description="spike inputs per core")
     outputs: Count = Field(default=None, description="output (readout) neurons per core")
     spike_bits: Count = Field(default=None, description="bits of a graded spike's payload")
-    sources: dict[str, str] = {}
+    sources: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _checked(self) -> Limits:
@@ -112,8 +114,8 @@ class Limits(Part):
             if name not in type(self).model_fields:
                 raise ValueError(f"sources: {name!r} is no limit")
         for name, value in self:
-            if isinstance(value, list) and name != "core_shared" and (len(value) != 2 or value[0] > value[1]):
-                raise ValueError(f"{name}: a range is [lo, hi] with lo <= hi, got {value}")
+            if isinstance(value, tuple) and name != "core_shared" and value[0] > value[1]:
+                raise ValueError(f"{name}: a range is [lo, hi] with lo <= hi, got {list(value)}")
             if isinstance(value, int) and value < 0:
                 raise ValueError(f"{name}: a limit is not negative, got {value}")
         return self
@@ -123,9 +125,9 @@ class ArithmeticPart(Part):
     """Preset and named options of `chipsim.arithmetic`, and what the neurons can do."""
 
     preset: str = "lava"
-    options: dict[str, Any] = {}
-    reset_modes: list[Literal["zero", "subtract"]] = ["zero"]
-    neuron_models: list[str] | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    reset_modes: tuple[Literal["zero", "subtract"], ...] = ("zero",)
+    neuron_models: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _known(self) -> ArithmeticPart:
@@ -140,8 +142,8 @@ class ArithmeticPart(Part):
 class LearningEngine(Part):
     """What on-chip learning can compute; `rules` is empty on a chip that cannot learn."""
 
-    rules: list[str] = []
-    operations: list[str] = []
+    rules: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
     pre_traces: int = 0
     post_traces: int = 0
     trace_bits: Count = None
@@ -166,9 +168,9 @@ class Chip(Part):
     learning: LearningEngine = LearningEngine()
     clock: Frequency | None = None
     tick: Time | None = None
-    cycles: dict[str, float] = {}
+    cycles: dict[str, float] = Field(default_factory=dict)
     cost_set: str | None = None
-    costs: dict[str, CostSet] = {}
+    costs: dict[str, CostSet] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _default_set(self) -> Chip:

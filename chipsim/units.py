@@ -1,4 +1,6 @@
-"""SI units by name: `scale("pJ", "energy")` is 1e-12; a unit of another dimension is refused with the ones allowed."""
+"""SI units by name: `scale("pJ", "energy")` is 1e-12; a unit of another dimension is refused with the ones
+allowed.
+"""
 
 from __future__ import annotations
 
