@@ -1,0 +1,155 @@
+"""Lava's learning engine (fixed and floating point), nengo-loihi's PES and brian2-loihi's learning, replayed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import golden_files, golden_id
+
+from chipsim.sum_of_products import (
+    SopStreams,
+    SumOfProducts,
+    dense,
+    recorded_draws,
+    reward_modulated_stdp,
+    sop_state,
+    stdp_loihi,
+)
+from kernels.sum_of_products import sop_step
+
+TRACES = ("x1", "x2", "y1", "y2", "y3")
+B = 2**23
+
+
+def load(path: Path) -> tuple[dict, dict]:
+    data = np.load(path)
+    return json.loads(str(data["spec"])), {k: data[k] for k in data.files if k not in ("spec", "versions")}
+
+
+def trunc12(x: np.ndarray) -> np.ndarray:
+    return np.sign(x) * (np.abs(x) >> 12)
+
+
+class TinyLIF:
+    """Lava's fixed-point LIF, the few lines of it that the closed loops need."""
+
+    def __init__(self, n: int, du: int, dv: int, vth: int, bias_mant: int, bias_exp: int) -> None:
+        self.u, self.v = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        self.s = np.zeros(n, np.int64)
+        self.du, self.dv, self.vth, self.bias = du, dv, vth << 6, bias_mant << bias_exp
+
+    def step(self, a: np.ndarray) -> np.ndarray:
+        u = trunc12(self.u * (4095 - self.du)) + (a << 6)
+        self.u = np.where(u > B, u - 2 * B, np.where(u <= -B, u + 2 * B, u))
+        self.v = np.clip(trunc12(self.v * (4096 - self.dv)) + self.u + self.bias, -B + 1, B - 1)
+        self.s = (self.v > self.vth).astype(np.int64)
+        self.v[self.s > 0] = 0
+        return self.s
+
+
+def rule_of(spec: dict) -> SumOfProducts:
+    """The recorded rule; closed loops were made by Lava's own helpers, so they are here as well."""
+    epoch = {"t_epoch": spec["t_epoch"]}
+    if spec.get("kind") == "closed_stdp":
+        names = ("learning_rate", "A_plus", "A_minus", "tau_plus", "tau_minus")
+        return stdp_loihi(*(spec[k] for k in names), x1_impulse=spec["impulse"], y1_impulse=spec["impulse"], **epoch)
+    if spec.get("kind") == "closed_rstdp":
+        amounts = (spec["learning_rate"], spec["A_plus"], spec["A_minus"])
+        return reward_modulated_stdp(*amounts, spec["tau_plus"], spec["impulse"], spec["eligibility"], **epoch)
+    three = bool(spec.get("three"))
+    settings = {}
+    for k in TRACES[:2] if three else TRACES:
+        settings |= {f"{k}_impulse": spec["imp"][k], f"{k}_tau": spec["tau"][k]}
+    rules = {k: spec.get(k) for k in ("dw", "dd", "dt")}
+    return SumOfProducts(**rules, **settings, three_factor=three, graded=spec.get("gcfg", 0), **epoch)
+
+
+def replay(spec: dict, data: dict, draws, rule: SumOfProducts) -> dict[str, np.ndarray]:
+    """Every variable at the end of every step: synapses deliver what arrived one step ago, then learn."""
+    sign = spec.get("sign_mode", "MIXED").lower()
+    st = sop_state(
+        rule,
+        data["w0"],
+        data.get("t0"),
+        data.get("d0"),
+        sign_mode=sign,
+        num_weight_bits=spec.get("num_weight_bits", 8),
+    )
+    tab, par = rule.tables(sign), rule.trace_params()
+    n_post = data["w0"].shape[0]
+    lif = TinyLIF(n_post, **spec["neuron"]) if "neuron" in spec else None
+    exp, graded = spec.get("weight_exp", 0), bool(spec.get("num_message_bits", 0))
+    a, y, y_lif = np.zeros(n_post, np.int64), np.zeros((3, n_post), np.int64), np.zeros(n_post)
+    rows: dict[str, list] = {}
+    for t in range(1, spec["T"] + 1):
+        pre = data["pre"][t - 1].astype(np.int64)
+        out = {"a": a}
+        if lif is None:
+            post = data["post"][t - 1].astype(np.int64)
+            if rule.three_factor:
+                y = np.array([data[k][t - 1] for k in ("y1", "y2", "y3")], np.int64)
+        else:
+            y_lif = np.floor(y_lif * np.exp(-1 / spec["tau_minus"]) + spec["impulse"] * lif.s)
+            post = lif.step(a)
+            out |= {"lif_u": lif.u, "lif_v": lif.v, "lif_s": post}
+            if rule.three_factor:
+                y[0], y[1] = y_lif, data["reward"][t - 2] if t > 1 else 0
+                out |= {"lif_y1": y[0].copy(), "lif_y2": y[1].copy()}
+        total = dense(st, st.w).astype(np.int64) @ (pre if graded else pre != 0)
+        a = total << exp if exp > 0 else total >> -exp
+        sop_step(t, t - 1, pre, post, y, draws, tab, par, st)
+        out |= {"w": dense(st, st.w), "t": dense(st, st.t), "d": dense(st, st.d)}
+        out |= dict(zip(TRACES, (*st.x.copy(), *st.y.copy())))
+        for k, v in out.items():
+            rows.setdefault(k, []).append(v)
+    return {k: np.array(v) for k, v in rows.items()}
+
+
+def compare(data: dict, got: dict[str, np.ndarray]) -> None:
+    names = [k for k in data if k.startswith("out_")]
+    assert names
+    for name in names:
+        np.testing.assert_array_equal(got[name[4:]], data[name], err_msg=name)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    kinds = {
+        "learn_file": ("lava_learn", "*.npz"),
+        "stdp_float_file": ("lava_float", "stdp_float*.npz"),
+        "pes_file": ("nengo_loihi", "pes_*.npz"),
+        "statistical_file": ("brian2_loihi", "learning_statistical*.npz"),
+    }
+    for argument, (folder, pattern) in kinds.items():
+        if argument in metafunc.fixturenames:
+            files = [f for f in golden_files(metafunc.config, "lava", pattern) if f.parent.name == folder]
+            metafunc.parametrize(argument, files, ids=golden_id)
+
+
+def test_streams_of_seed(learn_file: Path) -> None:
+    """With Lava's seeds: every recorded array of the run, and the recorded random numbers themselves."""
+    spec, data = load(learn_file)
+    rule = rule_of(spec)
+    draws = SopStreams(spec["seed"]).draw(spec["T"], rule.t_epoch)
+    if "rng_x_decay" in data:
+        names = ("x_decay", "x_imp", "y_decay", "y_imp", "w_round")
+        recorded = recorded_draws(*(data[f"rng_{k}"] for k in names), rule.t_epoch)
+        ends = np.arange(1, spec["T"] + 1) % rule.t_epoch == 0
+        for name, mine, theirs in zip(draws._fields, draws, recorded):
+            keep = ends if name == "w_round" else slice(None)
+            np.testing.assert_array_equal(mine[keep], theirs[keep], err_msg=name)
+    compare(data, replay(spec, data, draws, rule))
+
+
+def test_injected_numbers(learn_file: Path) -> None:
+    """With the recorded random numbers handed in; closed loops did not record them and use the seed."""
+    spec, data = load(learn_file)
+    rule = rule_of(spec)
+    if "rng_x_decay" not in data:
+        draws = SopStreams(spec["seed"]).draw(spec["T"], rule.t_epoch)
+    else:
+        names = ("x_decay", "x_imp", "y_decay", "y_imp", "w_round")
+        draws = recorded_draws(*(data[f"rng_{k}"] for k in names), rule.t_epoch)
+    compare(data, replay(spec, data, draws, rule))
