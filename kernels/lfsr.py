@@ -1,0 +1,169 @@
+"""Fibonacci shift registers over GF(2): many bits per step, many registers side by side.
+
+A register of length ``n`` with one inner tap ``a`` is the bit stream ``s[t] = s[t-a] ^ s[t-n]``. Squaring that
+recurrence five times (over GF(2), ``(x + y)**2 = x**2 + y**2``) gives ``s[t] = s[t-32a] ^ s[t-32n]``: the same two
+taps, counted in 32-bit words. So the streams are produced word by word, ahead of time, and a hardware register
+that steps ``K`` bits at once is a read position that moves by ``K``; reading ``width`` bits is an unaligned load.
+The state of a register is its *window*: the next ``n`` bits, bit ``i`` = ``s[T + i]``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+WORD = 32
+_OPT = dict(cache=True, nogil=True, error_model="numpy")
+
+
+class Streams(NamedTuple):
+    """Several registers side by side (k of them).
+
+    Attributes
+    ----------
+    words
+        (k, W) uint32, the stream from some earlier word boundary on, least significant bit first.
+    pos
+        (k,) int64, read position of each register in bits, counted from bit 0 of its row of `words`.
+    tap
+        (k,) int64, the inner tap ``a``.
+    length
+        (k,) int64, the register length ``n`` (at most 63).
+    """
+
+    words: np.ndarray
+    pos: np.ndarray
+    tap: np.ndarray
+    length: np.ndarray
+
+
+def make_streams(taps: list[tuple[int, int]], words: int = 512) -> Streams:
+    """Registers with taps ``[(a, n), ...]``, all zero (a zero register stays zero for ever).
+
+    `words` is the number of 32-bit words produced ahead; it must exceed every ``n`` by the longest single draw.
+    """
+    k = len(taps)
+    if any(not 0 < a < n < 64 for a, n in taps):
+        raise ValueError(f"taps must satisfy 0 < a < n < 64, got {taps}")
+    pairs = np.array(taps, dtype=np.int64).reshape(k, 2)
+    return Streams(
+        np.zeros((k, words), np.uint32),
+        np.zeros(k, np.int64),
+        np.ascontiguousarray(pairs[:, 0]),
+        np.ascontiguousarray(pairs[:, 1]),
+    )
+
+
+@njit(**_OPT)
+def _fill(words, first, tap, length):
+    """Continue one stream from word `first` on with the word-wise recurrence."""
+    for i in range(first, words.shape[0]):
+        words[i] = words[i - tap] ^ words[i - length]
+
+
+@njit(**_OPT)
+def load_window(streams, k, window):
+    """Put register `k` into the state whose next ``n`` bits are `window` (bit ``i`` = ``s[T+i]``)."""
+    words = streams.words[k]
+    tap, length = streams.tap[k], streams.length[k]
+    mask = (np.uint64(1) << np.uint64(length)) - np.uint64(1)
+    reg = np.uint64(window) & mask
+    for i in range(length):
+        word = np.uint32(0)
+        for b in range(WORD):
+            word |= np.uint32((reg & np.uint64(1)) << np.uint64(b))
+            new = (reg ^ (reg >> np.uint64(length - tap))) & np.uint64(1)
+            reg = (reg >> np.uint64(1)) | (new << np.uint64(length - 1))
+        words[i] = word
+    _fill(words, length, tap, length)
+    streams.pos[k] = 0
+
+
+@njit(**_OPT)
+def reserve(streams, k, bits):
+    """Make sure that the next `bits` bits of register `k` are produced (one 64-bit read beyond included)."""
+    words = streams.words[k]
+    first = streams.pos[k] // WORD
+    if (streams.pos[k] + bits) // WORD + 3 <= words.shape[0]:
+        return
+    keep = words.shape[0] - first
+    if keep < streams.length[k]:
+        keep = streams.length[k]
+    shift = words.shape[0] - keep
+    for i in range(keep):
+        words[i] = words[i + shift]
+    streams.pos[k] -= shift * WORD
+    _fill(words, keep, streams.tap[k], streams.length[k])
+
+
+@njit(**_OPT)
+def bits_at(words, pos, width):
+    """`width` (at most 32) bits of a packed stream from bit `pos` on, as an int64."""
+    i = pos >> 5
+    pair = np.uint64(words[i]) | (np.uint64(words[i + 1]) << np.uint64(WORD))
+    return np.int64((pair >> np.uint64(pos & 31)) & ((np.uint64(1) << np.uint64(width)) - np.uint64(1)))
+
+
+@njit(**_OPT)
+def peek(streams, k, width, offset):
+    """`width` (at most 32) bits of register `k`, from `offset` bits after the read position; no step."""
+    reserve(streams, k, offset + width)
+    return bits_at(streams.words[k], streams.pos[k] + offset, width)
+
+
+@njit(**_OPT)
+def draw(streams, k, width):
+    """`width` bits, then one step of `width` bits."""
+    value = peek(streams, k, width, 0)
+    streams.pos[k] += width
+    return value
+
+
+@njit(**_OPT)
+def draw_block(streams, k, width, count, out, start, stride):
+    """`count` steps of `width` (at most 32) bits each into ``out[start::stride]``."""
+    reserve(streams, k, width * count)
+    words = streams.words[k]
+    pos = streams.pos[k]
+    mask = (np.uint64(1) << np.uint64(width)) - np.uint64(1)
+    word = pos >> 5
+    held = np.uint64(words[word]) >> np.uint64(pos & 31)
+    have = WORD - (pos & 31)
+    where = start
+    for _ in range(count):
+        if have < width:
+            word += 1
+            held |= np.uint64(words[word]) << np.uint64(have)
+            have += WORD
+        out[where] = held & mask
+        held >>= np.uint64(width)
+        have -= width
+        where += stride
+    streams.pos[k] = pos + width * count
+
+
+@njit(**_OPT)
+def window(streams, k):
+    """State of register `k`: its next ``n`` bits as an integer (inverse of `load_window`)."""
+    n = streams.length[k]
+    low = min(n, np.int64(WORD))
+    value = np.uint64(peek(streams, k, low, 0))
+    if n > WORD:
+        value |= np.uint64(peek(streams, k, n - WORD, WORD)) << np.uint64(WORD)
+    return value
+
+
+def output_words(streams: Streams, k: int, bits: int) -> np.ndarray:
+    """The next `bits` bits of register `k` packed into uint32 words, least significant first; no step."""
+    count = -(-bits // WORD)
+    out = np.empty(count, np.uint32)
+    for i in range(count):
+        out[i] = peek(streams, k, min(WORD, bits - i * WORD), i * WORD)
+    return out
+
+
+def copy_streams(streams: Streams) -> Streams:
+    """An independent copy (a checkpoint)."""
+    return Streams(*(array.copy() for array in streams))
