@@ -37,8 +37,8 @@ class Tables(NamedTuple):
 
     target_ptr (4,): products of w, t, d are target_ptr[k]..target_ptr[k+1]. dep (p,): X0, Y0 or U. mantissa,
     exponent (p,): scale mantissa * 2**exponent. right (p,): bits shifted out. factor_ptr (p+1,). variable, constant,
-    half, sign, low, high (f,): the factor is clip(variable + constant [+ a fraction if half], low, high), or its
-    sign. k_mask: 2**K - 1 of uK, -1 if no product uses u. uses (3,) whether any product depends on x0, y0, u.
+    fraction (float64), sign, low, high (f,): the factor is clip(variable + constant + fraction, low, high) cut
+    toward zero, or its sign. k_mask: 2**K - 1 of uK, -1 if no product uses u. uses (3,) whether any product depends on x0, y0, u.
     bounds (3, 2): range of w, t, d. sign_mode: 0 mixed, 1 excitatory, 2 inhibitory. t_epoch: steps per epoch.
     three: 1 if y1..y3 come from outside. graded: how payloads enter x1 (0 ignored, 1 overwrite, 2 add and saturate,
     3 add, keep what exceeds 127).
@@ -52,7 +52,7 @@ class Tables(NamedTuple):
     factor_ptr: np.ndarray
     variable: np.ndarray
     constant: np.ndarray
-    half: np.ndarray
+    fraction: np.ndarray
     sign: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -185,8 +185,8 @@ def factor_value(f: int, i: int, j: int, s: int, q: int, tab: Tables, st: State)
         v = np.int64(st.d[s])
     v += tab.constant[f]
     if tab.sign[f]:
-        v = 1 if (v > 0 or (v == 0 and tab.half[f])) else (-1 if v < 0 else 0)
-    elif tab.half[f] and v < 0:
+        v = 1 if (v > 0 or (v == 0 and tab.fraction[f] > 0)) else (-1 if v < 0 else 0)
+    elif tab.fraction[f] > 0 and v < 0:
         v += 1  # a fraction that was left above the floor is cut off toward zero
     return min(max(v, np.int64(tab.low[f])), np.int64(tab.high[f]))
 

@@ -103,3 +103,16 @@ def history_float(trace, t_spike, decay, impulse, hist) -> None:
                 if t_spike[n] == q:
                     h += impulse[k]
                 hist[q, k, n] = h
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def uniform_at(seed, step, variable, index):
+    """A number in [0, 1) that depends on these four integers only (splitmix64 of a counter), 53 bits."""
+    z = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
+    z ^= (np.uint64(step) << np.uint64(3)) + np.uint64(variable)
+    for salt in (np.uint64(0), np.uint64(index) + np.uint64(1)):
+        z = z + salt * np.uint64(0xD1342543DE82EF95) + np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    return np.float64(z >> np.uint64(11)) * 2.0**-53

@@ -1,4 +1,4 @@
-"""Lava's learning engine (fixed and floating point), nengo-loihi's PES and brian2-loihi's learning, replayed."""
+"""Replays learning: Lava's engine (fixed and floating point), nengo-loihi's PES, brian2-loihi's rules."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ import numpy as np
 import pytest
 from conftest import golden_files, golden_id
 
-from chipsim.sum_of_products import (
-    SopStreams,
-    SumOfProducts,
-    dense,
-    recorded_draws,
-    reward_modulated_stdp,
-    sop_state,
-    stdp_loihi,
-)
+from chipsim.pes import Pes, PesStreams, pes_state
+from chipsim.sop_state import SopStreams, dense, float_state, linear_state, recorded_draws, sop_state
+from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp, stdp_loihi
+from kernels.pes import pes_step
 from kernels.sum_of_products import sop_step
+from kernels.sum_of_products_float import float_step, linear_begin, linear_spikes, linear_update
 
 TRACES = ("x1", "x2", "y1", "y2", "y3")
 B = 2**23
@@ -153,3 +149,79 @@ def test_injected_numbers(learn_file: Path) -> None:
         names = ("x_decay", "x_imp", "y_decay", "y_imp", "w_round")
         draws = recorded_draws(*(data[f"rng_{k}"] for k in names), rule.t_epoch)
     compare(data, replay(spec, data, draws, rule))
+
+
+def test_float(stdp_float_file: Path) -> None:
+    """Lava's floating-point model: traces to the last bits of exp (1e-14), weights exactly as recorded (float32)."""
+    spec, data = load(stdp_float_file)
+    tau, impulse = spec["tau"], spec["impulse"]
+    rule = SumOfProducts(
+        dw=spec["dw"], x1_tau=tau, y1_tau=tau, x1_impulse=impulse, y1_impulse=impulse, t_epoch=spec["t_epoch"]
+    )
+    st = float_state(rule, data["w0"])
+    tab, par = rule.tables(), rule.float_traces()
+    none = np.zeros((3, data["post"].shape[1]))
+    for t in range(1, spec["T"] + 1):
+        float_step(t, data["pre"][t - 1].astype(np.int64), data["post"][t - 1], none, tab, par, st)
+        np.testing.assert_allclose(st.x[0], data["out_x1"][t - 1], rtol=1e-14)
+        np.testing.assert_allclose(st.y[0], data["out_y1"][t - 1], rtol=1e-14)
+        np.testing.assert_array_equal(dense(st, st.w).astype(np.float32), data["out_weights"][t - 1])
+
+
+def wrap(x: np.ndarray, bits: int) -> np.ndarray:
+    return (x + 2**bits) % 2 ** (bits + 1) - 2**bits
+
+
+def test_pes(pes_file: Path) -> None:
+    """Every recorded array: weights and traces, and the neurons that the weights drive."""
+    spec, data = load(pes_file)
+    p = {k: np.array(v) for k, v in spec["P"].items()}
+    rule = Pes(
+        tau=spec["tracing_tau"],
+        magnitude=spec["tracing_mag"],
+        rate=spec["lr_int"],
+        rate_exp=spec["lr_exp"],
+        train_epoch=spec["train_epoch"],
+        learn_epoch=spec["learn_epoch"],
+    )
+    st, par, streams = pes_state(data["w_int_in"]), rule.params(6 + spec["weight_exp"]), PesStreams(spec["seed"])
+    u, v, dead = (np.zeros(spec["n"], np.int64) for _ in range(3))
+    for t in range(1, spec["T"] + 1):
+        spikes = data["x"][t - 2] if t > 1 else np.zeros(spec["ni"], bool)
+        q = wrap(spikes.astype(np.int64) @ st.w, 21)
+        pes_step(t, spikes, data["err"][t - 1].astype(np.int64), *streams.draw(t, rule, st), par, st)
+        streams.noise(spec["n"])
+        u = wrap(trunc12(u * (4095 - p["decay_u"])) + q, 23)
+        v = np.clip(trunc12(v * (4096 - p["decay_v"])) + wrap(u + p["bias"], 23), p["vmin"], p["vmax"])
+        v[dead > 0] = 0
+        fired = v > p["vth"]
+        v[fired] = 0
+        dead = np.where(fired, p["refract"], dead) - 1
+        got = {"q": q, "current": u, "voltage": v, "spiked": fired, "w": st.w, "trace": st.trace}
+        for name, value in got.items():
+            np.testing.assert_array_equal(value, data[f"out_{name}"][t - 1], err_msg=f"{name}, step {t}")
+
+
+def test_statistical(statistical_file: Path) -> None:
+    """brian2-loihi draws its own numbers: means over synapses agree within five standard errors at every step."""
+    spec, data = load(statistical_file)
+    names = ("imp_x1", "tau_x1", "imp_y1", "tau_y1", "imp_x2", "tau_x2", "imp_y2", "tau_y2", "imp_y3", "tau_y3")
+    values = {f"{k[4:]}_{'impulse' if k.startswith('imp') else 'tau'}": spec[k] for k in names if k in spec}
+    rule = SumOfProducts(dw=spec["dw"], **values)
+    sign = ("mixed", "excitatory", "inhibitory")[spec["sign_mode"] - 1]
+    n = 4000
+    st = linear_state(rule, np.full((n, 1), spec["w0"]), sign_mode=sign, seed=7)
+    tab = rule.tables(sign)
+    pre, post = (np.isin(np.arange(spec["T"]), data[k]).astype(np.uint8) for k in ("pre_times", "post_times"))
+    for step in range(spec["T"]):
+        linear_begin(step, tab, st)
+        y_before = st.traces[2].copy()
+        linear_spikes(pre[step : step + 1], np.full(n, post[step - 1] if step else 0, np.uint8), st)
+        got = {"x1": st.traces[0].copy(), "y1": y_before}
+        linear_update(step, tab, st)
+        got["w"] = st.w
+        for name, value in got.items():
+            recorded = data[f"out_{name}"][step]
+            error = np.sqrt((value.var() + 1 / recorded.size) / recorded.size)
+            assert abs(value.mean() - recorded.mean()) <= 5 * error, (name, step)
+            assert abs(value.std() - recorded.std()) <= 0.5 * max(value.std(), 0.4), (name, step)
