@@ -1,8 +1,8 @@
 """Exact gradient of a recurrent LIF / ALIF network by backpropagation through time: the yardstick for e-prop.
 
-Source: Bellec et al. (2020), equation 1 and Methods: dE/dW_ji = sum_t dE/dz_j[t] e_ji[t] with the *total* derivative
-dE/dz, which also runs through the recurrent spikes (pseudo-derivative psi for dz/dv). Constants and conventions as in
-`kernels.rules.eprop`. Off-chip only: it needs the future and other neurons' weights.
+Source: Bellec et al. (2020), equation 1 and Methods: dE/dW_ji = sum_t dE/dz_j[t] e_ji[t] with the *total*
+derivative dE/dz, which also runs through the recurrent spikes (pseudo-derivative psi for dz/dv). Constants
+and conventions as in `kernels.rules.eprop`. Off-chip only: it needs the future and other neurons' weights.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from kernels.rules.eprop import FLAGS
+from kernels.rules.jit import FLAGS
 
 
 @njit(**FLAGS)
 def total_derivative(par, error, w_rec, w_out, out, d_spike, d_state):
     """Fill d_spike, d_state (T, n): dE/dz[t] and dE/dv[t].
 
-    dE/dz[t] is total over readout, other neurons and the neuron's own reset; a neuron's own adaptation belongs to its hidden state, so it is
-    in dE/dv and in the eligibility, not in dE/dz (equation 1 would count it twice).
+    dE/dz[t] is total over readout, other neurons and the neuron's own reset; a neuron's own adaptation
+    belongs to its hidden state, so it is in dE/dv and in the eligibility, not in dE/dz (equation 1 would
+    count it twice).
 
     error: (T, m), dE/dy[t]. w_rec: (n, n), w_out: (n, m), pre first. out: `Trajectory`.
     """

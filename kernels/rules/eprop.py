@@ -1,23 +1,26 @@
 """E-prop for recurrent LIF and adaptive LIF networks, per-sequence update (offline form).
 
-Source: Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein, Maass, Nature Communications 11:3625 (2020); time
-conventions of the authors' TensorFlow code and of NEST's ``eprop_*_bsshslm_2020`` models.
+Source: Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein, Maass, Nature Communications 11:3625 (2020);
+time conventions of the authors' TensorFlow code and of NEST's ``eprop_*_bsshslm_2020`` models.
 
-Dynamics, zero state at the start of a sequence (alpha, kappa, rho: membrane, readout, adaptation decay per step)::
+Dynamics, zero state at the start of a sequence (alpha, kappa, rho: membrane, readout, adaptation decay per
+step)::
 
-    v[t] = alpha v[t-1] + s (Win x[t] + Wrec z[t-1]) - thr z[t-1]        a[t] = rho a[t-1] + z[t-1]
-    z[t] = v >= thr + beta a, unless refractory                          y[t] = kappa y[t-1] + (1-kappa) Wout z[t]
+    v[t] = alpha v[t-1] + s (Win x[t] + Wrec z[t-1]) - thr z[t-1]
+    a[t] = rho a[t-1] + z[t-1]
+    z[t] = v >= thr + beta a, unless refractory
     psi[t] = gamma/thr max(0, 1 - |v - thr - beta a|/thr), 0 while refractory
+    y[t] = kappa y[t-1] + (1-kappa) Wout z[t]
 
 Gradient as the paper writes it, with traces carried forward in every synapse::
 
     zbar_i = alpha zbar_i + s pre_i;  e_ji = psi_j (zbar_i - beta eps_ji);  eps_ji' = rho eps_ji + e_ji
     ebar = kappa ebar + (1-kappa) e;  dW_ji = sum_t L_j ebar_ji + c_reg (f_j - f_target)/T sum_t e_ji
 
-Every e_ji is linear in the presynaptic spikes with coefficients that belong to the postsynaptic neuron alone, so the
-sum can be filtered backwards once per *neuron* (three filters: kappa, the adaptation, alpha) and then read off at
-the spikes: ``dW_ji = s sum_{t: pre_i spikes} q_j[t]``. No array of size synapses x steps, no matrix product: the
-work is one row addition per spike, like the forward pass itself.
+Every e_ji is linear in the presynaptic spikes with coefficients that belong to the postsynaptic neuron
+alone, so the sum can be filtered backwards once per *neuron* (three filters: kappa, the adaptation, alpha)
+and then read off at the spikes: ``dW_ji = s sum_{t: pre_i spikes} q_j[t]``. No array of size synapses x
+steps, no matrix product: the work is one row addition per spike, like the forward pass itself.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-FLAGS = {"cache": True, "nogil": True, "error_model": "numpy"}
+from kernels.rules.jit import FLAGS
 
 
 class Lsnn(NamedTuple):
@@ -70,7 +73,9 @@ def add_rows(total, rows, active):
 
 @njit(**FLAGS)
 def neuron_step(par, current, v0, a0, z0, refractory, v, a, psi, z):
-    """One step of all neurons; reads the previous state (v0, a0, z0), writes (v, a, psi, z) and `refractory`."""
+    """One step of all neurons; reads the previous state (v0, a0, z0), writes (v, a, psi, z) and
+    `refractory`.
+    """
     height = par.gamma / par.thr
     for j in range(v.shape[0]):
         spiked = float(z0[j])
@@ -91,8 +96,8 @@ def neuron_step(par, current, v0, a0, z0, refractory, v, a, psi, z):
 def forward(par, x, w_in, w_rec, w_out, out):
     """Run one sequence.
 
-    x: (T, n_in) uint8. w_in: (n_in, n), w_rec: (n, n), w_out: (n, m): float64, **pre first** and C-contiguous,
-    so that a spike adds one row. out: `Trajectory` to fill.
+    x: (T, n_in) uint8. w_in: (n_in, n), w_rec: (n, n), w_out: (n, m): float64, **pre first** and
+    C-contiguous, so that a spike adds one row. out: `Trajectory` to fill.
     """
     n_steps, n = out.z.shape
     m = out.y.shape[1]
@@ -104,12 +109,22 @@ def forward(par, x, w_in, w_rec, w_out, out):
         current[:] = 0.0
         add_rows(current, w_in, x[t])
         if t == 0:
-            neuron_step(par, current, silent, zeros, none, refractory, out.v[0], out.a[0], out.psi[0], out.z[0])
+            neuron_step(
+                par, current, silent, zeros, none, refractory, out.v[0], out.a[0], out.psi[0], out.z[0]
+            )
         else:
             add_rows(current, w_rec, out.z[t - 1])
             neuron_step(
-                par, current, out.v[t - 1], out.a[t - 1], out.z[t - 1], refractory,
-                out.v[t], out.a[t], out.psi[t], out.z[t],
+                par,
+                current,
+                out.v[t - 1],
+                out.a[t - 1],
+                out.z[t - 1],
+                refractory,
+                out.v[t],
+                out.a[t],
+                out.psi[t],
+                out.z[t],
             )
         read[:] = 0.0
         add_rows(read, w_out, out.z[t])

@@ -1,19 +1,21 @@
-"""Online e-prop: weights change in every step, no state reset, traces cut off a while after the last input spike.
+"""Online e-prop: weights change in every step, no state reset, traces cut off a while after the last input
+spike.
 
-Source: Bellec et al. (2020) in the time-driven form of Korcsak-Gorzo, Linssen, Albers et al. (2024), whose conventions
-NEST's ``eprop_iaf``, ``eprop_iaf_adapt``, ``eprop_iaf_psc_delta`` and ``eprop_iaf_psc_delta_adapt`` share.
+Source: Bellec et al. (2020) in the time-driven form of Korcsak-Gorzo, Linssen, Albers et al. (2024), whose
+conventions NEST's ``eprop_iaf``, ``eprop_iaf_adapt``, ``eprop_iaf_psc_delta`` and
+``eprop_iaf_psc_delta_adapt`` share.
 
-Neurons: v = alpha v + input; psi; spike if v >= thr + beta a and not refractory; then v -= thr at once, or v = v_reset
-(`reset_to`), with v held and inputs lost while refractory. Readout y = k_out y + sum w z, error E = y - y*.
-Synapse at step h, finished two steps later (the error needs one step out and one step back)::
+Neurons: v = alpha v + input; psi; spike if v >= thr + beta a and not refractory; then v -= thr at once, or
+v = v_reset (`reset_to`), with v held and inputs lost while refractory. Readout y = k_out y + sum w z, error
+E = y - y*. Synapse at step h, finished two steps later (the error needs one step out and one step back)::
 
     zbar = alpha zbar + [arrival at h];  e = psi[h] (zbar - beta eps);  eps = rho eps + e
     ebar = kappa ebar + e;  ereg = kappa_reg ereg + (1 - kappa_reg) e
     g = L[h] ebar + c_reg (f_av - f_target) ereg;   L_j[h] = sum_k B_jk E_k[h+1]
 
-A synapse sleeps before its first arrival and when ``h > s - 2 + cutoff`` for its last arrival s: its traces then only
-decay. Adam's step counter counts time steps, so a synapse that wakes performs the missed steps, its gradient entering
-the first of them.
+A synapse sleeps before its first arrival and when ``h > s - 2 + cutoff`` for its last arrival s: its traces
+then only decay. Adam's step counter counts time steps, so a synapse that wakes performs the missed steps,
+its gradient entering the first of them.
 """
 
 from __future__ import annotations
@@ -23,17 +25,19 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kernels.rules.eprop import FLAGS, add_rows, learning_signal
+from kernels.rules.eprop import add_rows, learning_signal
+from kernels.rules.jit import FLAGS
 from kernels.surrogates import evaluate
 
 NEVER = -(2**40)
 
 
 class Online(NamedTuple):
-    """Constants of the network and of the rule; decays per step, `kind` an entry of `kernels.surrogates.KINDS`.
+    """Constants of the network and of the rule; decays per step, `kind` an entry of
+    `kernels.surrogates.KINDS`.
 
-    beta: adaptation strength (0: none). reset_to: True for reset to v_reset with clamping, False for subtraction.
-    delay: steps from an input row to its arrival. cutoff: steps. adam: True or plain descent.
+    beta: adaptation strength (0: none). reset_to: True for reset to v_reset with clamping, False for
+    subtraction. delay: steps from an input row to its arrival. cutoff: steps. adam: True or plain descent.
     """
 
     alpha: float
@@ -69,7 +73,9 @@ class Neurons(NamedTuple):
 
 
 class Synapses(NamedTuple):
-    """State of a projection, pre first: w, zbar, eps, ebar, ereg, mean, square (pre, post); arrival, steps (pre,) int64."""
+    """State of a projection, pre first: w, zbar, eps, ebar, ereg, mean, square (pre, post); arrival, steps
+    (pre,) int64.
+    """
 
     w: np.ndarray
     zbar: np.ndarray
@@ -206,9 +212,9 @@ def learn_readout(par, syn, arrivals, h, error):
 def run(par, arriving, target, feedback, s, into, recurrent, readout, z, psi, v, y, error, signal, regular):
     """Run the network with learning over N steps.
 
-    arriving: (N, n_in) uint8 input spikes by step of arrival. target: (N, m), NaN where there is no error yet.
-    feedback: (n, m). s: `Neurons`; into, recurrent, readout: `Synapses`. z (N, n) uint8, psi, v, signal, regular (N, n),
-    y, error (N, m): filled. signal[h] is complete for h <= N - 2.
+    arriving: (N, n_in) uint8 input spikes by step of arrival. target: (N, m), NaN where there is no error
+    yet. feedback: (n, m). s: `Neurons`; into, recurrent, readout: `Synapses`. z (N, n) uint8, psi, v,
+    signal, regular (N, n), y, error (N, m): filled. signal[h] is complete for h <= N - 2.
     """
     n_steps, n = z.shape
     m = y.shape[1]

@@ -1,9 +1,9 @@
 """E-prop with eligibility traces carried forward in every synapse (the on-chip form), and the full tensors.
 
-Same source, symbols and result as `kernels.rules.eprop`; here nothing is known of the future, so a synapse holds
-``eps`` (adaptive neurons), ``ebar`` (the kappa filter) and the running sums. Time is cut into tiles: neurons run
-through a tile, then each row of synapses runs through the same tile while it sits in the first-level cache. Within
-a sequence the weights do not change, so the order of the two loops changes no bit.
+Same source, symbols and result as `kernels.rules.eprop`; here nothing is known of the future, so a synapse
+holds ``eps`` (adaptive neurons), ``ebar`` (the kappa filter) and the running sums. Time is cut into tiles:
+neurons run through a tile, then each row of synapses runs through the same tile while it sits in the
+first-level cache. Within a sequence the weights do not change, so the order of the two loops changes no bit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kernels.rules.eprop import FLAGS, learning_signal
+from kernels.rules.eprop import learning_signal
+from kernels.rules.jit import FLAGS
 
 
 class Traces(NamedTuple):
@@ -28,7 +29,9 @@ class Traces(NamedTuple):
 
 @njit(**FLAGS)
 def filter_tile(pre, decay, scale, start, zbar):
-    """Low-pass filtered presynaptic spikes of one tile. pre: (t, n) uint8; start: (n,) carried on; zbar: (t, n)."""
+    """Low-pass filtered presynaptic spikes of one tile. pre: (t, n) uint8; start: (n,) carried on; zbar:
+    (t, n).
+    """
     for t in range(pre.shape[0]):
         for i in range(pre.shape[1]):
             start[i] = decay * start[i] + scale * pre[t, i]
@@ -68,7 +71,8 @@ def alif_row(zbar, psi, signal, kappa, rho, beta, eps, ebar, sum_e, gradient):
 def accumulate(par, pre, psi, signal, traces):
     """Carry all traces of one projection through a tile.
 
-    pre: (t, n_pre) uint8 spikes arriving in each step; psi, signal: (t, n) float64. traces: `Traces`, in place.
+    pre: (t, n_pre) uint8 spikes arriving in each step; psi, signal: (t, n) float64. traces: `Traces`, in
+    place.
     """
     n_steps, n = psi.shape
     zbar = np.empty((n_steps, pre.shape[1]))
@@ -79,8 +83,16 @@ def accumulate(par, pre, psi, signal, traces):
             lif_row(zbar, gate[j], factor[j], par.kappa, traces.ebar[j], traces.sum_e[j], traces.gradient[j])
         else:
             alif_row(
-                zbar, gate[j], factor[j], par.kappa, par.rho, par.beta[j],
-                traces.eps[j], traces.ebar[j], traces.sum_e[j], traces.gradient[j],
+                zbar,
+                gate[j],
+                factor[j],
+                par.kappa,
+                par.rho,
+                par.beta[j],
+                traces.eps[j],
+                traces.ebar[j],
+                traces.sum_e[j],
+                traces.gradient[j],
             )
 
 
@@ -88,8 +100,9 @@ def accumulate(par, pre, psi, signal, traces):
 def sequence(par, x, error, feedback, first, out, tile, into, recurrent, out_trace, g_out):
     """Run the traces of one sequence tile by tile.
 
-    x: (T, n_in) uint8; error: (T, m); feedback: (n, m); out: `Trajectory`; tile: steps per tile; into, recurrent:
-    `Traces` of the two projections; out_trace: (n,) zero; g_out: (m, n) readout gradient, added to.
+    x: (T, n_in) uint8; error: (T, m); feedback: (n, m); out: `Trajectory`; tile: steps per tile; into,
+    recurrent: `Traces` of the two projections; out_trace: (n,) zero; g_out: (m, n) readout gradient, added
+    to.
     """
     n_steps, n = out.z.shape
     signal = np.zeros((tile, n))
@@ -116,7 +129,9 @@ def sequence(par, x, error, feedback, first, out, tile, into, recurrent, out_tra
 
 @njit(**FLAGS)
 def eligibility_tensor(par, pre, psi, tensor):
-    """e_ji[t] of every synapse and step. pre: (T, n_pre) uint8; psi: (T, n); tensor: (T, n, n_pre) overwritten."""
+    """e_ji[t] of every synapse and step. pre: (T, n_pre) uint8; psi: (T, n); tensor: (T, n, n_pre)
+    overwritten.
+    """
     n_steps, n = psi.shape
     zbar = np.zeros(pre.shape[1])
     eps = np.zeros((n, pre.shape[1]))

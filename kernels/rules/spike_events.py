@@ -1,7 +1,7 @@
 """Pre- and postsynaptic spikes of one synapse as one list of events, and traces between events.
 
-Order at equal times: a postsynaptic spike is handled first and pairs with earlier presynaptic spikes only; the
-presynaptic spike then pairs with earlier postsynaptic spikes only. Exactly coinciding spikes make no pair
+Order at equal times: a postsynaptic spike is handled first and pairs with earlier presynaptic spikes only;
+the presynaptic spike then pairs with earlier postsynaptic spikes only. Exactly coinciding spikes make no pair
 (Morrison, Diesmann and Gerstner 2008, section 4).
 """
 
@@ -12,7 +12,8 @@ from math import exp
 import numpy as np
 from numba import njit
 
-FLAGS = {"cache": True, "nogil": True, "error_model": "numpy"}
+from kernels.rules.jit import FLAGS
+
 LONG_AGO = -1e300
 
 
@@ -39,7 +40,9 @@ def merge(pre, post, delay):
 
 @njit(**FLAGS)
 def trace_at(before, last, t, tau):
-    """All-to-all trace just before a spike at t: `before` is its value just before the last spike at `last`."""
+    """All-to-all trace just before a spike at t: `before` is its value just before the last spike at
+    `last`.
+    """
     if last == t:
         return before
     return (before + 1.0) * exp((last - t) / tau)

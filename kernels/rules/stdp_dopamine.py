@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from numba import njit
 
-from kernels.rules.spike_events import FLAGS, LONG_AGO, merge, trace_at
+from kernels.rules.jit import FLAGS
+from kernels.rules.spike_events import LONG_AGO, merge, trace_at
 
 
 class DopamineStdp(NamedTuple):
@@ -44,7 +45,9 @@ def drift(par, w, c, n, span):
 
 @njit(**FLAGS)
 def replay(par, pre, post, dopamine, delay, w, out):
-    """Weight after every presynaptic spike. dopamine: (k,) float64 ascending times; out: (len(pre),), filled."""
+    """Weight after every presynaptic spike. dopamine: (k,) float64 ascending times; out: (len(pre),),
+    filled.
+    """
     times, is_pre = merge(pre, post, delay)
     x = y = c = n = now = 0.0
     last_pre = last_post = LONG_AGO

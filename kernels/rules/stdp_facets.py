@@ -1,8 +1,10 @@
-"""STDP of the BrainScaleS-1 wafer (FACETS): 4-bit weights changed by look-up tables, charge on two capacitors.
+"""STDP of the BrainScaleS-1 wafer (FACETS): 4-bit weights changed by look-up tables, charge on two
+capacitors.
 
-Source: Schemmel, Gruebl, Meier and Mueller (2006); Pfeil et al. (2012). Each synapse collects causal and acausal
-charge from reduced nearest-neighbour pairs; a controller visits the rows of the array in turn, compares the two charges
-twice (four configuration bits each), and the two answers choose the table: (1,0) first, (0,1) second, (1,1) third.
+Source: Schemmel, Gruebl, Meier and Mueller (2006); Pfeil et al. (2012). Each synapse collects causal and
+acausal charge from reduced nearest-neighbour pairs; a controller visits the rows of the array in turn,
+compares the two charges twice (four configuration bits each), and the two answers choose the table: (1,0)
+first, (0,1) second, (1,1) third.
 """
 
 from __future__ import annotations
@@ -13,15 +15,16 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kernels.rules.spike_events import FLAGS, LONG_AGO, merge
+from kernels.rules.jit import FLAGS
+from kernels.rules.spike_events import LONG_AGO, merge
 
 
 class Facets(NamedTuple):
     """Constants of the array.
 
     threshold_high, threshold_low: charges. config: (2, 4) int64 bits [cc, ca, ac, aa]. tables: (3, 16) int64.
-    reset: (3, 2) int64, whether table k empties (causal, acausal). weight_step: weight per table entry. cycle: time
-    between two visits of a row. tau_plus, tau_minus, cycle in the units of the spike times.
+    reset: (3, 2) int64, whether table k empties (causal, acausal). weight_step: weight per table entry.
+    cycle: time between two visits of a row. tau_plus, tau_minus, cycle in the units of the spike times.
     """
 
     tau_plus: float

@@ -1,6 +1,7 @@
 """STDP with exponential weight dependence and a constant offset, for winner-take-all motifs and assemblies.
 
-Source: Jonke, Legenstein, Habenschuss and Maass (2018); Nessler, Pfeiffer, Buesing and Maass (2013) with mu_plus < 0::
+Source: Jonke, Legenstein, Habenschuss and Maass (2018); Nessler, Pfeiffer, Buesing and Maass (2013) with
+mu_plus < 0::
 
     on post:  w += lambda (e^{mu_plus w} x - beta)
     on pre:   w += lambda (-alpha e^{mu_minus w} y - beta)
@@ -13,7 +14,8 @@ from typing import NamedTuple
 
 from numba import njit
 
-from kernels.rules.spike_events import FLAGS, LONG_AGO, merge, trace_at
+from kernels.rules.jit import FLAGS
+from kernels.rules.spike_events import LONG_AGO, merge, trace_at
 
 
 class JonkeStdp(NamedTuple):

@@ -1,11 +1,13 @@
 """Pair STDP with nearest-neighbour pairing: symmetric, presynaptic-centred, restricted symmetric.
 
-Source: Morrison, Diesmann and Gerstner (2008), figure 7 A-C. Weight dependence as in `kernels.rules.stdp_pair`.
+Source: Morrison, Diesmann and Gerstner (2008), figure 7 A-C. Weight dependence as in
+`kernels.rules.stdp_pair`.
 
 - symmetric: a spike pairs with the nearest earlier spike of the other side, always;
-- pre_centered: every presynaptic spike pairs with its nearest earlier and its nearest later postsynaptic spike; the
-  presynaptic trace is all-to-all until a postsynaptic spike empties it;
-- restricted: as symmetric, but a spike joins at most one pair of each kind (the next one of the other side only).
+- pre_centered: every presynaptic spike pairs with its nearest earlier and its nearest later postsynaptic
+  spike; the presynaptic trace is all-to-all until a postsynaptic spike empties it;
+- restricted: as symmetric, but a spike joins at most one pair of each kind (the next one of the other side
+  only).
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from math import exp
 
 from numba import njit
 
-from kernels.rules.spike_events import FLAGS, LONG_AGO, merge
+from kernels.rules.jit import FLAGS
+from kernels.rules.spike_events import LONG_AGO, merge
 from kernels.rules.stdp_pair import depress, facilitate
 
 SCHEMES = {"symmetric": 0, "pre_centered": 1, "restricted": 2}

@@ -3,8 +3,8 @@
     on post:  w/Wmax += lambda (1 - w/Wmax)^mu_plus x          x: presynaptic trace, tau_plus
     on pre:   w/Wmax -= alpha lambda (w/Wmax)^mu_minus y       y: postsynaptic trace, tau_minus
 
-Additive (Song, Miller and Abbott 2000): mu 0, 0. Multiplicative (Rubin, Lee and Sompolinsky 2001): 1, 1. Guetig, Aharonov,
-Rotter and Sompolinsky (2003): 0 < mu < 1. Van Rossum, Bi and Turrigiano (2000): 0, 1.
+Additive (Song, Miller and Abbott 2000): mu 0, 0. Multiplicative (Rubin, Lee and Sompolinsky 2001): 1, 1.
+Guetig, Aharonov, Rotter and Sompolinsky (2003): 0 < mu < 1. Van Rossum, Bi and Turrigiano (2000): 0, 1.
 Power law (Morrison, Aertsen and Diesmann 2007): on post w += lambda w^mu x, on pre w -= lambda alpha w y.
 """
 
@@ -14,13 +14,16 @@ from typing import NamedTuple
 
 from numba import njit
 
-from kernels.rules.spike_events import FLAGS, LONG_AGO, merge, trace_at
+from kernels.rules.jit import FLAGS
+from kernels.rules.spike_events import LONG_AGO, merge, trace_at
 
 LAWS = {"additive": (0.0, 0.0), "multiplicative": (1.0, 1.0), "van_rossum": (0.0, 1.0)}
 
 
 class PairStdp(NamedTuple):
-    """tau_plus, tau_minus in the units of the spike times; lam: step size; alpha: depression over potentiation."""
+    """tau_plus, tau_minus in the units of the spike times; lam: step size; alpha: depression over
+    potentiation.
+    """
 
     tau_plus: float
     tau_minus: float
@@ -49,7 +52,9 @@ def depress(par, w, y):
 
 @njit(**FLAGS)
 def replay(par, pre, post, delay, w, out):
-    """Weight after every presynaptic spike, from spike times. out: (len(pre),) float64, filled; returns the last w."""
+    """Weight after every presynaptic spike, from spike times. out: (len(pre),) float64, filled; returns the
+    last w.
+    """
     times, is_pre = merge(pre, post, delay)
     x = y = 0.0
     last_pre = last_post = LONG_AGO
@@ -69,7 +74,9 @@ def replay(par, pre, post, delay, w, out):
 
 @njit(**FLAGS)
 def replay_power_law(par, pre, post, delay, w, out):
-    """The same with the power law; mu_plus is the exponent, mu_minus is not read, weights stay in [0, w_max]."""
+    """The same with the power law; mu_plus is the exponent, mu_minus is not read, weights stay in [0,
+    w_max].
+    """
     times, is_pre = merge(pre, post, delay)
     x = y = 0.0
     last_pre = last_post = LONG_AGO

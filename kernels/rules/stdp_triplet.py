@@ -1,7 +1,7 @@
 """Triplet STDP.
 
-Source: Pfister and Gerstner (2006), all-to-all: with presynaptic traces r1 (tau_plus), r2 (tau_plus_triplet) and
-postsynaptic traces o1 (tau_minus), o2 (tau_minus_triplet)::
+Source: Pfister and Gerstner (2006), all-to-all: with presynaptic traces r1 (tau_plus), r2
+(tau_plus_triplet) and postsynaptic traces o1 (tau_minus), o2 (tau_minus_triplet)::
 
     on post:  w += r1 (A_plus + A_plus_triplet o2(t - 0))
     on pre:   w -= o1 (A_minus + A_minus_triplet r2(t - 0))
@@ -13,11 +13,14 @@ from typing import NamedTuple
 
 from numba import njit
 
-from kernels.rules.spike_events import FLAGS, LONG_AGO, merge, trace_at
+from kernels.rules.jit import FLAGS
+from kernels.rules.spike_events import LONG_AGO, merge, trace_at
 
 
 class TripletStdp(NamedTuple):
-    """Time constants in the units of the spike times; amplitudes in weight units; weights stay in [0, w_max]."""
+    """Time constants in the units of the spike times; amplitudes in weight units; weights stay in [0,
+    w_max].
+    """
 
     tau_plus: float
     tau_plus_triplet: float

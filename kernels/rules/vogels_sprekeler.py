@@ -1,6 +1,7 @@
 """Inhibitory plasticity that balances excitation.
 
-Source: Vogels, Sprekeler, Zenke, Clopath and Gerstner (2011); traces x, y with one time constant, alpha = 2 rho_0 tau::
+Source: Vogels, Sprekeler, Zenke, Clopath and Gerstner (2011); traces x, y with one time constant, alpha = 2
+rho_0 tau::
 
     on post:  w += eta x
     on pre:   w += eta (y - alpha)
@@ -12,7 +13,8 @@ from typing import NamedTuple
 
 from numba import njit
 
-from kernels.rules.spike_events import FLAGS, LONG_AGO, merge, trace_at
+from kernels.rules.jit import FLAGS
+from kernels.rules.spike_events import LONG_AGO, merge, trace_at
 
 
 class VogelsSprekeler(NamedTuple):
