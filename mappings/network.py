@@ -9,7 +9,7 @@ import numpy as np
 
 from chipsim.errors import NetworkError
 from chipsim.native.base import NeuronModel
-from chipsim.native.synapses import Conv, FloatSynapses, Synapses, as_delays, as_matrix
+from chipsim.native.synapses import Conv, FloatSynapses, Synapses, as_delays, as_matrix, stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Projection:
     name : str
     pre, post : Population
     synapses
-        (post, pre) ndarray or CSR of floats (ideal), or native: `Synapses`, `FloatSynapses`, `Conv`.
+        (post, pre) ndarray or CSC of floats (ideal), or native: `Synapses`, `FloatSynapses`, `Conv`.
     delay : int or (post, pre) array
         Extra steps; only for ideal matrices (native synapses carry their own).
     rule
@@ -66,8 +66,7 @@ class Projection:
         """Largest delay in steps."""
         if isinstance(self.synapses, (Synapses, FloatSynapses)):
             return self.synapses.max_delay
-        return int(np.max(self.delay.data if hasattr(self.delay, "data") and hasattr(self.delay, "indptr")
-                          else self.delay))
+        return int(np.max(stored(self.delay), initial=0)) if np.ndim(self.delay) else int(self.delay)
 
 
 class Network:

@@ -16,11 +16,16 @@ MAX_DELAY = 63  #: what the delay field can hold; a chip's own limit (62 on Loih
 MANTISSA_RANGE = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
 
 
-def as_matrix(weights: Any, what: str) -> np.ndarray | sp.csr_array:
-    """`weights` as a 2-D ndarray or CSR array (post, pre); refuses other shapes, NaN and infinity."""
+def as_matrix(weights: Any, what: str) -> np.ndarray | sp.csc_array:
+    """`weights` as a 2-D ndarray or CSC array (post, pre), rows sorted; refuses other shapes, NaN and infinity.
+
+    CSC because a spike needs the synapses of one source together; no copy when it is given so.
+    """
     if sp.issparse(weights):
-        matrix = sp.csr_array(weights)
-        matrix.sort_indices()
+        matrix = sp.csc_array(weights)
+        if not matrix.has_canonical_format:
+            matrix = matrix.copy()
+            matrix.sum_duplicates()
         values = matrix.data
     else:
         matrix = np.asarray(weights)
@@ -34,7 +39,7 @@ def as_matrix(weights: Any, what: str) -> np.ndarray | sp.csr_array:
     return matrix
 
 
-def stored(matrix: np.ndarray | sp.csr_array) -> np.ndarray:
+def stored(matrix: np.ndarray | sp.csc_array) -> np.ndarray:
     """The stored values of a dense or sparse matrix, flat."""
     return matrix.data if sp.issparse(matrix) else np.asarray(matrix).ravel()
 
@@ -44,7 +49,7 @@ def _as_integers(matrix: Any, what: str, name: str) -> Any:
     if values.dtype.kind == "f" and np.any(values != np.floor(values)):
         raise NetworkError(f"{what}: {name} holds fractions; the chip takes whole numbers")
     if sp.issparse(matrix):
-        return sp.csr_array((values.astype(np.int32), matrix.indices, matrix.indptr), shape=matrix.shape)
+        return with_data(matrix, values if values.dtype == np.int8 else values.astype(np.int32))
     return matrix if matrix.dtype == np.int8 else matrix.astype(np.int32)
 
 
@@ -116,7 +121,7 @@ class Synapses:
         object.__setattr__(self, "clipped", int(bad.sum()))
         clipped = np.clip(values, lo, hi)
         if sp.issparse(matrix):
-            return sp.csr_array((clipped, matrix.indices, matrix.indptr), shape=matrix.shape)
+            return with_data(matrix, clipped)
         return clipped.reshape(matrix.shape)
 
     @property
@@ -263,7 +268,7 @@ def derive_sign(values: np.ndarray) -> str:
 
 
 def as_delays(delays: Any, matrix: Any, what: str) -> Any:
-    """`delays` as an int, a (post, pre) int array, or for sparse weights a CSR array aligned with them."""
+    """`delays` as an int, a (post, pre) int array, or for sparse weights a CSC array aligned with them."""
     if np.ndim(delays) == 0 and not sp.issparse(delays):
         if isinstance(delays, (float, np.floating)) and delays != int(delays):
             raise NetworkError(f"{what}: delay {delays} is a fraction of a step; give whole steps")
@@ -273,9 +278,7 @@ def as_delays(delays: Any, matrix: Any, what: str) -> Any:
         if shape != matrix.shape:
             raise NetworkError(f"{what}: delays have shape {shape}, weights {matrix.shape}; they must agree")
         if sp.issparse(matrix):
-            dense_or_csr = sp.csr_array(delays) if sp.issparse(delays) else np.asarray(delays)
-            rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-            value = np.asarray(dense_or_csr[rows, matrix.indices]).ravel()
+            value = _aligned(delays, matrix)
         else:
             value = np.asarray(delays.todense() if sp.issparse(delays) else delays)
         if value.dtype.kind == "f" and np.any(value != np.floor(value)):
@@ -287,5 +290,21 @@ def as_delays(delays: Any, matrix: Any, what: str) -> Any:
         return int(value)
     value = value.astype(np.uint8)
     if sp.issparse(matrix):
-        return sp.csr_array((value, matrix.indices, matrix.indptr), shape=matrix.shape)
+        return with_data(matrix, value)
     return value
+
+
+def with_data(matrix: Any, data: np.ndarray) -> sp.csc_array:
+    """A sparse matrix of the same pattern with other values; the pattern is shared, not copied."""
+    return sp.csc_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _aligned(delays: Any, matrix: Any) -> np.ndarray:
+    """The delays of the stored entries of `matrix`, in its order; where `delays` stores none it is 0."""
+    if sp.issparse(delays):
+        other = as_matrix(delays, "delays")
+        if np.array_equal(other.indptr, matrix.indptr) and np.array_equal(other.indices, matrix.indices):
+            return other.data
+        delays = other.tocsr()
+    columns = np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
+    return np.asarray(delays[matrix.indices, columns]).ravel()

@@ -1,0 +1,242 @@
+"""The engine of time-step chips (families loihi and float): runs the machine, keeps its state, collects its log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chipsim.program import Program
+from kernels import machine, records
+
+from .load import Machine, load
+
+Progress = Callable[[int, int], None]
+SECONDS_PER_CALL = 0.1  #: work handed to the compiled loop at once, so that a progress bar can move
+LOG_ROOM = 1 << 20  #: spikes that the log of one call holds at least
+
+
+class SpikeTrain(NamedTuple):
+    """Spikes in steps: those of step i are ids[ptr[i]:ptr[i + 1]], ascending; `value` as long as ids, or of size 1."""
+
+    ptr: np.ndarray  # (t + 1,) int64
+    ids: np.ndarray  # uint32
+    value: np.ndarray  # int32 or float64
+
+
+class Probe(NamedTuple):
+    """One recorded state variable of neurons [lo, hi): its kernel row (-1: the step's input sum)."""
+
+    row: int
+    lo: int
+    hi: int
+
+
+class RawRun(NamedTuple):
+    """What a run of the machine leaves: all spikes, updates per core, saturations, probes."""
+
+    spikes: SpikeTrain
+    updates: np.ndarray  # (t, c) int64 active neuron updates
+    saturated: np.ndarray  # (p, 2) int64
+    active: np.ndarray  # (t, n padded / 8) uint8 masks, or (0, 1)
+    trace: np.ndarray  # (t, columns)
+
+
+class TimeStepEngine:
+    """Runs a program step by step.
+
+    Parameters
+    ----------
+    program
+        Of family loihi or float.
+    threads
+        Tiles that run side by side; results do not depend on it.
+    """
+
+    def __init__(self, program: Program, threads: int = 1) -> None:
+        self.program = program
+        self.threads = threads
+        self.machine: Machine = load(program, threads)
+        self._number = self.machine.state.rows.dtype
+        self._noise = _NoiseSource(program)
+        self._cuts = any(p.model.model == "float_lif" for p in program.populations)
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the state of a freshly loaded program."""
+        first = self.machine.state
+        self._state = records.State(*(np.array(a) for a in first))
+        self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
+        self.step = 0
+        self._noise.reset()
+
+    def run(
+        self,
+        inputs: SpikeTrain,
+        steps: int,
+        probes: list[Probe],
+        *,
+        masks: bool = False,
+        progress: Progress | None = None,
+    ) -> RawRun:
+        """Advance `steps` steps; `inputs` hold the spikes of exactly these steps."""
+        net = self.machine.net
+        columns = int(sum(p.hi - p.lo for p in probes))
+        trace = np.zeros((steps, columns), self._number)
+        updates = np.zeros((steps, max(len(self.program.cores), 1)), np.int64)
+        saturated = np.zeros((self.threads, len(self.program.populations), 2), np.int64)
+        width = self._state.active.size // 8
+        active = np.zeros((steps, width), np.uint8) if masks else np.zeros((1, 1), np.uint8)
+        table = _probe_table(probes)
+        graded = bool(net.is_graded.any())
+        touched = np.zeros(self.program.n if self._cuts else 1, np.uint8)
+        parts: list[SpikeTrain] = []
+        done, call = 0, 256
+        while done < steps:
+            count = min(call, steps - done)
+            log = self._log(count, inputs, done, graded, table, trace, active, saturated, masks)
+            noise = self._noise.draw(count)
+            view = records.Inputs(inputs.ptr[done : done + count + 1], inputs.ids, inputs.value, noise)
+            started = time.perf_counter()
+            loop = machine.run_threads if self.threads > 1 else machine.run
+            in_order = self.program.arithmetic.is_float
+            made = loop(net, self._state, view, log, self.step, count, in_order, touched)
+            spent = time.perf_counter() - started
+            updates[done : done + made] = log.updates[:, :made].sum(axis=0)
+            parts.append(self._take(log, made, graded))
+            self._noise.keep(made)
+            self.step += made
+            done += made
+            call = max(16, min(4 * call, int(call * SECONDS_PER_CALL / max(spent, 1e-6))))
+            if progress is not None:
+                progress(done, steps)
+        spikes = _join(parts, steps, self._number)
+        return RawRun(spikes, updates, saturated.sum(axis=0), active if masks else np.zeros((0, 1), np.uint8), trace)
+
+    def _log(self, count, inputs, done, graded, table, trace, active, saturated, masks) -> records.Log:
+        carried = self._last.ids.size
+        arriving = int(inputs.ptr[done + count] - inputs.ptr[done])
+        room = max(LOG_ROOM, 2 * self.program.n) + carried + arriving
+        ids = np.empty(room, np.uint32)
+        ids[:carried] = self._last.ids
+        value = np.empty(room if graded else 1, self._number)
+        if graded:
+            value[:carried] = self._last.value
+        ptr = np.zeros(count + 2, np.int64)
+        ptr[1] = carried
+        cores = max(len(self.program.cores), 1)
+        return records.Log(
+            ptr, ids, value, np.zeros((self.threads, count, cores), np.int32), saturated,
+            active[done:] if masks else active, table, trace[done:],
+        )
+
+    def _take(self, log: records.Log, made: int, graded: bool) -> SpikeTrain:
+        lo, hi = int(log.ptr[1]), int(log.ptr[made + 1])
+        ptr = log.ptr[1 : made + 2] - lo
+        value = log.value[lo:hi].copy() if graded else np.zeros(0, self._number)
+        last = slice(int(log.ptr[made]), hi)
+        self._last = SpikeTrain(
+            np.zeros(2, np.int64), log.ids[last].copy(), log.value[last].copy() if graded else value
+        )
+        return SpikeTrain(ptr, log.ids[lo:hi].copy(), value)
+
+    def weights(self, index: int) -> np.ndarray:
+        """Current weights of sparse-wide projection `index` (a plastic one), in the order of its CSC entries."""
+        fans = self.machine.net.fans
+        base = self.machine.net.indptr[fans.pointer[index]]
+        source = self.program.populations[fans.pop[index]]
+        end = self.machine.net.indptr[fans.pointer[index] + source.n]
+        return self.machine.net.weight[base:end]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that a later run depends on, by name; a copy."""
+        named = {f"state/{k}": np.array(v) for k, v in self._state._asdict().items()}
+        named["last/ids"], named["last/value"] = self._last.ids.copy(), self._last.value.copy()
+        named["step"] = np.array(self.step)
+        named["weight"] = np.array(self.machine.net.weight)
+        return named | self._noise.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned, for the same program and number of threads."""
+        self._state = records.State(*(np.array(state[f"state/{k}"]) for k in records.State._fields))
+        self._last = SpikeTrain(np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"]))
+        self.step = int(state["step"])
+        self.machine.net.weight[:] = state["weight"]
+        self._noise.restore(state)
+
+
+def _probe_table(probes: list[Probe]) -> np.ndarray:
+    table, column = np.zeros((len(probes), 4), np.int64), 0
+    for m, probe in enumerate(probes):
+        table[m] = probe.row, probe.lo, probe.hi, column
+        column += probe.hi - probe.lo
+    return table
+
+
+def _join(parts: list[SpikeTrain], steps: int, number: Any) -> SpikeTrain:
+    ptr, base = np.zeros(steps + 1, np.int64), 0
+    at = 0
+    for part in parts:
+        ptr[at : at + part.ptr.size] = part.ptr + base
+        at += part.ptr.size - 1
+        base += int(part.ptr[-1])
+    if len(parts) == 1:
+        return SpikeTrain(ptr, parts[0].ids, parts[0].value)
+    ids = np.concatenate([p.ids for p in parts]) if parts else np.zeros(0, np.uint32)
+    value = np.concatenate([p.value for p in parts]) if parts else np.zeros(0, number)
+    return SpikeTrain(ptr, ids, value)
+
+
+class _NoiseSource:
+    """Noise of neurons that have it: (r + 64 offset) * 2**(exp - 7), r uniform in -127..126.
+
+    One number per neuron and step, drawn in program order from numpy's RandomState(seed): the order in which
+    nengo-loihi 1.1.0 (emulator/interface.py) draws, so that the same seed gives the same bits.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.n, self.seed = program.n, program.seed
+        self.noisy = [p for p in program.populations if p.model.values.get("noise", "none") != "none"]
+        self.neurons = np.flatnonzero(
+            np.concatenate([np.full(p.n, not p.model.is_input) for p in program.populations] or [np.zeros(0, bool)])
+        )
+        self.scale, self.offset = np.zeros(self.n), np.zeros(self.n)
+        for p in self.noisy:
+            self.scale[p.start : p.stop] = 2.0 ** (int(p.model.values["noise_exp"]) - 7)
+            self.offset[p.start : p.stop] = 64 * int(p.model.values["noise_offset"])
+        self.reset()
+
+    def reset(self) -> None:
+        self._random = np.random.RandomState(self.seed)
+        self._spare = np.zeros((0, self.neurons.size), np.int64)
+
+    def draw(self, steps: int) -> np.ndarray:
+        """(steps, n) int32 for the coming steps, or (1, 1) when nothing is noisy."""
+        if not self.noisy:
+            return np.zeros((1, 1), np.int32)
+        missing = steps - len(self._spare)
+        if missing > 0:
+            fresh = self._random.randint(-127, 128, size=(missing, self.neurons.size))
+            self._spare = np.concatenate([self._spare, fresh])
+        noise = np.zeros((steps, self.n), np.int32)
+        scale, offset = self.scale[self.neurons], self.offset[self.neurons]
+        noise[:, self.neurons] = ((self._spare[:steps] + offset) * scale).astype(np.int32)
+        return noise
+
+    def keep(self, used: int) -> None:
+        """Only the first `used` steps of the last draw were run."""
+        if self.noisy:
+            self._spare = self._spare[used:]
+
+    def state(self) -> dict[str, np.ndarray]:
+        if not self.noisy:
+            return {}
+        _, keys, position, *_ = self._random.get_state()
+        return {"noise/keys": np.array(keys), "noise/position": np.array(position), "noise/spare": self._spare}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        if self.noisy:
+            self._random.set_state(("MT19937", np.asarray(state["noise/keys"], np.uint32), int(state["noise/position"])))
+            self._spare = np.array(state["noise/spare"])

@@ -1,0 +1,79 @@
+"""Which kernel updates a segment, by model code, for integer and for float machines."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from . import neuron_adaptive, neuron_float, neuron_lif, neuron_sigma_delta
+from .fixed import shift_by, wrap_signed
+
+INPUT = 0
+#: Model name -> code, by kind of machine. The codes only live here and in `update_segment`.
+INTEGER_MODELS = {"input": 0, "lif": 1, "ternary": 2, "atrlif": 3, "delta": 4, "sigma_delta": 5, "sigma": 6}
+FLOAT_MODELS = {"input": 0, "float_lif": 1, "lava_float_lif": 2}
+#: Models whose spikes carry a value.
+GRADED_MODELS = frozenset({"ternary", "delta", "sigma_delta", "sigma"})
+
+lif_uniform, lif_general, ternary = neuron_lif.lif_uniform, neuron_lif.lif_general, neuron_lif.ternary
+atrlif = neuron_adaptive.atrlif
+sigma_delta, sigma = neuron_sigma_delta.sigma_delta, neuron_sigma_delta.sigma
+cut_lif, lava_lif = neuron_float.cut_lif, neuron_float.lava_lif
+
+
+def update_segment(model, params, reals, st, lo, hi, options, noise, touched, t):
+    """Advance neurons [lo, hi) by one step; returns (active, clipped, folded) counts."""
+    raise TypeError("compiled only")
+
+
+@overload(update_segment)
+def _update_segment(model, params, reals, st, lo, hi, options, noise, touched, t):
+    del model, reals, st, lo, hi, options, noise, touched, t
+    if isinstance(params.dtype, types.Integer):
+        return _integer
+    return _float
+
+
+def _integer(model, params, reals, st, lo, hi, options, noise, touched, t):
+    if model == 1:
+        if options[0] == 1:
+            return lif_uniform(st.rows, params, st.drive, st.fired, st.active, lo, hi)
+        return lif_general(st.rows, params, st.drive, st.fired, st.active, lo, hi, options, noise, t)
+    if model == 2:
+        return ternary(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi)
+    if model == 3:
+        return atrlif(st.rows, params, reals, st.drive, st.fired, st.active, lo, hi)
+    if model == 6:
+        return sigma(st.rows, st.drive, st.fired, st.active, st.value, lo, hi)
+    return sigma_delta(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, model == 5)
+
+
+def _float(model, params, reals, st, lo, hi, options, noise, touched, t):
+    if model == 1:
+        n = cut_lif(st.rows, params, st.drive, touched, st.fired, st.active, lo, hi, t == 1)
+    else:
+        n = lava_lif(st.rows, params, st.drive, st.fired, st.active, lo, hi)
+    return n, np.int32(0), np.int32(0)
+
+
+def read_port(total, shift, wrap):
+    """The sum of a port as its neurons see it: shifted, wrapped."""
+    raise TypeError("compiled only")
+
+
+@overload(read_port)
+def _read_port(total, shift, wrap):
+    del shift, wrap
+    if isinstance(total, types.Integer):
+
+        def integer(total, shift, wrap):
+            x = shift_by(total, shift)
+            return wrap_signed(x, wrap) if wrap > 0 else x
+
+        return integer
+
+    def real(total, shift, wrap):
+        return total
+
+    return real
