@@ -1,9 +1,9 @@
 """PES learning of a projection onto pairs of neurons, in nengo-loihi's integers.
 
-    rule = Pes(tau=20, magnitude=10.5, rate=1, rate_exp=-3)
-    par, state = rule.params(weight_exp=10), pes_state(w)            # w (n_pre, n_post), integers as added
-    numbers = PesStreams(seed)
-    pes_step(t, spikes, error, *numbers.draw(t, rule, state), par, state)      # t = 1, 2, ...
+rule = Pes(tau=20, magnitude=10.5, rate=1, rate_exp=-3)
+par, state = rule.params(weight_exp=10), pes_state(w)            # w (n_pre, n_post), integers as added
+numbers = PesStreams(seed)
+pes_step(t, spikes, error, *numbers.draw(t, rule, state), par, state)      # t = 1, 2, ...
 """
 
 from __future__ import annotations
@@ -52,16 +52,18 @@ class Pes:
         if not (self.tau > 0 and math.isfinite(self.tau)):
             raise NetworkError(f"PES: tau = {self.tau}, must be a number of steps > 0")
         if not 0 <= self.magnitude <= TRACE_MAX:
-            raise NetworkError(f"PES: magnitude = {self.magnitude}, must be in 0..{TRACE_MAX}; lower the rate's share")
+            raise NetworkError(
+                f"PES: magnitude = {self.magnitude}, must be in 0..{TRACE_MAX}; lower the rate's share"
+            )
         if self.train_epoch < 1 or self.learn_epoch % self.train_epoch:
             raise NetworkError(
-                f"PES: learn_epoch = {self.learn_epoch} must be a multiple of train_epoch = {self.train_epoch} >= 1"
+                f"PES: learn_epoch = {self.learn_epoch} must be a multiple of train_epoch {self.train_epoch}"
             )
         if not 1 <= self.weight_bits <= 8:
             raise NetworkError(f"PES: weight_bits = {self.weight_bits}, must be in 1..8")
 
     def params(self, weight_exp: int) -> PesParams:
-        """Constants for the kernel; integer weights are multiples of 2**weight_exp (nengo-loihi: 6 + its own)."""
+        """Constants for the kernel; weights are multiples of 2**weight_exp (nengo-loihi: 6 + its own)."""
         return PesParams(
             decay=float(np.exp(-self.train_epoch / self.tau)),
             impulse=float(self.magnitude),
@@ -79,7 +81,7 @@ def pes_state(w: ArrayLike) -> PesState:
     weights = np.array(w, dtype=np.int32)
     if weights.ndim != 2 or weights.shape[1] % 2:
         raise NetworkError(
-            f"PES: weights have shape {weights.shape}, must be (n_pre, n_post) with n_post even (pairs of neurons)"
+            f"PES: weights have shape {weights.shape}, must be (n_pre, n_post), n_post even (neuron pairs)"
         )
     n_pre = weights.shape[0]
     return PesState(weights, np.zeros(n_pre, np.int32), np.zeros(n_pre, np.uint8), np.zeros(3, np.int64))
@@ -94,7 +96,8 @@ def scale_errors(error: ArrayLike, scale: float = 1.0) -> NDArray[np.int32]:
 
 
 class PesStreams:
-    """nengo-loihi's random numbers: one numpy RandomState; per training epoch one per axon, then one per weight.
+    """nengo-loihi's random numbers: one numpy RandomState; per training epoch one per axon, then one per
+    weight.
 
     After a step's learning come the compartments: see `noise`.
     """
@@ -113,6 +116,7 @@ class PesStreams:
     def noise(self, n: int) -> NDArray[np.int32]:
         """The n numbers -127..127 that the emulator draws for all its compartments at the end of every step.
 
-        It draws them whether or not a compartment is noisy, so a run with the tool's own numbers calls this too.
+        It draws them whether or not a compartment is noisy, so a run with the tool's own numbers calls this
+        too.
         """
         return self.rng.randint(-127, 128, size=n, dtype=np.int32)

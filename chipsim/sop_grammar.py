@@ -2,10 +2,10 @@
 
     dw = "2^-2*x1*y0 - 2^-2*y1*x0"       dt = "2*y0*x1 - u0*2^-1*t"
 
-A rule is a sum of products of: one dependency (x0 pre spike, y0 post spike, uK every 2^K-th epoch); literals n, 2^e,
-n*2^e, which merge into one scale; factors x1 x2 y1 y2 y3 w d t, (var + const), (const - var), sgn(w + const); a second
-x0 or y0 is a factor. The syntax is Lava's. Where Lava silently misreads a text (a missing `*`, `(-w)`, `(w*2)`,
-`(x1 + 2 + 3)`, `u10`), it is refused here.
+A rule is a sum of products of: one dependency (x0 pre spike, y0 post spike, uK every 2^K-th epoch); literals
+n, 2^e, n*2^e, which merge into one scale; factors x1 x2 y1 y2 y3 w d t, (var + const), (const - var), sgn(w +
+const); a second x0 or y0 is a factor. The syntax is Lava's. Where Lava silently misreads a text (a missing
+`*`, `(-w)`, `(w*2)`, `(x1 + 2 + 3)`, `u10`), it is refused here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SIGNABLE = ("w", "d", "t")
 
 @dataclass(frozen=True)
 class Factor:
-    """clip(variable + constant), or its sign. `constant` may be a fraction; what is left of it is cut toward 0."""
+    """clip(variable + constant), or its sign. A fraction left by the constant is cut toward 0."""
 
     variable: str
     constant: float = 0.0
@@ -33,7 +33,7 @@ class Factor:
 
 @dataclass(frozen=True)
 class Product:
-    """mantissa * 2**exponent * dependency * factors; `dependency` is "x0", "y0" or "u"; `text` for messages."""
+    """mantissa * 2**exponent * dependency * factors; dependency "x0", "y0" or "u"; `text` for messages."""
 
     target: str
     dependency: str
@@ -47,13 +47,15 @@ class Product:
 def float_to_literal(value: float) -> str:
     """A number as the text of a literal, its fraction rounded to a power of two: 0.1 -> "(1) * 2 ^ -3".
 
-    The whole part (at least 1) becomes the mantissa, so 2.5 is written as 2 * 2^0 = 2: choose mantissas by hand where
-    that is too coarse.
+    The whole part (at least 1) becomes the mantissa, so 2.5 is written as 2 * 2^0 = 2: choose mantissas by
+    hand where that is too coarse.
     """
     if value == 0:
         return "0"
     if not math.isfinite(value):
-        raise NetworkError(f"learning rule: {value} is not a finite number; give a finite learning rate or amplitude")
+        raise NetworkError(
+            f"learning rule: {value} is not a finite number; give a finite learning rate or amplitude"
+        )
     sign = 1 if value > 0 else -1
     mantissa = max(int(abs(value)), 1)
     remainder = abs(value) / mantissa
@@ -95,8 +97,8 @@ class _Parser:
             m = _TOKEN.match(text, pos)
             if m is None:
                 raise self.error(
-                    f"'{text[pos:].strip()[:12]}' is not understood; allowed are x0 x1 x2 y0 y1 y2 y3 u0..u9 w d t "
-                    "sgn( ) integers 2^e + - * and brackets"
+                    f"'{text[pos:].strip()[:12]}' is not understood; allowed are x0 x1 x2 y0 y1 y2 y3 u0..u9 "
+                    "w d t sgn( ) integers 2^e + - * and brackets"
                 )
             kind = ("name", "int", "op")[(m.lastindex or 1) - 1]
             self.tokens.append((kind, m.group(m.lastindex or 1)))
@@ -155,7 +157,9 @@ class _Parser:
             mantissa, exponent = mantissa * m, exponent + e
             if name.startswith("u"):
                 if dependency in ("x0", "y0"):
-                    raise self.error(f"{name} after {dependency}: put {name} first, {dependency} is then a factor")
+                    raise self.error(
+                        f"{name} after {dependency}: put {name} first, {dependency} is then a factor"
+                    )
                 if len(name) > 2 or (k is not None and k != int(name[1])):
                     raise self.error(f"{name}: K in uK is one digit, 0..9, and the same in the whole rule")
                 dependency, k = "u", int(name[1])
@@ -170,7 +174,9 @@ class _Parser:
                 break
             self.expect("*", "write '*' between factors")
         if dependency is None:
-            raise self.error("no dependency: the engine evaluates a product only on x0, y0 or uK; multiply by one")
+            raise self.error(
+                "no dependency: the engine evaluates a product only on x0, y0 or uK; multiply by one"
+            )
         mantissa, exponent = self.scale(mantissa, exponent)
         start = self.ends[self.first - 1] if self.first else 0
         text = self.text[start : self.ends[self.at - 1]].strip()
@@ -182,12 +188,12 @@ class _Parser:
             m, e = m // 2, e + 1
         if not MANTISSA_MIN <= m <= MANTISSA_MAX:
             raise self.error(
-                f"scale {m}*2^{e} needs a mantissa in {MANTISSA_MIN}..{MANTISSA_MAX} (4 bits); round it, or split "
-                "the product into two"
+                f"scale {m}*2^{e} needs a mantissa in {MANTISSA_MIN}..{MANTISSA_MAX} (4 bits); round it, or "
+                "split the product into two"
             )
         if not EXPONENT_MIN <= e <= EXPONENT_MAX:
             raise self.error(
-                f"scale {m}*2^{e} needs an exponent in {EXPONENT_MIN}..{EXPONENT_MAX}; scale trace impulses instead"
+                f"scale {m}*2^{e} needs an exponent in {EXPONENT_MIN}..{EXPONENT_MAX}; scale impulses instead"
             )
         return m, e
 
@@ -203,7 +209,9 @@ class _Parser:
             if variable not in _SIGNABLE:
                 raise self.error("sgn(...) takes w, d or t, optionally with a constant")
             if scale < 0:
-                raise self.error(f"sgn(... - {variable}): the variable must stand with a plus; move the minus outside")
+                raise self.error(
+                    f"sgn(... - {variable}): the variable must stand with a plus; move the minus outside"
+                )
             return 1, 0, "", Factor(variable, constant, True)
         if value == "(":
             scale, variable, constant = self.group()
@@ -258,11 +266,15 @@ class _Parser:
             elif kind == "name" and value not in ("sgn",) and value[0] != "u":
                 parts.append((sign, value, None))
             else:
-                raise self.error("brackets hold var, const, var +- const or const +- var; expand anything else")
+                raise self.error(
+                    "brackets hold var, const, var +- const or const +- var; expand anything else"
+                )
             if self.peek() == ")":
                 break
             if self.peek() not in ("+", "-") or (len(parts) > 1 and signed):
-                raise self.error("brackets hold var, const, var +- const or const +- var; expand anything else")
+                raise self.error(
+                    "brackets hold var, const, var +- const or const +- var; expand anything else"
+                )
         self.take()
         return self.read_group(parts)
 

@@ -1,7 +1,8 @@
 """State and random streams of a plastic projection under a sum-of-products rule.
 
 Builders for the three engines: `sop_state` (Lava's integers), `float_state` (Lava's floats), `linear_state`
-(brian2-loihi). Synapses are flat arrays in rows of their presynaptic neuron; `dense` turns one back into a matrix.
+(brian2-loihi). Synapses are flat arrays in rows of their presynaptic neuron; `dense` turns one back into a
+matrix.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _DRAWS_PER_STEP = 2
 def truncate_weights(w: ArrayLike, sign_mode: str = "mixed", num_weight_bits: int = 8) -> NDArray[np.int32]:
     """Weights as the synapse format holds them: the low bits that it lacks are cleared.
 
-    Floor for mixed and excitatory, toward zero for inhibitory weights (Lava). Mixed weights lose one bit more.
+    Floor for mixed and excitatory, toward zero for inhibitory weights (Lava). Mixed weights lose one bit
+    more.
     """
     if not 1 <= num_weight_bits <= 8:
         raise NetworkError(f"num_weight_bits = {num_weight_bits}, must be in 1..8")
@@ -48,7 +50,9 @@ def synapse_rows(weights: Any) -> tuple[NDArray[np.int32], NDArray[np.int32], ND
         return columns.indptr.astype(np.int32), columns.indices.astype(np.int32), columns.data
     matrix = np.asarray(weights)
     if matrix.ndim != 2:
-        raise NetworkError(f"weights of a plastic projection have shape {matrix.shape}, must be (n_post, n_pre)")
+        raise NetworkError(
+            f"weights of a plastic projection have shape {matrix.shape}, must be (n_post, n_pre)"
+        )
     n_post, n_pre = matrix.shape
     ptr = np.arange(n_pre + 1, dtype=np.int32) * np.int32(n_post)
     post = np.tile(np.arange(n_post, dtype=np.int32), n_pre)
@@ -99,7 +103,8 @@ def sop_state(
     Parameters
     ----------
     weights
-        (n_post, n_pre) ndarray (every pair is a synapse) or scipy.sparse (its stored entries are). Whole numbers.
+        (n_post, n_pre) ndarray (every pair is a synapse) or scipy.sparse (its stored entries are). Whole
+        numbers.
     tags, delays
         (n_post, n_pre) or scalar start values of t and d; default 0.
     sign_mode
@@ -124,7 +129,7 @@ def sop_state(
 def float_state(
     rule: SumOfProducts, weights: Any, tags: ArrayLike | None = None, delays: ArrayLike | None = None
 ) -> State:
-    """State at rest for the floating-point engine: weights, tags, delays as `sop_state`, any finite numbers."""
+    """State at rest for the floating-point engine: arguments as `sop_state`, any finite numbers."""
     ptr, post, stored = synapse_rows(weights)
     shape = np.shape(weights) if not sp.issparse(weights) else weights.shape
     w = stored.astype(np.float64)
@@ -134,7 +139,9 @@ def float_state(
     return _state(rule, w, t, d, ptr, post, shape, np.float64)
 
 
-def _state(rule: SumOfProducts, w, t, d, ptr, post, shape: tuple[int, int], dtype: Any) -> State:  # noqa: ANN001
+def _state(
+    rule: SumOfProducts, w: Any, t: Any, d: Any, ptr: Any, post: Any, shape: tuple[int, int], dtype: Any
+) -> State:
     n_post, n_pre = shape
     return State(
         w=w,
@@ -162,18 +169,20 @@ def linear_state(
 ) -> LinearState:
     """State at rest in brian2-loihi's arithmetic (traces decay by 1 - 1/tau).
 
-    Only dw, t_epoch 1 and two-factor rules exist there; a trace needs both its impulse (a whole number) and its
-    time constant. Arguments as `sop_state`; `seed` selects the random numbers.
+    Only dw, t_epoch 1 and two-factor rules exist there; a trace needs both its impulse (a whole number) and
+    its time constant. Arguments as `sop_state`; `seed` selects the random numbers.
     """
     _check_sign_mode(rule, sign_mode)
     if rule.dd or rule.dt or rule.t_epoch != 1 or rule.three_factor or rule.graded or rule.reads & {"t", "d"}:
         raise NetworkError(
-            f"{rule.name}: brian2_loihi's arithmetic has dw of w, x and y only, t_epoch 1, no third factor, no "
-            "payloads; use arithmetic 'lava'"
+            f"{rule.name}: brian2_loihi's arithmetic has dw of w, x and y only, t_epoch 1, no third factor, "
+            "no payloads; use arithmetic 'lava'"
         )
     impulse = np.array([getattr(rule, f"{k}_impulse") for k in TRACES])
     tau = np.array([getattr(rule, f"{k}_tau") for k in TRACES], dtype=np.float64)
-    impulse = _registers(np.where(tau > 0, impulse, 0), 0, 127, f"{rule.name}: trace impulses of brian2_loihi")
+    impulse = _registers(
+        np.where(tau > 0, impulse, 0), 0, 127, f"{rule.name}: trace impulses of brian2_loihi"
+    )
     ptr, post, stored = synapse_rows(weights)
     low, high = LINEAR_RANGE[sign_mode]
     n_post, n_pre = np.shape(weights) if not sp.issparse(weights) else weights.shape
@@ -204,10 +213,11 @@ def dense(state: State | LinearState, values: NDArray) -> NDArray:
 
 
 class SopStreams:
-    """Lava's random numbers: four generators for the traces (seed, seed + 1, + 2, + 3), one for the weights (2).
+    """Lava's random numbers: four generators for the traces (seed, seed + 1, + 2, + 3), one for the weights
+    (2).
 
-    Each is drawn once at the start, the traces' twice per step, the weights' once per epoch, so that a run in two
-    parts sees the numbers of one run. numpy's PCG64.
+    Each is drawn once at the start, the traces' twice per step, the weights' once per epoch, so that a run in
+    two parts sees the numbers of one run. numpy's PCG64.
     """
 
     def __init__(self, seed: int = 0, weight_seed: int = WEIGHT_SEED) -> None:
@@ -245,7 +255,7 @@ class SopStreams:
 def recorded_draws(
     x_decay: NDArray, x_impulse: NDArray, y_decay: NDArray, y_impulse: NDArray, w_round: NDArray, t_epoch: int
 ) -> Draws:
-    """Draws from Lava's sequences: traces (2T + 1,), weights (at least T // t_epoch + 1,), first entries unused."""
+    """Draws from Lava's sequences: traces (2T + 1,), weights >= (T // t_epoch + 1,), first unused."""
     steps = (np.size(x_decay) - 1) // _DRAWS_PER_STEP
     epoch = np.arange(1, steps + 1) // t_epoch
     parts = (x_decay[2::2], x_impulse[2::2], y_decay[2::2], y_impulse[2::2], y_impulse[1::2])

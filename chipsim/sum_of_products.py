@@ -6,9 +6,9 @@
     draws = SopStreams(seed=1).draw(steps, rule.t_epoch)
     sop_step(t, t - 1, pre, post, no_traces, draws, tab, par, state)      # once per step, t = 1, 2, ...
 
-The arithmetic is that of Lava's "bit approximate" model (lava-nc 0.10.0), bit for bit, with its random streams;
-see `kernels.sum_of_products`. Symbols: x1, x2 presynaptic traces, y1..y3 postsynaptic traces, w weight, t tag,
-d delay (a stored number; it does not act as a delay).
+The arithmetic is that of Lava's "bit approximate" model (lava-nc 0.10.0), bit for bit, with its random
+streams; see `kernels.sum_of_products`. Symbols: x1, x2 presynaptic traces, y1..y3 postsynaptic traces, w
+weight, t tag, d delay (a stored number; it does not act as a delay).
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ class SumOfProducts:
     dw, dd, dt
         Rules of weight, delay and tag as text (see `chipsim.sop_grammar`); at least one.
     x1_impulse … y3_tau
-        Impulse of a trace per spike, 0..127 with 8 bits of fraction; time constant in steps, 0 clears the trace
-        at every step.
+        Impulse of a trace per spike, 0..127 with 8 bits of fraction; time constant in steps, 0 clears the
+        trace at every step.
     t_epoch
         Steps between two updates, 1..63.
     three_factor
-        y1, y2, y3 come from the postsynaptic neurons at every step (for instance a reward on y2); their impulses
-        and time constants are then not yours to set.
+        y1, y2, y3 come from the postsynaptic neurons at every step (for instance a reward on y2); their
+        impulses and time constants are then not yours to set.
     graded
         How payloads of presynaptic spikes enter x1: 0 not at all, 1 overwrite with payload/2, 2 add payload/2
-        and saturate, 3 add payload/2, keep what exceeds 127, and only then count as a spike. Unless 0, x1_impulse
-        does not act.
+        and saturate, 3 add payload/2, keep what exceeds 127, and only then count as a spike. Unless 0,
+        x1_impulse does not act.
 
     Raises
     ------
@@ -151,14 +151,16 @@ class SumOfProducts:
     def tables(self, sign_mode: str = "mixed") -> Tables:
         """The rule as numbers for the kernels; sign_mode: "mixed", "excitatory" or "inhibitory" weights."""
         if sign_mode not in SIGN_MODES:
-            raise NetworkError(f"{self.name}: sign_mode '{sign_mode}', must be one of {', '.join(SIGN_MODES)}")
+            raise NetworkError(
+                f"{self.name}: sign_mode '{sign_mode}', must be one of {', '.join(SIGN_MODES)}"
+            )
         products = self.products
         factors = [f for p in products for f in p.factors]
         codes = [VARIABLES.index(f.variable) for f in factors]
         widths = np.array([WIDTHS[c] for c in codes], dtype=np.int32)
         counts = [len(p.factors) for p in products]
         factor_ptr = np.cumsum([0, *counts])
-        bits = np.array([widths[a:b].sum() for a, b in zip(factor_ptr, factor_ptr[1:])])
+        bits = np.array([sum(WIDTHS[VARIABLES.index(f.variable)] for f in p.factors) for p in products])
         deps = [("x0", "y0", "u").index(p.dependency) for p in products]
         ks = [p.k for p in products if p.k is not None]
         per_target = [sum(p.target == k for p in products) for k in ("dw", "dt", "dd")]
@@ -245,11 +247,13 @@ def reward_modulated_stdp(
 ) -> SumOfProducts:
     """STDP into the tag, tag times reward into the weight (Lava's RewardModulatedSTDP).
 
-    dt = rate*A_minus*x0*y1 + rate*A_plus*y0*x1 - u0*t*eligibility_decay and dw = u0*t*y2, with y1 the neuron's
-    spike trace and y2 the reward, both sent by the postsynaptic neurons. `eligibility_decay` is the fraction that
-    the tag loses per epoch (Lava calls it eligibility_trace_decay_tau).
+    dt = rate*A_minus*x0*y1 + rate*A_plus*y0*x1 - u0*t*eligibility_decay and dw = u0*t*y2, with y1 the
+    neuron's spike trace and y2 the reward, both sent by the postsynaptic neurons. `eligibility_decay` is the
+    fraction that the tag loses per epoch (Lava calls it eligibility_trace_decay_tau).
     """
-    rate, plus, minus, loss = (float_to_literal(v) for v in (learning_rate, A_plus, A_minus, eligibility_decay))
+    rate, plus, minus, loss = (
+        float_to_literal(v) for v in (learning_rate, A_plus, A_minus, eligibility_decay)
+    )
     values: dict[str, Any] = {
         "dt": f"{rate} * {minus} * x0 * y1 + {rate} * {plus} * y0 * x1 - u0 * t * {loss}",
         "dw": "u0 * t * y2",

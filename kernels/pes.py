@@ -3,9 +3,10 @@
     trace = R(exp(-P/tau) * trace + magnitude * spike)      every P steps (train_epoch)
     w     = R(w +- rate * error * trace)                    every L steps (learn_epoch)
 
-Neurons come in pairs: the first half of a population receives -error, the second half +error. R rounds up with the
-lost fraction as probability; the numbers are handed in, one per presynaptic axon and one per weight. A trace clips at
-127, a weight mantissa at its own width. Source: nengo_loihi/emulator/interface.py, `SynapseState`.
+Neurons come in pairs: the first half of a population receives -error, the second half +error. R rounds up
+with the lost fraction as probability; the numbers are handed in, one per presynaptic axon and one per weight.
+A trace clips at 127, a weight mantissa at its own width. Source: nengo_loihi/emulator/interface.py,
+`SynapseState`.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ LOST_SPIKES, CLIPPED_TRACES, CLIPPED_WEIGHTS = range(3)
 
 
 class PesParams(NamedTuple):
-    """Constants: decay of the trace per training epoch, impulse, rate = rate_int * 2**rate_exp, epochs in steps.
+    """Constants: decay of the trace per training epoch, impulse, rate = rate_int * 2**rate_exp, epochs in
+    steps.
 
-    weight_exp: exponent of the integer weights (their unit is 2**weight_exp; nengo-loihi: 6 + its weight_exp).
-    cut: low bits that the format lacks (8 - bits + 1 if mixed).
+    weight_exp: exponent of the integer weights (their unit is 2**weight_exp; nengo-loihi: 6 + its
+    weight_exp). cut: low bits that the format lacks (8 - bits + 1 if mixed).
     """
 
     decay: float
@@ -41,7 +43,8 @@ class PesParams(NamedTuple):
 
 
 class PesState(NamedTuple):
-    """w (i, j) int32 weights as added; trace (i,) int32; seen (i,) uint8: spike since the last training epoch.
+    """w (i, j) int32 weights as added; trace (i,) int32; seen (i,) uint8: spike since the last training
+    epoch.
 
     counts (3,) int64: spikes lost (a second one within a training epoch), traces clipped, weights clipped.
     """
@@ -69,7 +72,7 @@ def round_away(x: Any, r: Any) -> Any:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def pes_traces(spikes, uniform, train: Any, par: PesParams, st: PesState) -> None:
-    """Presynaptic spikes (i,) that arrive in this step; if `train`, traces advance with numbers `uniform` (i,)."""
+    """Presynaptic spikes (i,) that arrive now; if `train`, traces advance with numbers `uniform` (i,)."""
     for i in range(st.trace.size):
         if spikes[i] != 0:
             st.counts[LOST_SPIKES] += st.seen[i]
@@ -103,7 +106,8 @@ def pes_weights(error, uniform, par: PesParams, st: PesState) -> None:
 def pes_step(t: Any, spikes, error, trace_numbers, weight_numbers, par: PesParams, st: PesState) -> None:
     """One step t (1-based), after delivery: traces, then weights.
 
-    `trace_numbers` (i,) is read when t is a multiple of train_epoch, `weight_numbers` (i, j) when of learn_epoch.
+    `trace_numbers` (i,) is read when t is a multiple of train_epoch, `weight_numbers` (i, j) when of
+    learn_epoch.
     """
     pes_traces(spikes, trace_numbers, t % par.train_epoch == 0, par, st)
     if t % par.learn_epoch == 0:

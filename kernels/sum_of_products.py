@@ -1,19 +1,21 @@
 """A learning engine that adds sums of products to synaptic variables, in integers.
 
-A rule is data, not code: each product has a dependency (pre spike x0, post spike y0, or every 2^K-th epoch u), a
-scale m*2^e and factors (traces x1 x2 y1 y2 y3, synaptic variables w t d, each with an added constant, or its sign).
-The state of a plastic projection is plain arrays; synapses are stored in rows of their presynaptic neuron, row i =
-row_ptr[i]..row_ptr[i+1], with `post` naming the target. One call of `sop_step` per time step does the bookkeeping of
-spikes and, at the end of an epoch, the update. Random numbers are handed in (`Draws`), one set for all neurons.
+A rule is data, not code: each product has a dependency (pre spike x0, post spike y0, or every 2^K-th epoch
+u), a scale m*2^e and factors (traces x1 x2 y1 y2 y3, synaptic variables w t d, each with an added constant,
+or its sign). The state of a plastic projection is plain arrays; synapses are stored in rows of their
+presynaptic neuron, row i = row_ptr[i]..row_ptr[i+1], with `post` naming the target. One call of `sop_step`
+per time step does the bookkeeping of spikes and, at the end of an epoch, the update. Random numbers are
+handed in (`Draws`), one set for all neurons.
 
-Arithmetic of a product: int32 product of the dependency and the clipped factors, wrapping; times the mantissa;
-arithmetic shift right to 15 bits; shift left by e + 7; clip. The sum starts at var << 7 and is clipped after each
-product, then rounded back to var by the drawn number. Source: lava-nc 0.10.0, `magma/core/model/py/connection.py`.
+Arithmetic of a product: int32 product of the dependency and the clipped factors, wrapping; times the
+mantissa; arithmetic shift right to 15 bits; shift left by e + 7; clip. The sum starts at var << 7 and is
+clipped after each product, then rounded back to var by the drawn number. Source: lava-nc 0.10.0,
+`magma/core/model/py/connection.py`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -36,12 +38,12 @@ class Tables(NamedTuple):
     """A rule as numbers: p products sorted by target (w, t, d), f factors; all int32 unless said.
 
     target_ptr (4,): products of w, t, d are target_ptr[k]..target_ptr[k+1]. dep (p,): X0, Y0 or U. mantissa,
-    exponent (p,): scale mantissa * 2**exponent. right (p,): bits shifted out. factor_ptr (p+1,). variable, constant,
-    fraction (float64), sign, low, high (f,): the factor is clip(variable + constant + fraction, low, high) cut
-    toward zero, or its sign. k_mask: 2**K - 1 of uK, -1 if no product uses u. uses (3,) whether any product depends on x0, y0, u.
-    bounds (3, 2): range of w, t, d. sign_mode: 0 mixed, 1 excitatory, 2 inhibitory. t_epoch: steps per epoch.
-    three: 1 if y1..y3 come from outside. graded: how payloads enter x1 (0 ignored, 1 overwrite, 2 add and saturate,
-    3 add, keep what exceeds 127).
+    exponent (p,): scale mantissa * 2**exponent. right (p,): bits shifted out. factor_ptr (p+1,). variable,
+    constant, fraction (float64), sign, low, high (f,): the factor is clip(variable + constant + fraction,
+    low, high) cut toward zero, or its sign. k_mask: 2**K - 1 of uK, -1 if no product uses u. uses (3,)
+    whether any product depends on x0, y0, u. bounds (3, 2): range of w, t, d. sign_mode: 0 mixed, 1
+    excitatory, 2 inhibitory. t_epoch: steps per epoch. three: 1 if y1..y3 come from outside. graded: how
+    payloads enter x1 (0 ignored, 1 overwrite, 2 add and saturate, 3 add, keep what exceeds 127).
     """
 
     target_ptr: np.ndarray
@@ -79,8 +81,8 @@ class TraceParams(NamedTuple):
 class Draws(NamedTuple):
     """Random numbers of a run, row r for its r-th step; (steps,) each.
 
-    x_decay, y_decay, w_round: uniform in [0, 1), used at the end of an epoch. x_impulse, y_impulse: integers 0..127,
-    used there too. y_again: integers 0..127 for a second post spike within an epoch.
+    x_decay, y_decay, w_round: uniform in [0, 1), used at the end of an epoch. x_impulse, y_impulse: integers
+    0..127, used there too. y_again: integers 0..127 for a second post spike within an epoch.
     """
 
     x_decay: np.ndarray
@@ -94,9 +96,10 @@ class Draws(NamedTuple):
 class State(NamedTuple):
     """Everything that changes, and the wiring. i pre, j post, s synapses, q = t_epoch + 1.
 
-    w, t, d (s,) int32. x (2, i), y (3, j) int32 traces. tx (i,), ty (j,) int32: step of the last spike within the
-    epoch, 0 none. hx (q, 2, i), hy (q, 3, j) int32 scratch. row_ptr (i+1,), post (s,) int32. counts (5,) int64:
-    epochs, products evaluated, variables changed, variables whose update rounded to nothing, variables clipped.
+    w, t, d (s,) int32. x (2, i), y (3, j) int32 traces. tx (i,), ty (j,) int32: step of the last spike within
+    the epoch, 0 none. hx (q, 2, i), hy (q, 3, j) int32 scratch. row_ptr (i+1,), post (s,) int32. counts (5,)
+    int64: epochs, products evaluated, variables changed, variables whose update rounded to nothing, variables
+    clipped.
     """
 
     w: np.ndarray
@@ -114,13 +117,13 @@ class State(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def step_in_epoch(t: int, t_epoch: int) -> int:
+def step_in_epoch(t: Any, t_epoch: Any) -> Any:
     """1..t_epoch for the 1-based step t."""
     return (t - 1) % t_epoch + 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def graded_x1(x1: int, payload: int, mode: int) -> tuple[int, bool]:
+def graded_x1(x1: Any, payload: Any, mode: Any) -> Any:
     """x1 after a payload (8 bits, halved, half to even), and whether the spike counts for x0 and x2."""
     half = np.int64(np.round(payload / 2.0)) & 255
     if mode == 1:
@@ -134,8 +137,8 @@ def graded_x1(x1: int, payload: int, mode: int) -> tuple[int, bool]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sop_pre(t: int, payload, tab: Tables, par: TraceParams, st: State) -> None:
-    """Presynaptic spikes of step t: payload (i,) integers, 0 no spike. A repeated spike rounds its impulse up."""
+def sop_pre(t: Any, payload, tab: Tables, par: TraceParams, st: State) -> None:
+    """Presynaptic spikes of step t: payload (i,), 0 no spike. A repeated spike rounds its impulse up."""
     now = step_in_epoch(t, tab.t_epoch)
     for i in range(payload.size):
         spike = payload[i] != 0
@@ -151,7 +154,7 @@ def sop_pre(t: int, payload, tab: Tables, par: TraceParams, st: State) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sop_post(t: int, spikes, traces, again: int, tab: Tables, par: TraceParams, st: State) -> None:
+def sop_post(t: Any, spikes, traces, again: Any, tab: Tables, par: TraceParams, st: State) -> None:
     """Postsynaptic spikes of step t: spikes (j,), traces (3, j) integers that replace y1..y3 if tab.three."""
     now = step_in_epoch(t, tab.t_epoch)
     for j in range(spikes.size):
@@ -166,7 +169,7 @@ def sop_post(t: int, spikes, traces, again: int, tab: Tables, par: TraceParams, 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def factor_value(f: int, i: int, j: int, s: int, q: int, tab: Tables, st: State) -> int:
+def factor_value(f: Any, i: Any, j: Any, s: Any, q: Any, tab: Tables, st: State) -> Any:
     """Factor f of a product at synapse s (pre i, post j), traces taken at step q of the epoch."""
     code = tab.variable[f]
     if code == 0:
@@ -192,7 +195,7 @@ def factor_value(f: int, i: int, j: int, s: int, q: int, tab: Tables, st: State)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def product_value(p: int, i: int, j: int, s: int, q: int, tab: Tables, st: State) -> int:
+def product_value(p: Any, i: Any, j: Any, s: Any, q: Any, tab: Tables, st: State) -> Any:
     """One product in accumulator units (2**-7 of a synaptic variable)."""
     m = np.int32(1)
     for f in range(tab.factor_ptr[p], tab.factor_ptr[p + 1]):
@@ -203,7 +206,7 @@ def product_value(p: int, i: int, j: int, s: int, q: int, tab: Tables, st: State
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def target_value(k: int, var: int, i: int, j: int, s: int, u: bool, r: float, tab: Tables, st: State) -> int:
+def target_value(k: Any, var: Any, i: Any, j: Any, s: Any, u: bool, r: Any, tab: Tables, st: State) -> Any:
     """New value of w (k = 0), t (1) or d (2) at synapse s, given its old value `var`."""
     acc = np.int64(var) << VAR_SHIFT
     start = acc
@@ -237,7 +240,7 @@ def target_value(k: int, var: int, i: int, j: int, s: int, u: bool, r: float, ta
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def update_synapses(u: bool, r: float, tab: Tables, st: State) -> None:
+def update_synapses(u: bool, r: Any, tab: Tables, st: State) -> None:
     """All synapses whose dependencies are met; every new value is computed from the old w, t and d."""
     any_post = tab.uses[Y0] != 0 and np.any(st.ty > 0)
     has_t = tab.target_ptr[2] > tab.target_ptr[1]
@@ -261,10 +264,14 @@ def update_synapses(u: bool, r: float, tab: Tables, st: State) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sop_epoch(t: int, row: int, draws: Draws, tab: Tables, par: TraceParams, st: State) -> None:
-    """End of an epoch at step t: histories of the traces, synapses, then traces advance and spike times clear."""
-    history(st.x, st.tx, par.x_decay, par.x_whole, par.x_fraction, draws.x_decay[row], draws.x_impulse[row], st.hx)
-    history(st.y, st.ty, par.y_decay, par.y_whole, par.y_fraction, draws.y_decay[row], draws.y_impulse[row], st.hy)
+def sop_epoch(t: Any, row: Any, draws: Draws, tab: Tables, par: TraceParams, st: State) -> None:
+    """End of an epoch: histories of the traces, synapses, then traces advance and spike times clear."""
+    history(
+        st.x, st.tx, par.x_decay, par.x_whole, par.x_fraction, draws.x_decay[row], draws.x_impulse[row], st.hx
+    )
+    history(
+        st.y, st.ty, par.y_decay, par.y_whole, par.y_fraction, draws.y_decay[row], draws.y_impulse[row], st.hy
+    )
     u = tab.k_mask >= 0 and ((t // tab.t_epoch) & tab.k_mask) == 0
     update_synapses(u, draws.w_round[row], tab, st)
     st.x[:, :] = st.hx[tab.t_epoch]

@@ -1,13 +1,14 @@
 """Sums of products in float64: Lava's floating-point model, and brian2-loihi's arithmetic.
 
-Both read the same `Tables` as the integer engine; a product is mantissa * 2**exponent * dependency * factors, factors
-neither clipped nor shifted. `float_step` keeps Lava's epochs and trace histories, without rounding or saturation.
+Both read the same `Tables` as the integer engine; a product is mantissa * 2**exponent * dependency * factors,
+factors neither clipped nor shifted. `float_step` keeps Lava's epochs and trace histories, without rounding or
+saturation.
 
 `linear_step` is brian2-loihi 0.5.2: no epochs; traces belong to synapses and decay by 1 - 1/tau, rounded by
-chance, each with its own number; the weight change is rounded away from zero, then to the weight's precision by
-chance, then clipped. Its code draws the chances when the step begins, before the step's spikes (Brian2's "constant
-over dt"): a trace rounds up with the fraction that it would have lost without the new impulse, and a change due to
-x0 or y0 never rounds up to the next precision. Both are kept.
+chance, each with its own number; the weight change is rounded away from zero, then to the weight's precision
+by chance, then clipped. Its code draws the chances when the step begins, before the step's spikes (Brian2's
+"constant over dt"): a trace rounds up with the fraction that it would have lost without the new impulse, and
+a change due to x0 or y0 never rounds up to the next precision. Both are kept.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ class LinearState(NamedTuple):
 
     w (s,) int32, traces (5, s) int32 in the order x1 x2 y1 y2 y3, up (6, s) int8
     what rounding adds to each and to w, x0 (i,) and y0 (j,) uint8 spikes of the step,
-    row_ptr (i+1,), post (s,) int32; impulse (5,) int32 and decay (5,) float64; precision: least step of a weight;
-    low, high: its range; seed of the random numbers, which are a function of (seed, step, variable, synapse).
+    row_ptr (i+1,), post (s,) int32; impulse (5,) int32 and decay (5,) float64; precision: least step of a
+    weight; low, high: its range; seed of the random numbers, which are a function of (seed, step, variable,
+    synapse).
     """
 
     w: np.ndarray
@@ -55,20 +57,20 @@ class LinearState(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def scaled(p: Any, tab: Tables) -> float:
+def scaled(p: Any, tab: Tables) -> Any:
     """mantissa * 2**exponent of product p."""
     return tab.mantissa[p] * 2.0 ** tab.exponent[p]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def with_constant(v: float, f: Any, tab: Tables) -> float:
+def with_constant(v: Any, f: Any, tab: Tables) -> Any:
     """A factor from its variable's value: plus its constant, or the sign of that."""
     v += tab.constant[f] + tab.fraction[f]
     return np.sign(v) if tab.sign[f] else v
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def float_factor(f: Any, i: Any, j: Any, s: Any, q: Any, tab: Tables, st: State) -> float:
+def float_factor(f: Any, i: Any, j: Any, s: Any, q: Any, tab: Tables, st: State) -> Any:
     """Factor f at synapse s (pre i, post j), traces taken at step q of the epoch."""
     code = tab.variable[f]
     if code < 2:
@@ -85,7 +87,7 @@ def float_factor(f: Any, i: Any, j: Any, s: Any, q: Any, tab: Tables, st: State)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def float_change(k: Any, i: Any, j: Any, s: Any, u: Any, tab: Tables, st: State) -> float:
+def float_change(k: Any, i: Any, j: Any, s: Any, u: Any, tab: Tables, st: State) -> Any:
     """Change of w (k = 0), t (1) or d (2) at synapse s: products added in the order they were written."""
     total = 0.0
     for p in range(tab.target_ptr[k], tab.target_ptr[k + 1]):
@@ -121,7 +123,7 @@ def float_pre(t: Any, payload, tab: Tables, par: FloatTraces, st: State) -> None
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def float_step(t: Any, payload, spikes, traces, tab: Tables, par: FloatTraces, st: State) -> None:
-    """One time step; arguments as `kernels.sum_of_products.sop_step`, state arrays in float64, no random numbers."""
+    """One time step; arguments as `kernels.sum_of_products.sop_step`, state in float64, no random numbers."""
     float_pre(t, payload, tab, par, st)
     now = step_in_epoch(t, tab.t_epoch)
     for j in range(spikes.size):
@@ -152,7 +154,7 @@ def float_step(t: Any, payload, spikes, traces, tab: Tables, par: FloatTraces, s
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def linear_change(i: Any, j: Any, s: Any, step: Any, tab: Tables, st: LinearState) -> float:
+def linear_change(i: Any, j: Any, s: Any, step: Any, tab: Tables, st: LinearState) -> Any:
     """dw of synapse s before rounding; `step` is 0-based and decides which steps uK counts."""
     total = 0.0
     for p in range(tab.target_ptr[0], tab.target_ptr[1]):
@@ -174,7 +176,7 @@ def linear_change(i: Any, j: Any, s: Any, step: Any, tab: Tables, st: LinearStat
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def linear_begin(step: Any, tab: Tables, st: LinearState) -> None:
-    """Draw who rounds up in this step (0-based), from traces and weight change as they stand before its spikes."""
+    """Draw who rounds up in this step (0-based), from traces and change as they stand before its spikes."""
     st.x0[:] = 0
     st.y0[:] = 0
     for i in range(st.x0.size):
@@ -190,7 +192,7 @@ def linear_begin(step: Any, tab: Tables, st: LinearState) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def linear_spikes(pre, post, st: LinearState) -> None:
-    """Impulses of the spikes that act in this step: pre (i,) and post (j,), nonzero = spike; traces clip at 127."""
+    """Impulses of the spikes of this step: pre (i,) and post (j,), nonzero = spike; traces clip at 127."""
     for i in range(st.x0.size):
         st.x0[i] = pre[i] != 0
         for s in range(st.row_ptr[i], st.row_ptr[i + 1]):
@@ -217,7 +219,7 @@ def linear_update(step: Any, tab: Tables, st: LinearState) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def linear_step(step: Any, pre, post, tab: Tables, st: LinearState) -> None:
-    """One step (0-based): pre spikes of this step, post spikes of the step before, then weights, then decay."""
+    """One step (0-based): pre spikes of this step, post spikes of the one before, weights, then decay."""
     linear_begin(step, tab, st)
     linear_spikes(pre, post, st)
     linear_update(step, tab, st)

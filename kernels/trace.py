@@ -1,11 +1,14 @@
 """Spike traces: decay by a factor per step, impulse per spike, rounding by numbers that are handed in.
 
-Integer traces are 7 bits wide (0..127). A decayed value is rounded down, and up by one if the random number `r` is
-below the lost fraction: `r = 0` rounds up whenever a fraction is left, `r = 1` always rounds down, `r` uniform in
-[0, 1) rounds without bias. Who draws the numbers, and whether neurons share one, is the caller's choice.
+Integer traces are 7 bits wide (0..127). A decayed value is rounded down, and up by one if the random number
+`r` is below the lost fraction: `r = 0` rounds up whenever a fraction is left, `r = 1` always rounds down, `r`
+uniform in [0, 1) rounds without bias. Who draws the numbers, and whether neurons share one, is the caller's
+choice.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -48,7 +51,7 @@ def split_impulse(impulse: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDAr
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def decay_round(h: int, factor: float, r: float) -> int:
+def decay_round(h: Any, factor: Any, r: Any) -> Any:
     """floor(factor * h), plus one if `r` is below the lost fraction."""
     value = factor * h
     floor = np.floor(value)
@@ -56,7 +59,7 @@ def decay_round(h: int, factor: float, r: float) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def add_impulse(h: int, whole: int, fraction: int, r: int) -> int:
+def add_impulse(h: Any, whole: Any, fraction: Any, r: Any) -> Any:
     """Add an impulse, rounded up if the integer `r` is below its fraction; saturate at 0 and 127."""
     return min(max(h + whole + np.int64(r < fraction), 0), TRACE_MAX)
 

@@ -13,7 +13,7 @@ from chipsim.pes import Pes, PesStreams, pes_state
 from chipsim.sop_state import SopStreams, dense, float_state, linear_state, recorded_draws, sop_state
 from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp, stdp_loihi
 from kernels.pes import pes_step
-from kernels.sum_of_products import sop_step
+from kernels.sum_of_products import Draws, sop_step
 from kernels.sum_of_products_float import float_step, linear_begin, linear_spikes, linear_update
 
 TRACES = ("x1", "x2", "y1", "y2", "y3")
@@ -51,10 +51,14 @@ def rule_of(spec: dict) -> SumOfProducts:
     epoch = {"t_epoch": spec["t_epoch"]}
     if spec.get("kind") == "closed_stdp":
         names = ("learning_rate", "A_plus", "A_minus", "tau_plus", "tau_minus")
-        return stdp_loihi(*(spec[k] for k in names), x1_impulse=spec["impulse"], y1_impulse=spec["impulse"], **epoch)
+        return stdp_loihi(
+            *(spec[k] for k in names), x1_impulse=spec["impulse"], y1_impulse=spec["impulse"], **epoch
+        )
     if spec.get("kind") == "closed_rstdp":
         amounts = (spec["learning_rate"], spec["A_plus"], spec["A_minus"])
-        return reward_modulated_stdp(*amounts, spec["tau_plus"], spec["impulse"], spec["eligibility"], **epoch)
+        return reward_modulated_stdp(
+            *amounts, spec["tau_plus"], spec["impulse"], spec["eligibility"], **epoch
+        )
     three = bool(spec.get("three"))
     settings = {}
     for k in TRACES[:2] if three else TRACES:
@@ -104,6 +108,12 @@ def replay(spec: dict, data: dict, draws, rule: SumOfProducts) -> dict[str, np.n
     return {k: np.array(v) for k, v in rows.items()}
 
 
+def recorded_numbers(data: dict, rule: SumOfProducts) -> Draws:
+    """The random numbers that Lava drew."""
+    xd, xi, yd, yi, w = (data[f"rng_{k}"] for k in ("x_decay", "x_imp", "y_decay", "y_imp", "w_round"))
+    return recorded_draws(xd, xi, yd, yi, w, rule.t_epoch)
+
+
 def compare(data: dict, got: dict[str, np.ndarray]) -> None:
     names = [k for k in data if k.startswith("out_")]
     assert names
@@ -130,8 +140,7 @@ def test_streams_of_seed(learn_file: Path) -> None:
     rule = rule_of(spec)
     draws = SopStreams(spec["seed"]).draw(spec["T"], rule.t_epoch)
     if "rng_x_decay" in data:
-        names = ("x_decay", "x_imp", "y_decay", "y_imp", "w_round")
-        recorded = recorded_draws(*(data[f"rng_{k}"] for k in names), rule.t_epoch)
+        recorded = recorded_numbers(data, rule)
         ends = np.arange(1, spec["T"] + 1) % rule.t_epoch == 0
         for name, mine, theirs in zip(draws._fields, draws, recorded):
             keep = ends if name == "w_round" else slice(None)
@@ -146,13 +155,12 @@ def test_injected_numbers(learn_file: Path) -> None:
     if "rng_x_decay" not in data:
         draws = SopStreams(spec["seed"]).draw(spec["T"], rule.t_epoch)
     else:
-        names = ("x_decay", "x_imp", "y_decay", "y_imp", "w_round")
-        draws = recorded_draws(*(data[f"rng_{k}"] for k in names), rule.t_epoch)
+        draws = recorded_numbers(data, rule)
     compare(data, replay(spec, data, draws, rule))
 
 
 def test_float(stdp_float_file: Path) -> None:
-    """Lava's floating-point model: traces to the last bits of exp (1e-14), weights exactly as recorded (float32)."""
+    """Lava's floating-point model: traces to the last bits of exp (1e-14), weights as recorded (float32)."""
     spec, data = load(stdp_float_file)
     tau, impulse = spec["tau"], spec["impulse"]
     rule = SumOfProducts(
@@ -184,7 +192,11 @@ def test_pes(pes_file: Path) -> None:
         train_epoch=spec["train_epoch"],
         learn_epoch=spec["learn_epoch"],
     )
-    st, par, streams = pes_state(data["w_int_in"]), rule.params(6 + spec["weight_exp"]), PesStreams(spec["seed"])
+    st, par, streams = (
+        pes_state(data["w_int_in"]),
+        rule.params(6 + spec["weight_exp"]),
+        PesStreams(spec["seed"]),
+    )
     u, v, dead = (np.zeros(spec["n"], np.int64) for _ in range(3))
     for t in range(1, spec["T"] + 1):
         spikes = data["x"][t - 2] if t > 1 else np.zeros(spec["ni"], bool)
@@ -203,9 +215,20 @@ def test_pes(pes_file: Path) -> None:
 
 
 def test_statistical(statistical_file: Path) -> None:
-    """brian2-loihi draws its own numbers: means over synapses agree within five standard errors at every step."""
+    """brian2-loihi draws its own numbers: means agree within five standard errors at every step."""
     spec, data = load(statistical_file)
-    names = ("imp_x1", "tau_x1", "imp_y1", "tau_y1", "imp_x2", "tau_x2", "imp_y2", "tau_y2", "imp_y3", "tau_y3")
+    names = (
+        "imp_x1",
+        "tau_x1",
+        "imp_y1",
+        "tau_y1",
+        "imp_x2",
+        "tau_x2",
+        "imp_y2",
+        "tau_y2",
+        "imp_y3",
+        "tau_y3",
+    )
     values = {f"{k[4:]}_{'impulse' if k.startswith('imp') else 'tau'}": spec[k] for k in names if k in spec}
     rule = SumOfProducts(dw=spec["dw"], **values)
     sign = ("mixed", "excitatory", "inhibitory")[spec["sign_mode"] - 1]
