@@ -15,7 +15,8 @@ import numpy as np
 from numba import njit
 
 WORD = 32
-_OPT = dict(cache=True, nogil=True, error_model="numpy")
+_OPT = dict(cache=True, nogil=True, error_model="numpy", _nrt=False)
+_INNER = dict(_OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called from kernels only: compiles faster
 
 
 class Streams(NamedTuple):
@@ -39,10 +40,10 @@ class Streams(NamedTuple):
     length: np.ndarray
 
 
-def make_streams(taps: list[tuple[int, int]], words: int = 512) -> Streams:
+def make_streams(taps: list[tuple[int, int]], words: int = 1024) -> Streams:
     """Registers with taps ``[(a, n), ...]``, all zero (a zero register stays zero for ever).
 
-    `words` is the number of 32-bit words produced ahead; it must exceed every ``n`` by the longest single draw.
+    `words` is the number of 32-bit words produced ahead: room for 32 ``n`` words of history and the longest draw.
     """
     k = len(taps)
     if any(not 0 < a < n < 64 for a, n in taps):
@@ -56,11 +57,33 @@ def make_streams(taps: list[tuple[int, int]], words: int = 512) -> Streams:
     )
 
 
-@njit(**_OPT)
+@njit(**_INNER)
+def _reach(tap, length):
+    """Words of history with which at least sixteen words can be produced at once."""
+    while tap < 16:
+        tap *= 2
+        length *= 2
+    return length
+
+
+@njit(**_INNER)
+def _xor(out, a, b):
+    for i in range(out.shape[0]):
+        out[i] = a[i] ^ b[i]
+
+
+@njit(**_INNER)
 def _fill(words, first, tap, length):
-    """Continue one stream from word `first` on with the word-wise recurrence."""
-    for i in range(first, words.shape[0]):
-        words[i] = words[i - tap] ^ words[i - length]
+    """Continue one stream from word `first` on; with more history the recurrence is squared: longer strides."""
+    size = words.shape[0]
+    while first < size:
+        while tap < 16 and 2 * length <= first:
+            tap *= 2
+            length *= 2
+        count = min(tap, size - first)
+        near, far = first - tap, first - length
+        _xor(words[first : first + count], words[near : near + count], words[far : far + count])
+        first += count
 
 
 @njit(**_OPT)
@@ -81,7 +104,7 @@ def load_window(streams, k, window):
     streams.pos[k] = 0
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def reserve(streams, k, bits):
     """Make sure that the next `bits` bits of register `k` are produced (one 64-bit read beyond included)."""
     words = streams.words[k]
@@ -89,8 +112,7 @@ def reserve(streams, k, bits):
     if (streams.pos[k] + bits) // WORD + 3 <= words.shape[0]:
         return
     keep = words.shape[0] - first
-    if keep < streams.length[k]:
-        keep = streams.length[k]
+    keep = max(keep, _reach(streams.tap[k], streams.length[k]))
     shift = words.shape[0] - keep
     for i in range(keep):
         words[i] = words[i + shift]
@@ -98,12 +120,13 @@ def reserve(streams, k, bits):
     _fill(words, keep, streams.tap[k], streams.length[k])
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def bits_at(words, pos, width):
     """`width` (at most 32) bits of a packed stream from bit `pos` on, as an int64."""
-    i = pos >> 5
-    pair = np.uint64(words[i]) | (np.uint64(words[i + 1]) << np.uint64(WORD))
-    return np.int64((pair >> np.uint64(pos & 31)) & ((np.uint64(1) << np.uint64(width)) - np.uint64(1)))
+    bit = np.uint64(pos)
+    i = bit >> np.uint64(5)
+    pair = np.uint64(words[i]) | (np.uint64(words[i + np.uint64(1)]) << np.uint64(WORD))
+    return np.int64((pair >> (bit & np.uint64(31))) & ((np.uint64(1) << np.uint64(width)) - np.uint64(1)))
 
 
 @njit(**_OPT)
@@ -111,6 +134,13 @@ def peek(streams, k, width, offset):
     """`width` (at most 32) bits of register `k`, from `offset` bits after the read position; no step."""
     reserve(streams, k, offset + width)
     return bits_at(streams.words[k], streams.pos[k] + offset, width)
+
+
+@njit(**_INNER)
+def skip(streams, k, bits):
+    """One step of `bits` bits whose output nobody looks at."""
+    reserve(streams, k, bits)
+    streams.pos[k] += bits
 
 
 @njit(**_OPT)
@@ -126,22 +156,16 @@ def draw_block(streams, k, width, count, out, start, stride):
     """`count` steps of `width` (at most 32) bits each into ``out[start::stride]``."""
     reserve(streams, k, width * count)
     words = streams.words[k]
-    pos = streams.pos[k]
+    pos = np.uint64(streams.pos[k])
     mask = (np.uint64(1) << np.uint64(width)) - np.uint64(1)
-    word = pos >> 5
-    held = np.uint64(words[word]) >> np.uint64(pos & 31)
-    have = WORD - (pos & 31)
-    where = start
+    at = np.uint64(start)
     for _ in range(count):
-        if have < width:
-            word += 1
-            held |= np.uint64(words[word]) << np.uint64(have)
-            have += WORD
-        out[where] = held & mask
-        held >>= np.uint64(width)
-        have -= width
-        where += stride
-    streams.pos[k] = pos + width * count
+        word = pos >> np.uint64(5)
+        pair = np.uint64(words[word]) | (np.uint64(words[word + np.uint64(1)]) << np.uint64(WORD))
+        out[at] = (pair >> (pos & np.uint64(31))) & mask
+        pos += np.uint64(width)
+        at += np.uint64(stride)
+    streams.pos[k] += width * count
 
 
 @njit(**_OPT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .lfsr import bits_at, reserve
+from .lfsr import WORD, bits_at, reserve
 from .reckon_state import (
     A_NEUR_R,
     A_WINP_R,
@@ -30,17 +30,18 @@ from .reckon_state import (
 from .reckon_step import load_q
 
 _OPT = dict(cache=True, nogil=True, error_model="numpy")
-_MIN32 = -(1 << 31)
-_FULL32 = (1 << 32) - 1
+_INNER = dict(_OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)  # called from kernels only: compiles faster
+_MIN32 = np.int32(-(1 << 31))
+_FULL32 = np.uint32((1 << 32) - 1)
 _FULL28 = (1 << 28) - 1
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _saturate16(x):
     return min(max(x, -32768), 32767)
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def errors(cfg, st, valid, err):
     """err[k] = target - output, saturated to 16 bits; 0 for outputs that are not in use or without a target."""
     for k in range(err.shape[0]):
@@ -56,16 +57,16 @@ def errors(cfg, st, valid, err):
             err[k] = _saturate16(goal - v)
 
 
-@njit(**_OPT)
-def learning_signal(cfg, row, err):
-    """Error projected back through the output weights of one neuron, scaled and saturated to 16 bits."""
+@njit(**_INNER)
+def learning_signal(cfg, wout, j, err):
+    """Error projected back through the output weights of neuron `j`, scaled and saturated to 16 bits."""
     psum = np.int64(0)
     for k in range(cfg.o + 1):
-        psum += err[k] * np.int64(row[k])
+        psum += err[k] * np.int64(wout[j, k])
     return _saturate16((psum << cfg.learn_sig_scale) >> 12)
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _segment(cfg, u):
     """Pseudo-derivative: five segments of the membrane potential."""
     if u < cfg.thr_h0:
@@ -79,8 +80,8 @@ def _segment(cfg, u):
     return cfg.h4
 
 
-@njit(**_OPT)
-def _update_outputs(cfg, row, err, trace, words, pos, effects):
+@njit(**_INNER)
+def _update_outputs(cfg, wout, j, err, trace, words, pos, effects):
     """Delta rule with one random word of 28 bits per output."""
     for k in range(cfg.o + 1):
         prob = err[k] * trace
@@ -88,49 +89,50 @@ def _update_outputs(cfg, row, err, trace, words, pos, effects):
             continue
         big = min(abs(prob) << cfg.lr_p_wout, _FULL28) >> cfg.lr_r_wout
         if big >= bits_at(words, pos + 28 * k, 28):
-            new = np.int64(row[k]) + (1 if prob > 0 else -1)
+            new = np.int64(wout[j, k]) + (1 if prob > 0 else -1)
             if new > 127 or new < -128:
                 effects[E_WEIGHT_SAT] += 1
             else:
-                row[k] = new
+                wout[j, k] = new
                 effects[E_UPDATES_OUT] += 1
 
 
-@njit(**_OPT)
-def _post(cfg, st, streams, scratch, valid, j, access, effects):
-    """Post-synaptic neuron `j`: learning signal, pseudo-derivative, regularisation; its output weights learn."""
-    n = j & 15
-    q = scratch.q
-    if valid and j % 2 == 0 and j <= cfg.m:
-        load_q(st, q, j // 2)
-        access[A_NEUR_R] += 1
-    at = 4 * (j & 1)
-    live = st.dirty[j & 1] != 0
-    u = q[at] if live else np.int64(0)
-    trec = q[at + 2] >> cfg.fp_trec if live else np.int64(0)
-    tout = q[at + 3] >> cfg.fp_tout if live else np.int64(0)
-    if cfg.regul_mode:
-        scratch.reg[n] = max(trec - cfg.regul_f0, 0)
-    signal = np.int64(0)
-    if valid and j <= cfg.r:
-        access[A_WOUT_R] += 1
-        if cfg.do_eprop & 3:
-            signal = learning_signal(cfg, st.wout[j], scratch.err)
-        if tout != 0:
-            if cfg.do_eprop & 4:
-                reserve(streams, S_WOUT, 448)
-                _update_outputs(
-                    cfg, st.wout[j], scratch.err, tout, streams.words[S_WOUT], streams.pos[S_WOUT], effects
-                )
-                streams.pos[S_WOUT] += 448
+@njit(**_INNER)
+def _post(cfg, st, streams, scratch, valid, first, count, access, effects):
+    """Post-synaptic neurons of one group: learning signal, pseudo-derivative, activity above the limit; and their
+    output weights learn."""
+    q, err, lsig, drive, reg = scratch.q, scratch.err, st.lsig, scratch.drive, scratch.reg
+    u, tinp, trec, tout, dirty, wout = st.u, st.tinp, st.trec, st.tout, st.dirty, st.wout
+    out_words, out_pos = streams.words[S_WOUT], streams.pos
+    limit = WORD * (out_words.shape[0] - 3) - 448
+    for n in range(count):
+        j = first + n
+        if valid and j % 2 == 0 and j <= cfg.m:
+            load_q(q, u, tinp, trec, tout, j)
+            access[A_NEUR_R] += 1
+        at = 4 * (j & 1)
+        live = dirty[j & 1] != 0
+        if cfg.regul_mode:
+            reg[n] = max((q[at + 2] >> cfg.fp_trec if live else np.int64(0)) - cfg.regul_f0, 0)
+        signal = np.int64(0)
+        if valid and j <= cfg.r:
+            access[A_WOUT_R] += 1
+            if cfg.do_eprop & 3:
+                signal = learning_signal(cfg, wout, j, err)
+            trace = q[at + 3] >> cfg.fp_tout if live else np.int64(0)
+            if trace != 0 and cfg.do_eprop & 4:
+                if out_pos[S_WOUT] > limit:
+                    reserve(streams, S_WOUT, 448)
+                _update_outputs(cfg, wout, j, err, trace, out_words, out_pos[S_WOUT], effects)
+                out_pos[S_WOUT] += 448
                 access[A_WOUT_W] += 1
-            else:
+            elif trace != 0:
                 access[A_WOUT_R] += 1
-    st.lsig[n] = signal
-    scratch.drive[n] = signal * _segment(cfg, u)
+        lsig[n] = signal
+        drive[n] = signal * _segment(cfg, q[at] if live else np.int64(0))
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _regularisers(cfg, scratch):
     """Per post-synaptic neuron of the group: factor of positive products, and what is subtracted."""
     busy = False
@@ -139,44 +141,50 @@ def _regularisers(cfg, scratch):
         busy |= r != 0
         scratch.mul[n] = max(0, 16 - (r >> cfg.k_mul)) if cfg.regul_mode & 1 and cfg.regul_w else 16
         add = cfg.regul_mode & 2
-        inp = ((r << cfg.k_inp_p) & _FULL32) >> cfg.k_inp_r if add and cfg.regul_w & 1 else np.int64(0)
-        rec = ((r << cfg.k_rec_p) & _FULL32) >> cfg.k_rec_r if add and cfg.regul_w & 2 else np.int64(0)
+        inp = ((r << cfg.k_inp_p) & 0xFFFFFFFF) >> cfg.k_inp_r if add and cfg.regul_w & 1 else np.int64(0)
+        rec = ((r << cfg.k_rec_p) & 0xFFFFFFFF) >> cfg.k_rec_r if add and cfg.regul_w & 2 else np.int64(0)
         scratch.sub[0, n] = np.int32(np.uint32(inp))
         scratch.sub[1, n] = np.int32(np.uint32(rec))
     return busy
 
 
 @njit(**_OPT)
-def update_word(row, scratch, sub, trace, words, pos, shifts):
-    """Sixteen weights of one word; returns (weights moved, weights held at a rail, bit mask of those selected).
+def update_word(weights, i, first, factors, sub, trace, words, pos, shifts, own):
+    """Sixteen weights ``weights[i, first:first+16]``; returns (weights selected, of these held at a rail).
 
-    `shifts` = (left, right) shift of the probability. The test on bit 31 of the scaled product is the chip's: it
-    turns a positive product with bit 27 set into a certain decrement.
+    `factors` = (learning signal times pseudo-derivative, factor of positive products), each int32 (16,); `shifts` = (left, right) shift of the probability; weight `own` (-1: none) becomes 0 when selected. The test on
+    bit 31 of the scaled product is the chip's: it turns a positive product with bit 27 set into a certain
+    decrement. All in 32 bits, so that the sixteen lanes stay in one vector register.
     """
-    left, right = np.uint64(shifts[0]), np.uint64(shifts[1])
-    moved = 0
-    held = 0
-    selected = 0
-    for n in range(GROUP):
-        e = np.int32(scratch.drive[n] * trace)
-        m = np.int32(16) if e < 0 else scratch.mul[n]
+    left, right = np.uint32(shifts[0]), np.uint32(shifts[1])
+    fits = _FULL32 >> left
+    drive, mul = factors
+    i, first, pos = np.uint64(i), np.uint64(first), np.uint64(pos)
+    hits = np.int32(0)
+    held = np.int32(0)
+    for lane in range(GROUP):
+        n = np.uint64(lane)
+        e = np.int32(drive[n] * trace)
+        m = np.int32(16) if e < 0 else mul[n]
         k31 = np.int32(e * m)
-        quotient = (e >> np.int32(4)) * m + (((e & np.int32(15)) * m) >> np.int32(4))
-        s = np.int32(quotient - sub[n])
-        s = np.int32(_MIN32) if (s >= 0) & (k31 < 0) else s
-        mag = np.uint64(abs(np.int64(s)))
-        big = min(mag << left, np.uint64(_FULL32)) >> right
-        hit = (s != 0) & ((s == _MIN32) | (big >= np.uint64(words[pos + n])))
-        new = np.int32(row[n]) + (np.int32(1) if s > 0 else np.int32(-1))
-        rail = (new > 127) | (new < -128)
-        held += hit & rail
-        moved += hit & ~rail
-        selected |= np.int64(hit) << n
-        row[n] = new if hit & ~rail else row[n]
-    return moved, held, selected
+        high = np.int32(np.int32(e >> np.int32(4)) * m)
+        low = np.int32(np.int32(e & np.int32(15)) * m)
+        s = np.int32(np.int32(high + np.int32(low >> np.int32(4))) - sub[n])
+        s = _MIN32 if (s >= 0) & (k31 < 0) else s
+        mag = np.uint32(s if s >= 0 else -s)
+        big = np.uint32(mag << left) if mag <= fits else _FULL32
+        hit = (s != 0) & ((s == _MIN32) | (np.uint32(big >> right) >= words[pos + n]))
+        old = np.int32(weights[i, first + n])
+        new = np.int32(old + (np.int32(1) if s > 0 else np.int32(-1)))
+        kept = min(max(new, np.int32(-128)), np.int32(127))
+        hits += np.int32(hit)
+        held += np.int32(hit & (kept != new))
+        kept = np.int32(0) if lane == own else kept
+        weights[i, first + n] = np.int8(kept if hit else old)
+    return hits, held
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _any(a, b):
     for n in range(GROUP):
         if a[n] != 0 or b[n] != 0:
@@ -184,62 +192,80 @@ def _any(a, b):
     return False
 
 
-@njit(**_OPT)
-def _learn_word(streams, which, row, scratch, sub, trace, shifts, active):
-    """One word of input or recurrent weights; the register steps once even if nothing can change."""
-    reserve(streams, which, 512)
-    moved, held, selected = 0, 0, 0
-    if active:
-        words, at = streams.words[which], streams.pos[which] >> 5
-        moved, held, selected = update_word(row, scratch, sub, trace, words, at, shifts)
-    streams.pos[which] += 512
-    return moved, held, selected
+@njit(**_INNER)
+def _pre_layer(streams, which, weights, traces, first, last, factors, sub, shifts, idle, recurrent):
+    """One layer's weights onto a group of sixteen; returns (words written, weights moved, weights held at a rail).
+
+    A word is skipped when its trace is 0 and no neuron of the group is regularised (`idle`); its register steps
+    once for every other word, even if nothing can change. A neuron's weight onto itself is never learned.
+    """
+    words = streams.words[which]
+    pos = streams.pos[which]
+    limit = WORD * (words.shape[0] - 3) - 512
+    active = _any(factors[0], sub)
+    written, hits, held = 0, 0, 0
+    for i in range(last + 1):
+        if traces[i] == 0 and idle:
+            continue
+        written += 1
+        if pos > limit:
+            streams.pos[which] = pos
+            reserve(streams, which, 512)
+            pos = streams.pos[which]
+        if active:
+            own = i - first if recurrent else -1
+            h, stuck = update_word(weights, i, first, factors, sub, traces[i], words, pos >> 5, shifts, own)
+            hits += h
+            held += stuck
+        pos += 512
+    streams.pos[which] = pos
+    return written, hits - held, held
 
 
-@njit(**_OPT)
+@njit(**_INNER)
+def _pre_traces(cfg, st, q, valid, traces):
+    """Input and recurrent traces of all pre-synaptic indices as the data register shows them; returns the reads."""
+    reads = 0
+    for i in range(cfg.m + 1):
+        if valid and i % 2 == 0:
+            load_q(q, st.u, st.tinp, st.trec, st.tout, i)
+            reads += 1
+        at = 4 * (i & 1)
+        live = st.dirty[i & 1] != 0
+        traces[0, i] = np.int32(q[at + 1] >> cfg.fp_tinp) if live else np.int32(0)
+        traces[1, i] = np.int32(q[at + 2] >> cfg.fp_trec) if live else np.int32(0)
+    return reads
+
+
+@njit(**_INNER)
 def _pre(cfg, st, streams, scratch, valid, group, access, effects):
     """All pre-synaptic indices against one group of sixteen post-synaptic neurons."""
     idle = not _regularisers(cfg, scratch)
     always = cfg.regul_mode & 6 == 6
-    do_inp = cfg.do_eprop & 1 and (valid or (always and cfg.regul_w & 1))
-    do_rec = cfg.do_eprop & 2 and (valid or (always and cfg.regul_w & 2))
-    active_inp, active_rec = _any(scratch.drive, scratch.sub[0]), _any(scratch.drive, scratch.sub[1])
-    first = GROUP * group
-    q = scratch.q
-    shifts_inp, shifts_rec = (cfg.lr_p_winp, cfg.lr_r_winp), (cfg.lr_p_wrec, cfg.lr_r_wrec)
-    for i in range(cfg.m + 1):
-        if valid and i % 2 == 0:
-            load_q(st, q, i // 2)
-            access[A_NEUR_R] += 1
-        at = 4 * (i & 1)
-        live = st.dirty[i & 1] != 0
-        if do_inp and i <= cfg.i:
-            access[A_WINP_R] += 1
-            trace = np.int32(q[at + 1] >> cfg.fp_tinp) if live else np.int32(0)
-            if trace != 0 or not idle:
-                row = st.winp[i, first : first + GROUP]
-                moved, held, _ = _learn_word(
-                    streams, S_WINP, row, scratch, scratch.sub[0], trace, shifts_inp, active_inp
-                )
-                access[A_WINP_W] += 1
-                effects[E_UPDATES_INP] += moved
-                effects[E_WEIGHT_SAT] += held
-        if do_rec and i <= cfg.r:
-            access[A_WREC_R] += 1
-            trace = np.int32(q[at + 2] >> cfg.fp_trec) if live else np.int32(0)
-            if trace != 0 or not idle:
-                row = st.wrec[i, first : first + GROUP]
-                moved, held, selected = _learn_word(
-                    streams, S_WREC, row, scratch, scratch.sub[1], trace, shifts_rec, active_rec
-                )
-                if i // GROUP == group and (selected >> (i & 15)) & 1:
-                    row[i & 15] = 0  # a neuron's weight onto itself is never learned
-                access[A_WREC_W] += 1
-                effects[E_UPDATES_REC] += moved
-                effects[E_WEIGHT_SAT] += held
+    traces, first = scratch.rnd, GROUP * group
+    access[A_NEUR_R] += _pre_traces(cfg, st, scratch.q, valid, traces)
+    factors = (scratch.drive, scratch.mul)
+    if cfg.do_eprop & 1 and (valid or (always and cfg.regul_w & 1)):
+        shifts, sub = (cfg.lr_p_winp, cfg.lr_r_winp), scratch.sub[0]
+        written, moved, held = _pre_layer(
+            streams, S_WINP, st.winp, traces[0], first, cfg.i, factors, sub, shifts, idle, False
+        )
+        access[A_WINP_R] += cfg.i + 1
+        access[A_WINP_W] += written
+        effects[E_UPDATES_INP] += moved
+        effects[E_WEIGHT_SAT] += held
+    if cfg.do_eprop & 2 and (valid or (always and cfg.regul_w & 2)):
+        shifts, sub = (cfg.lr_p_wrec, cfg.lr_r_wrec), scratch.sub[1]
+        written, moved, held = _pre_layer(
+            streams, S_WREC, st.wrec, traces[1], first, cfg.r, factors, sub, shifts, idle, True
+        )
+        access[A_WREC_R] += cfg.r + 1
+        access[A_WREC_W] += written
+        effects[E_UPDATES_REC] += moved
+        effects[E_WEIGHT_SAT] += held
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def learn(cfg, st, streams, scratch, valid, access, effects):
     """One EPROP phase; `valid`: a target is present in this tick."""
     errors(cfg, st, valid, scratch.err)
@@ -247,7 +273,6 @@ def learn(cfg, st, streams, scratch, valid, access, effects):
     for group in range(cfg.r // GROUP + 1):
         first = GROUP * group
         count = min(GROUP, cfg.r + 1 - first) if only_outputs else GROUP
-        for j in range(first, first + count):
-            _post(cfg, st, streams, scratch, valid, j, access, effects)
+        _post(cfg, st, streams, scratch, valid, first, count, access, effects)
         if not only_outputs:
             _pre(cfg, st, streams, scratch, valid, group, access, effects)

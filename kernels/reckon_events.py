@@ -22,9 +22,10 @@ from .reckon_state import (
 from .reckon_step import wrap16
 
 _OPT = dict(cache=True, nogil=True, error_model="numpy")
+_INNER = dict(_OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)  # called from kernels only: compiles faster
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _to_outputs(cfg, st, row, effects):
     """A recurrent spike onto the output membranes, saturating."""
     for k in range(cfg.o + 1):
@@ -35,7 +36,7 @@ def _to_outputs(cfg, st, row, effects):
         st.out[k] = v
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _clear_stale(st, count):
     """Neurons that were not dirty start from zero, whatever the memory holds."""
     for j in range(count):
@@ -47,7 +48,7 @@ def _clear_stale(st, count):
             st.dirty[j] = 1
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _accumulate(st, winp, wrec, shift_inp, shift_rec, count, effects):
     """u += weights, saturating; a shift of -1 leaves that weight out."""
     high = 0
@@ -63,7 +64,7 @@ def _accumulate(st, winp, wrec, shift_inp, shift_rec, count, effects):
     effects[E_SAT_LOW] += low
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _accumulate_noisy(cfg, st, streams, winp, wrec, with_inp, with_rec, count, noise, effects):
     """u += weights + noise: the saturation looks at the signs of u, w and the sum only, so noise may wrap."""
     draw_block(streams, S_NOISE, 16, count, noise, 0, 1)
@@ -84,12 +85,12 @@ def _accumulate_noisy(cfg, st, streams, winp, wrec, with_inp, with_rec, count, n
         st.u[j] = v
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _bump(trace, j, amount, top):
     trace[j] = min(np.int64(trace[j]) + amount, top)
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _supplement(cfg, st, p):
     """Input trace of an index beyond the recurrent layer, in its own pair word; membranes are not written."""
     for n in range(2):
@@ -102,7 +103,7 @@ def _supplement(cfg, st, p):
     _bump(st.tinp, p, 8 << cfg.fp_tinp, TRACE_MAX)
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _one_event(cfg, st, streams, scratch, p, access, effects):
     """All that index `p` causes in this tick; returns 1 if the supplementary pass ran."""
     pairs = cfg.r // 2 + 1
@@ -139,7 +140,7 @@ def _one_event(cfg, st, streams, scratch, p, access, effects):
     return 0
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def propagate(cfg, st, streams, scratch, access, effects):
     """One PROP phase. Returns (event passes, supplementary passes)."""
     passes = 0

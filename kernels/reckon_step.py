@@ -12,24 +12,23 @@ from .reckon_state import (
     E_WRAP,
     S_OUT,
     S_TINP,
-    S_TOUT,
-    S_TREC,
     S_U,
     UNIT_ALPHA,
     UNIT_KAPPA,
 )
 
 _OPT = dict(cache=True, nogil=True, error_model="numpy")
+_INNER = dict(_OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)  # called from kernels only: compiles faster
 NEVER = 1 << 20  # a random word that no fraction reaches: rounding down
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def wrap16(x):
     """Two's complement wrap to 16 bits."""
     return ((x + 0x8000) & 0xFFFF) - 0x8000
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _leak_outputs(cfg, st, streams, rnd):
     """Output membranes: o = floor(o * kappa), one more with the probability of the cropped fraction."""
     stoch = cfg.stoch and cfg.kappa != UNIT_KAPPA
@@ -44,16 +43,23 @@ def _leak_outputs(cfg, st, streams, rnd):
         st.out[k] = q
 
 
-@njit(**_OPT)
+@njit(**_INNER)
+def _never(rnd, count):
+    for j in range(count):
+        rnd[j] = NEVER
+
+
+@njit(**_INNER)
 def _draw_rounding(cfg, st, streams, rnd, pairs):
     """Random words of all pairs that are stepped; where nothing is rounded up, a word that is never reached."""
     if not cfg.stoch:
-        rnd[:, : 2 * pairs] = NEVER
+        for row in range(4):
+            _never(rnd[row], 2 * pairs)
         return
+    for lane in range(6):  # input, recurrent, output traces of even and odd neurons
+        row, n = 1 + lane // 2, lane % 2
+        draw_block(streams, S_TINP + lane, 7 if row == 3 else 15, pairs, rnd[row], n, 2)
     for n in range(2):
-        draw_block(streams, S_TINP + n, 15, pairs, rnd[1], n, 2)
-        draw_block(streams, S_TREC + n, 15, pairs, rnd[2], n, 2)
-        draw_block(streams, S_TOUT + n, 7, pairs, rnd[3], n, 2)
         p = 0
         while p < pairs:  # runs of pairs with a leak: a factor of one draws nothing
             first = p
@@ -61,69 +67,83 @@ def _draw_rounding(cfg, st, streams, rnd, pairs):
                 p += 1
             draw_block(streams, S_U + n, 15, p - first, rnd[0], 2 * first + n, 2)
             while p < pairs and st.alpha[2 * p] == UNIT_ALPHA:
-                rnd[0:3, 2 * p + n] = NEVER
+                for row in range(3):
+                    rnd[row, 2 * p + n] = NEVER
                 p += 1
     if cfg.kappa == UNIT_KAPPA:
-        rnd[3, : 2 * pairs] = NEVER
+        _never(rnd[3], 2 * pairs)
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def _decay(value, factor, shift, mask, rnd):
     """A trace times a factor: floor, plus one where the fraction reaches the random word and the result is not 0."""
-    x = value * factor
-    q = (x >> shift) & mask
-    frac = x & ((1 << shift) - 1)
-    return (q + 1) & mask if (q != 0) & (frac >= rnd) else q
+    x = np.int32(value * factor)
+    q = np.int32((x >> shift) & mask)
+    frac = np.int32(x & np.int32((1 << shift) - 1))
+    return np.int32((q + 1) & mask) if (q != 0) & (frac >= rnd) else q
 
 
-@njit(**_OPT)
-def _step_neurons(cfg, st, rnd, count):
-    """Both neurons of every pair written in this step: test, leak, reset, decay. Returns wrapped resets."""
-    wrapped = 0
+@njit(**_INNER)
+def _step_membranes(cfg, st, rnd, count):
+    """Test, leak and reset of the membranes; resets that leave 16 bits are counted and returned."""
+    wrapped = np.int32(0)
+    to_zero = cfg.rst_mode != 0
     for j in range(count):
-        live = st.dirty[j] != 0
-        u = np.int32(st.u[j]) if live else np.int32(0)
+        u = np.int32(st.u[j]) if st.dirty[j] != 0 else np.int32(0)
         alpha, thr = st.alpha[j], st.thr[j]
         x = np.int32(u * alpha)
-        q = wrap16(x >> 15)
-        q = wrap16(q + 1) if (q != 0) & ((x & 0x7FFF) >= rnd[0, j]) else q
+        q = np.int32(np.int16(x >> 15))
+        up = (q != 0) & (np.int32(x & 0x7FFF) >= rnd[j])
+        q = np.int32(np.int16(q + 1)) if up else q
         spike = u >= thr
-        low = 0 if cfg.rst_mode else q - thr
-        st.z[j] = spike
-        st.u[j] = wrap16(low) if spike else q
-        wrapped += spike & (wrap16(low) != low)
-        tinp = np.int32(st.tinp[j]) if live else np.int32(0)
-        trec = np.int32(st.trec[j]) if live else np.int32(0)
-        tout = np.int32(st.tout[j]) if live else np.int32(0)
-        st.tinp[j] = _decay(tinp, alpha, 15, 0xFFF, rnd[1, j])
-        st.trec[j] = _decay(trec, alpha, 15, 0xFFF, rnd[2, j])
-        st.tout[j] = _decay(tout, cfg.kappa, 7, 0x3FF, rnd[3, j])
-        st.dirty[j] = 1
+        low = np.int32(0) if to_zero else np.int32(q - thr)
+        low16 = np.int32(np.int16(low))
+        wrapped += np.int32(spike & (low16 != low))
+        st.z[j] = np.uint8(spike)
+        st.u[j] = np.int16(low16 if spike else q)
     return wrapped
 
 
-@njit(**_OPT)
-def load_q(st, q, pair):
-    """Read a pair word into the neuron memory's data register (raw, not gated by the dirty flags)."""
+@njit(**_INNER)
+def _step_traces(cfg, st, rnd, count):
+    """Decay of the three traces."""
+    kappa = np.int32(cfg.kappa)
+    for j in range(count):
+        tinp = np.int32(st.tinp[j]) if st.dirty[j] != 0 else np.int32(0)
+        st.tinp[j] = np.uint16(_decay(tinp, st.alpha[j], 15, 0xFFF, rnd[1, j]))
+    for j in range(count):
+        trec = np.int32(st.trec[j]) if st.dirty[j] != 0 else np.int32(0)
+        st.trec[j] = np.uint16(_decay(trec, st.alpha[j], 15, 0xFFF, rnd[2, j]))
+    for j in range(count):
+        tout = np.int32(st.tout[j]) if st.dirty[j] != 0 else np.int32(0)
+        st.tout[j] = np.uint16(_decay(tout, kappa, 7, 0x3FF, rnd[3, j]))
+
+
+@njit(**_INNER)
+def load_q(q, u, tinp, trec, tout, first):
+    """Read the pair word of neurons `first`, `first` + 1 into the neuron memory's data register (raw fields, not
+    gated by the dirty flags)."""
     for n in range(2):
-        j = 2 * pair + n
-        q[4 * n] = st.u[j]
-        q[4 * n + 1] = st.tinp[j]
-        q[4 * n + 2] = st.trec[j]
-        q[4 * n + 3] = st.tout[j]
+        q[4 * n] = u[first + n]
+        q[4 * n + 1] = tinp[first + n]
+        q[4 * n + 2] = trec[first + n]
+        q[4 * n + 3] = tout[first + n]
 
 
-@njit(**_OPT)
+@njit(**_INNER)
 def step(cfg, st, streams, scratch, access, effects):
     """One STEP phase; leaves the old content of the last pair touched in the data register.
 
     With an odd number of neurons (`cfg.x` even) the last pair is read but never written.
     """
     pairs = (cfg.x + 1) // 2
-    load_q(st, scratch.q, cfg.x // 2)
+    load_q(scratch.q, st.u, st.tinp, st.trec, st.tout, cfg.x // 2 * 2)
     _leak_outputs(cfg, st, streams, scratch.rnd[0])
     _draw_rounding(cfg, st, streams, scratch.rnd, pairs)
-    effects[E_WRAP] += _step_neurons(cfg, st, scratch.rnd, 2 * pairs)
+    effects[E_WRAP] += _step_membranes(cfg, st, scratch.rnd[0], 2 * pairs)
+    _step_traces(cfg, st, scratch.rnd, 2 * pairs)
+    for j in range(2 * pairs):
+        st.dirty[j] = 1
     if cfg.x % 2 == 0:
         st.z[cfg.x] = 0
         st.z[cfg.x + 1] = 0

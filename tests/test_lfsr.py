@@ -26,7 +26,7 @@ def as_int(bits: np.ndarray) -> int:
 def test_draws_follow_the_bit_serial_definition(tap: int, length: int) -> None:
     rng = np.random.default_rng(length)
     seed = int(rng.integers(1, 2**length, dtype=np.uint64))
-    streams = lfsr.make_streams([(1, 2), (tap, length)], words=128)
+    streams = lfsr.make_streams([(1, 2), (tap, length)], words=1024)
     lfsr.load_window(streams, 1, seed)
     bits = serial(seed, tap, length, 40_000)
     at = 0
