@@ -1,22 +1,21 @@
-"""The phenomenological (Izhikevich-behaviour) neuron of ODIN: one event on one 128-bit word.
+"""The phenomenological (Izhikevich-behaviour) neuron of ODIN: one event on one neuron.
 
-The word is two uint64 (bits 63..0 and 127..64); parameters are bits 69..1, state bits 124..70. All 4-bit
-quantities wrap modulo 16, the input accumulator modulo 2048; `core` is a 4-bit two's complement number.
-Each function below is one block of the neuron, in the order in which the values flow.
+A neuron is a row of parameters `p` (int64, one per register) and a row of state `s`; both are indexed by the
+register names below. All 4-bit quantities wrap modulo 16, the input accumulator modulo 2048; `CORE` is a 4-bit
+two's complement number. Each function is one block of the neuron, in the order in which the values flow.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 from numba import njit
 
 TREF, EXC, INH = 0, 1, 2  #: kinds of event a neuron sees
 POS, NEG, ZERO_TO_P, ZERO_TO_N = 0, 1, 2, 3  #: sign of the resonance
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 
-#: name: (lowest bit, bits) of every field; state fields start at bit 70.
+#: name: (lowest bit, bits) of every register in the 128-bit word; state begins at bit 70, the rest is kept.
 FIELDS: dict[str, tuple[int, int]] = {
     "leak_str": (1, 7), "leak_en": (8, 1), "fi_sel": (9, 3), "spk_ref": (12, 3), "isi_ref": (15, 3),
     "reson_sharp_en": (18, 1), "thr": (19, 3), "rfr": (22, 3), "dapdel": (25, 3), "spklat_en": (28, 1),
@@ -29,78 +28,73 @@ FIELDS: dict[str, tuple[int, int]] = {
     "stim_str_tmp": (93, 4), "phasic_lock": (97, 1), "mixed_lock": (98, 1), "spkout_done": (99, 1),
     "stim0_prev": (100, 2), "inhexc_prev": (102, 2), "bist_lock": (104, 1), "inhin_lock": (105, 1),
     "reson_sign": (106, 2), "thrmod": (108, 4), "thrleak_cnt": (112, 4), "calcium": (116, 3),
-    "caleak_cnt": (119, 5), "burst_lock": (124, 1), "neur_disable": (127, 1),
+    "caleak_cnt": (119, 5), "burst_lock": (124, 1),
 }  # fmt: skip
+PARAMETERS = tuple(name for name, (low, _) in FIELDS.items() if low < 70)
+STATES = tuple(name for name, (low, _) in FIELDS.items() if low >= 70)
+
+(LEAK_STR, LEAK_EN, FI_SEL, SPK_REF, ISI_REF, RESON_SHARP_EN, THR, RFR, DAPDEL, SPKLAT_EN, DAP_EN, STIM_THR,
+ PHASIC_EN, MIXED_EN, CLASS2_EN, NEG_EN, REBOUND_EN, INHIN_EN, BIST_EN, RESON_EN, THRVAR_EN, THR_SEL_OF, THRLEAK,
+ ACC_EN, CA_EN, THETAMEM, CA_THETA1, CA_THETA2, CA_THETA3, CALEAK, BURST_INCR, RESON_SHARP_AMT) = range(32)  # fmt: skip
+(INACC, REFRAC, CORE, DAPDEL_CNT, STIM_STR, STIM_STR_TMP, PHASIC_LOCK, MIXED_LOCK, SPKOUT_DONE, STIM0_PREV,
+ INHEXC_PREV, BIST_LOCK, INHIN_LOCK, RESON_SIGN, THRMOD, THRLEAK_CNT, CALCIUM, CALEAK_CNT, BURST_LOCK) = range(19)  # fmt: skip
 
 
 class Stimulus(NamedTuple):
-    """Strength of the stimulation of this and of the last time-reference interval, and its next state bits."""
+    """Strength of the stimulation of this and of the last time-reference interval, as it was before the event."""
 
     above: bool  # last interval, excitatory, at least stim_thr
     above_now: bool  # this interval
     zero: bool  # a time reference after an interval without stimulation
     lone_exc: bool  # an isolated excitatory spike came before that interval
     lone_inh: bool
-    bits: np.uint64  # next stim_str, stim_str_tmp, stim0_prev, inhexc_prev at their places
-
-
-@njit(inline="always", **_JIT)
-def bits(lo, hi, low, width):
-    """Field of `width` bits from bit `low` of the word (lo, hi), int64."""
-    if low >= 64:
-        value = hi >> np.uint64(low - 64)
-    elif low + width <= 64:
-        value = lo >> np.uint64(low)
-    else:
-        value = lo >> np.uint64(low) | hi << np.uint64(64 - low)
-    return np.int64(value & np.uint64((1 << width) - 1))
-
-
-@njit(inline="always", **_JIT)
-def place(value, low):
-    """`value` at bit `low` (>= 64) of the word, as its upper half."""
-    return np.uint64(value) << np.uint64(low - 64)
 
 
 @njit(**_JIT)
-def accumulate(lo, hi, kind, weight):
+def accumulate(p, s, kind, weight):
     """Next input accumulator, and whether its selected bit toggled (a membrane tick)."""
-    old = bits(lo, hi, 70, 11)
+    old = s[INACC]
     new = old
     if kind == TREF:
-        if bits(lo, hi, 8, 1):
-            new = old - bits(lo, hi, 1, 7)
+        if p[LEAK_EN]:
+            new = old - p[LEAK_STR]
     elif kind == EXC:
         new = old + weight
     else:
         new = old - weight
     new &= 2047
-    return new, (old ^ new) >> (3 + bits(lo, hi, 9, 3)) & 1 == 1
+    return new, (old ^ new) >> (3 + p[FI_SEL]) & 1 == 1
 
 
 @njit(**_JIT)
-def stimulus(lo, hi, kind, tick):
-    """Stimulation strength, counted in ticks between time references."""
-    strength, now = bits(lo, hi, 89, 4), bits(lo, hi, 93, 4)
-    prev0, prev = bits(lo, hi, 100, 2), bits(lo, hi, 102, 2)
-    limit = bits(lo, hi, 30, 3)
-    above = strength < 8 and (strength & 7) >= limit
-    above_now = now < 8 and (now & 7) >= limit
-    below_now = now >= 8 and 16 - now >= limit
+def stimulus(p, s, kind):
+    """Stimulation strength, counted in ticks between time references, judged before the event."""
+    strength, now = s[STIM_STR], s[STIM_STR_TMP]
     zero = kind == TREF and now == 0
-    fresh = zero and prev0 < 2
-    lone_exc, lone_inh = fresh and prev & 1 == 1, fresh and prev & 2 == 2
+    fresh = zero and s[STIM0_PREV] < 2
+    return Stimulus(
+        strength < 8 and strength >= p[STIM_THR],
+        now < 8 and now >= p[STIM_THR],
+        zero,
+        fresh and s[INHEXC_PREV] & 1 == 1,
+        fresh and s[INHEXC_PREV] & 2 == 2,
+    )
+
+
+@njit(**_JIT)
+def store_stimulus(p, s, kind, tick, above_now):
+    """Count a tick, or close the interval at a time reference."""
+    now = s[STIM_STR_TMP]
     if kind == TREF:
-        strength = now
-        prev0 = (prev0 & 1) << 1 | (1 if now != 0 else 0)
-        prev = (2 if below_now else 0) | (1 if above_now else 0)
-        now = 0
+        below_now = now >= 8 and 16 - now >= p[STIM_THR]
+        s[STIM_STR] = now
+        s[STIM0_PREV] = (s[STIM0_PREV] & 1) << 1 | (1 if now != 0 else 0)
+        s[INHEXC_PREV] = (2 if below_now else 0) | (1 if above_now else 0)
+        s[STIM_STR_TMP] = 0
     elif kind == EXC and tick and now != 7:
-        now = (now + 1) & 15
+        s[STIM_STR_TMP] = (now + 1) & 15
     elif kind == INH and tick and now != 9:
-        now = (now - 1) & 15
-    packed = place(strength, 89) | place(now, 93) | place(prev0, 100) | place(prev, 102)
-    return Stimulus(above, above_now, zero, lone_exc, lone_inh, packed)
+        s[STIM_STR_TMP] = (now - 1) & 15
 
 
 @njit(**_JIT)
@@ -113,15 +107,15 @@ def resonate(core, sign, up):
 
 
 @njit(**_JIT)
-def at_reference(lo, hi, core, tick):
+def at_reference(p, s, core, tick):
     """Core at a time reference: leak, refractory recovery, accommodation, or end of a depolarised after-potential."""
-    if bits(lo, hi, 40, 1):
-        return (core - 1) & 15 if bits(lo, hi, 106, 2) == ZERO_TO_N else core
-    if bits(lo, hi, 81, 1):
-        return core if bits(lo, hi, 124, 1) else (core + 1) & 15
-    if bits(lo, hi, 47, 1):
-        return core if bits(lo, hi, 99, 1) else (core - bits(lo, hi, 93, 4)) & 15
-    if bits(lo, hi, 29, 1) and bits(lo, hi, 86, 3) == 1 and core != 0:
+    if p[RESON_EN]:
+        return (core - 1) & 15 if s[RESON_SIGN] == ZERO_TO_N else core
+    if s[REFRAC]:
+        return core if s[BURST_LOCK] else (core + 1) & 15
+    if p[ACC_EN]:
+        return core if s[SPKOUT_DONE] else (core - s[STIM_STR_TMP]) & 15
+    if p[DAP_EN] and s[DAPDEL_CNT] == 1 and core != 0:
         return 0
     if tick and core != 0:
         return (core + 1) & 15 if core >= 8 else core - 1
@@ -129,38 +123,38 @@ def at_reference(lo, hi, core, tick):
 
 
 @njit(**_JIT)
-def membrane(lo, hi, kind, tick, stim):
+def membrane(p, s, kind, tick, stim):
     """Core before the firing test."""
-    core = bits(lo, hi, 82, 4)
-    if bits(lo, hi, 28, 1) and bits(lo, hi, 86, 3) != 0:
+    core = s[CORE]
+    if p[SPKLAT_EN] and s[DAPDEL_CNT] != 0:
         return core
-    if bits(lo, hi, 97, 1) and core == 0:
+    if s[PHASIC_LOCK] and core == 0:
         return core
     if kind == TREF:
-        return at_reference(lo, hi, core, tick)
+        return at_reference(p, s, core, tick)
     if not tick:
         return core
-    if bits(lo, hi, 40, 1):
-        return resonate(core, bits(lo, hi, 106, 2), kind == EXC)
-    if bits(lo, hi, 81, 1):
+    if p[RESON_EN]:
+        return resonate(core, s[RESON_SIGN], kind == EXC)
+    if s[REFRAC]:
         return core
     if kind == INH:
-        floor = 8 if bits(lo, hi, 36, 1) else 0
+        floor = 8 if p[NEG_EN] else 0
         return core if core == floor else (core - 1) & 15
-    if bits(lo, hi, 35, 1) and not stim.above and not stim.above_now:
+    if p[CLASS2_EN] and not stim.above and not stim.above_now:
         return core
     return core if core == 7 else (core + 1) & 15
 
 
 @njit(**_JIT)
-def resonance_sign(lo, hi, kind, core):
+def resonance_sign(p, s, kind, core):
     """Next sign of the resonance before firing; `core` is the value before the firing test."""
-    sign = bits(lo, hi, 106, 2)
-    if not bits(lo, hi, 40, 1):
+    sign = s[RESON_SIGN]
+    if not p[RESON_EN]:
         return POS
     if kind != TREF:
         return sign
-    if bits(lo, hi, 82, 4) == 0:
+    if s[CORE] == 0:
         return POS
     if sign == POS:
         return ZERO_TO_N
@@ -172,143 +166,138 @@ def resonance_sign(lo, hi, kind, core):
 
 
 @njit(**_JIT)
-def fires(lo, hi, kind, tick, stim, core, threshold, sign):
+def fires(p, s, kind, tick, stim, core, threshold, sign):
     """The firing test: equality with the threshold, unless an enabled behaviour replaces it."""
     hit = core == threshold
-    count = bits(lo, hi, 86, 3)
-    if bits(lo, hi, 18, 1):
-        return kind == EXC and tick and count == bits(lo, hi, 67, 3)
-    if bits(lo, hi, 28, 1):
+    count = s[DAPDEL_CNT]
+    if p[RESON_SHARP_EN]:
+        return kind == EXC and tick and count == p[RESON_SHARP_AMT]
+    if p[SPKLAT_EN]:
         return kind == TREF and count == 1
-    if bits(lo, hi, 37, 1):
+    if p[REBOUND_EN]:
         return stim.lone_inh or hit
-    if bits(lo, hi, 39, 1):
-        block = bits(lo, hi, 104, 1)
+    if p[BIST_EN]:
+        block = s[BIST_LOCK]
         return (block == 0 and stim.lone_exc) or (block == 1 and core == 0) or hit
-    if bits(lo, hi, 105, 1):
+    if s[INHIN_LOCK]:
         return core == 0
-    if bits(lo, hi, 40, 1):
+    if p[RESON_EN]:
         return sign == POS and hit
     return hit
 
 
 @njit(**_JIT)
-def delay_counter(lo, hi, kind, tick, core, threshold, spike):
+def delay_counter(p, s, kind, tick, core, threshold, spike):
     """Next counter of the after-potential, spike latency, or sharp resonance."""
-    count = bits(lo, hi, 86, 3)
-    if bits(lo, hi, 18, 1):
+    count = s[DAPDEL_CNT]
+    if p[RESON_SHARP_EN]:
         if kind == TREF:
             return min(count + 1, 7)
         return 0 if kind == EXC and tick else count
-    latent = bits(lo, hi, 28, 1) == 1 and core == threshold and bits(lo, hi, 82, 4) != threshold
-    if latent or (spike and bits(lo, hi, 29, 1) == 1):
-        return bits(lo, hi, 25, 3)
+    latent = p[SPKLAT_EN] == 1 and core == threshold and s[CORE] != threshold
+    if latent or (spike and p[DAP_EN] == 1):
+        return p[DAPDEL]
     return count - 1 if kind == TREF and count != 0 else count
 
 
 @njit(**_JIT)
-def locks(lo, hi, kind, stim, spike):
-    """Next phasic and mixed locks, at their places."""
-    enabled = place(bits(lo, hi, 33, 1), 97) | place(bits(lo, hi, 34, 1), 98)
-    if spike and (stim.above_now or stim.above):
-        return enabled
-    resting = bits(lo, hi, 82, 4) == 0 or bits(lo, hi, 81, 1) == 1
-    if kind == TREF and bits(lo, hi, 99, 1) == 1 and resting and stim.above_now:
-        return enabled
-    if not stim.above:
-        return np.uint64(0)
-    return place(bits(lo, hi, 97, 1), 97) | place(bits(lo, hi, 98, 1), 98)
+def store_locks(p, s, kind, stim, spike):
+    """Phasic and mixed locks, from the state before the event."""
+    resting = s[CORE] == 0 or s[REFRAC] == 1
+    again = kind == TREF and s[SPKOUT_DONE] == 1 and resting and stim.above_now
+    if again or (spike and (stim.above_now or stim.above)):
+        s[PHASIC_LOCK], s[MIXED_LOCK] = p[PHASIC_EN], p[MIXED_EN]
+    elif not stim.above:
+        s[PHASIC_LOCK], s[MIXED_LOCK] = 0, 0
 
 
 @njit(**_JIT)
-def threshold_modifier(lo, hi, kind, tick, threshold, spike, increment):
-    """Next threshold modifier and its leak counter, at their places."""
-    modifier, counter = bits(lo, hi, 108, 4), bits(lo, hi, 112, 4)
+def store_threshold(p, s, kind, tick, threshold, spike, increment):
+    """Threshold modifier: accommodation, or variability with its leak; before the stimulus is stored."""
+    modifier = s[THRMOD]
+    variable = p[THRVAR_EN] == 1
     leak = False
-    variable = bits(lo, hi, 41, 1) == 1
-    period = bits(lo, hi, 43, 4)
-    if variable and period != 0 and kind == TREF:
-        leak = counter == period - 1
-        counter = 0 if leak else (counter + 1) & 15
-    if bits(lo, hi, 47, 1):
+    if variable and p[THRLEAK] != 0 and kind == TREF:
+        leak = s[THRLEAK_CNT] == p[THRLEAK] - 1
+        s[THRLEAK_CNT] = 0 if leak else (s[THRLEAK_CNT] + 1) & 15
+    if p[ACC_EN]:
         if kind == TREF:
-            now, base = bits(lo, hi, 93, 4), bits(lo, hi, 19, 3)
+            now, base = s[STIM_STR_TMP], p[THR]
             over = (now + base) & 15 >= 8
-            modifier = (7 - base if now < 8 else 1 - base) & 15 if over else now
+            modifier = ((7 if now < 8 else 1) - base) & 15 if over else now
     elif variable:
-        of = bits(lo, hi, 42, 1) == 1
-        if spike if of else (kind == EXC and tick):
-            if bits(lo, hi, 66, 1):
+        fast = p[THR_SEL_OF] == 1
+        if spike if fast else (kind == EXC and tick):
+            if p[BURST_INCR]:
                 modifier = 7 if (7 - threshold) & 15 < increment else (modifier + increment) & 15
             elif threshold != 7:
                 modifier = (modifier + 1) & 15
-        elif not of and kind == INH and tick:
+        elif not fast and kind == INH and tick:
             if threshold != 1:
                 modifier = (modifier - 1) & 15
         elif leak and modifier != 0:
             modifier = (modifier + 1) & 15 if modifier >= 8 else modifier - 1
-    return place(modifier, 108) | place(counter, 112)
+    s[THRMOD] = modifier
 
 
 @njit(**_JIT)
-def calcium(lo, hi, kind, spike, increment, core):
-    """Next calcium and its leak counter at their places, and the two SDSP flags (from the new core and calcium)."""
-    level, counter = bits(lo, hi, 116, 3), bits(lo, hi, 119, 5)
-    up = down = False
-    if bits(lo, hi, 48, 1):
-        period = bits(lo, hi, 61, 5)
-        leak = False
-        if period != 0 and kind == TREF:
-            leak = counter == period - 1
-            counter = 0 if leak else (counter + 1) & 31
-        if spike and not leak:
-            level = min(level + (increment if bits(lo, hi, 66, 1) else 1), 7)
-        elif leak and not spike:
-            level = max(level - 1, 0)
-        if core < 8 and bits(lo, hi, 52, 3) <= level:
-            high = core >= bits(lo, hi, 49, 3)
-            up = high and level < bits(lo, hi, 58, 3)
-            down = not high and level < bits(lo, hi, 55, 3)
-    return place(level, 116) | place(counter, 119), up, down
+def store_calcium(p, s, kind, spike, increment, core):
+    """Calcium and its leak counter; returns the two SDSP flags (from the new core and calcium)."""
+    if p[CA_EN] == 0:
+        return False, False
+    level = s[CALCIUM]
+    leak = False
+    if p[CALEAK] != 0 and kind == TREF:
+        leak = s[CALEAK_CNT] == p[CALEAK] - 1
+        s[CALEAK_CNT] = 0 if leak else (s[CALEAK_CNT] + 1) & 31
+    if spike and not leak:
+        level = min(level + (increment if p[BURST_INCR] else 1), 7)
+    elif leak and not spike:
+        level = max(level - 1, 0)
+    s[CALCIUM] = level
+    if core >= 8 or p[CA_THETA1] > level:
+        return False, False
+    high = core >= p[THETAMEM]
+    return high and level < p[CA_THETA3], not high and level < p[CA_THETA2]
 
 
 @njit(**_JIT)
-def update(lo, hi, kind, weight):
-    """One event on the word (lo, hi): the new upper half, whether it fired, and the UP and DOWN flags.
+def update(p, s, kind, weight):
+    """One event (TREF, EXC or INH with `weight` 0..7): changes `s`, returns whether it fired and the flags UP, DOWN.
 
-    `kind` is TREF, EXC or INH, `weight` 0..7. The lower half (parameters) never changes; a burst end never
-    comes, because the burst scheduler is not modelled.
+    A burst end never comes, because the burst scheduler is not modelled.
     """
-    inacc, tick = accumulate(lo, hi, kind, weight)
-    stim = stimulus(lo, hi, kind, tick)
-    old = bits(lo, hi, 82, 4)
-    threshold = (bits(lo, hi, 19, 3) + bits(lo, hi, 108, 4)) & 15
-    core = membrane(lo, hi, kind, tick, stim)
-    sign = resonance_sign(lo, hi, kind, core)
-    spike = fires(lo, hi, kind, tick, stim, core, threshold, sign)
-    burst = 0 if bits(lo, hi, 98, 1) else bits(lo, hi, 12, 3)
+    inacc, tick = accumulate(p, s, kind, weight)
+    stim = stimulus(p, s, kind)
+    old = s[CORE]
+    threshold = (p[THR] + s[THRMOD]) & 15
+    core = membrane(p, s, kind, tick, stim)
+    sign = resonance_sign(p, s, kind, core)
+    spike = fires(p, s, kind, tick, stim, core, threshold, sign)
+    burst = 0 if s[MIXED_LOCK] else p[SPK_REF]
     increment = burst + (1 if burst != 7 else 0)
-    refrac, inhibited = bits(lo, hi, 81, 1), bits(lo, hi, 105, 1)
-    if bits(lo, hi, 38, 1) == 1 and refrac == 0 and -old & 15 == threshold:
-        inhibited = 1
+    positive = p[DAP_EN] | p[RESON_EN]
+    s[DAPDEL_CNT] = delay_counter(p, s, kind, tick, core, threshold, spike)
+    store_locks(p, s, kind, stim, spike)
+    store_threshold(p, s, kind, tick, threshold, spike, increment)
+    store_stimulus(p, s, kind, tick, stim.above_now)
+    if p[INHIN_EN] == 1 and s[REFRAC] == 0 and -old & 15 == threshold:
+        s[INHIN_LOCK] = 1
     elif stim.zero:
-        inhibited = 0
-    rest, positive = bits(lo, hi, 22, 3), bits(lo, hi, 29, 1) | bits(lo, hi, 40, 1)
-    if spike or inhibited:
-        refrac = 1 if rest != 0 and not positive else 0
+        s[INHIN_LOCK] = 0
+    if spike or s[INHIN_LOCK]:
+        s[REFRAC] = 1 if p[RFR] != 0 and not positive else 0
     elif core == 0:
-        refrac = 0
-    dap = delay_counter(lo, hi, kind, tick, core, threshold, spike)
+        s[REFRAC] = 0
+    if p[BIST_EN] == 1 and stim.lone_exc:
+        s[BIST_LOCK] ^= 1
     if spike:
-        core = rest if positive else -rest & 15
-        if bits(lo, hi, 40, 1):
+        core = p[RFR] if positive else -p[RFR] & 15
+        if p[RESON_EN]:
             sign = NEG
-    block = bits(lo, hi, 104, 1) ^ (1 if bits(lo, hi, 39, 1) == 1 and stim.lone_exc else 0)
-    done = 0 if kind == TREF else (1 if spike else bits(lo, hi, 99, 1))
-    waiting = 1 if spike and burst != 0 else bits(lo, hi, 124, 1)
-    ca, up, down = calcium(lo, hi, kind, spike, increment, core)
-    kept = hi & ~(((np.uint64(1) << np.uint64(55)) - np.uint64(1)) << np.uint64(6))
-    new = kept | place(inacc, 70) | place(refrac, 81) | place(core, 82) | place(dap, 86) | stim.bits
-    new |= locks(lo, hi, kind, stim, spike) | place(done, 99) | place(block, 104) | place(inhibited, 105)
-    new |= place(sign, 106) | threshold_modifier(lo, hi, kind, tick, threshold, spike, increment) | ca
-    return new | place(waiting, 124), spike, up, down
+        if burst != 0:
+            s[BURST_LOCK] = 1
+    s[SPKOUT_DONE] = 0 if kind == TREF else (1 if spike else s[SPKOUT_DONE])
+    s[INACC], s[CORE], s[RESON_SIGN] = inacc, core, sign
+    up, down = store_calcium(p, s, kind, spike, increment, core)
+    return spike, up, down
