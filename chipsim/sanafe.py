@@ -54,7 +54,13 @@ def _plain(arch: Mapping[str, Any], name: str) -> dict[str, Any]:
         "name": name,
         "title": f"SANA-FE architecture {name}",
         "family": "float",
-        "topology": {key: arch[key] for key in ("width", "height", "cores_per_tile", "link_buffer")},
+        "topology": {
+            **{key: arch[key] for key in ("width", "height", "cores_per_tile", "link_buffer")},
+            "noc": {
+                "clock": {**constant(1e-9, "s"), "source": "SANA-FE 2.2.9, its Booksim 2 configuration"},
+                "source": "SANA-FE 2.2.9, its Booksim 2 configuration",
+            },
+        },
         "limits": {"neurons": arch.get("max_neurons"), "input_units": arch.get("n_inputs")},
         "arithmetic": {"preset": "float", "reset_modes": ["zero", "subtract"]},
         "cost_set": "sanafe",

@@ -17,6 +17,19 @@ Family = Literal["loihi", "float", "odin", "tinyodin", "reckon", "truenorth", "n
 Count = int | None
 
 
+class Noc(Part):
+    """Routers as `kernels.noc` runs them: cycles per act, packets per input buffer and waiting at a core."""
+
+    clock: Time
+    subnets: int = Field(default=2, ge=1)
+    wire: int = Field(default=2, ge=1)
+    switch: int = Field(default=1, ge=1)
+    crossbar: int = Field(default=1, ge=0)
+    buffer: int = Field(default=8, ge=1)
+    slots: int = Field(default=8, ge=1)
+    source: str = Field(min_length=1)
+
+
 class Topology(Part):
     """Chips, a mesh of tiles, cores on tiles.
 
@@ -30,6 +43,7 @@ class Topology(Part):
     height: int = Field(ge=1)
     cores_per_tile: int = Field(ge=1)
     link_buffer: int = Field(default=16, ge=1)
+    noc: Noc | None = None
 
     @property
     def cores(self) -> int:

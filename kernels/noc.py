@@ -297,8 +297,10 @@ def run_step(msg: Messages, core_of, mesh: Mesh, router: Router, trip: Trip):
     """
     net, cores, heap = _empty(mesh, router)
     ports, first = mesh.cores_per_tile + 4, mesh.width * mesh.height * (mesh.cores_per_tile + 4)
-    outputs, last = net.turn.size, 0
+    last = 0
     for c in range(msg.start.size - 1):
+        cores.done[c] = _cycles(msg.outside[c], router.clock)
+        last = max(last, cores.done[c])
         if msg.start[c] < msg.start[c + 1]:
             _push(heap, max(1, _cycles(msg.generation[msg.start[c]], router.clock)), SEND, msg.start[c])
     while heap.size[0] > 0:

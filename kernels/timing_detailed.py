@@ -101,13 +101,13 @@ def schedule_step(msg: Messages, core_of, mesh: Mesh, hop_time, out: Schedule):
     cores = msg.start.size - 1
     total = msg.start[cores]
     next_of = msg.start[:-1].copy()
-    finished = np.zeros(cores)
+    finished = msg.outside.copy()
     density = np.zeros(mesh.width * mesh.height * (4 + mesh.cores_per_tile))
     links = np.zeros(mesh.width + mesh.height + 1, np.int64)
     hops = np.zeros(4, np.int64)
     waiting, size = np.zeros(cores, np.int64), 0
     flying, in_flight = np.zeros(total, np.int64), 0
-    mean, last = 0.0, 0.0
+    mean, last = 0.0, finished.max()
     for c in range(cores):
         if next_of[c] < msg.start[c + 1]:
             i = next_of[c]

@@ -84,6 +84,7 @@ class Messages(NamedTuple):
     synapses: np.ndarray
     generation: np.ndarray
     processing: np.ndarray
+    outside: np.ndarray
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -102,16 +103,36 @@ def count_traffic(
         for s in range(log.start[t], log.start[t + 1]):
             i = log.neuron[s]
             used[i] += 1
-            packets_out[t, core[i]] += fan.start[i + 1] - fan.start[i]
+            if core[i] >= 0:
+                packets_out[t, core[i]] += fan.start[i + 1] - fan.start[i]
             for k in range(fan.start[i], fan.start[i + 1]):
                 packets_in[t, fan.core[k]] += 1
                 events[t, fan.core[k]] += fan.synapses[k]
                 for d in range(4):
                     hops[t, d] += table[k, d]
     for i in range(core.size):
-        if used[i] > 0:
+        if used[i] > 0 and core[i] >= 0:
             for k in range(fan.start[i], fan.start[i + 1]):
                 add_load(core[i], fan.core[k], mesh, used[i], loads)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def count_neurons(log: SpikeLog, core: np.ndarray, free: np.ndarray, fires, updates):
+    """Add to (t, c) the neurons that fired, and those that fired or were active; not those that are `free`
+    or outside.
+    """
+    fired = np.zeros(core.size, np.uint8)
+    for t in range(log.start.size - 1):
+        for s in range(log.start[t], log.start[t + 1]):
+            fired[log.neuron[s]] = 1
+        for i in range(core.size):
+            if core[i] >= 0 and free[i] == 0:
+                if fired[i]:
+                    fires[t, core[i]] += 1
+                if fired[i] or (log.active[t, i >> 3] >> (i & 7)) & 1:
+                    updates[t, core[i]] += 1
+        for s in range(log.start[t], log.start[t + 1]):
+            fired[log.neuron[s]] = 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -177,6 +198,7 @@ def new_messages(size, cores):
         np.zeros(size, np.int64),
         np.zeros(size, np.float64),
         np.zeros(size, np.float64),
+        np.zeros(cores, np.float64),
     )
 
 
@@ -206,8 +228,13 @@ def fill_messages(
     becomes a message to core -1. Sums are formed neuron by neuron: equal times of two messages then stay
     equal to the last bit.
     """
+    out.outside[:] = 0.0
     for s in range(log.start[t], log.start[t + 1]):
-        fired[log.neuron[s]] = 1
+        i = log.neuron[s]
+        fired[i] = 1
+        if place.core[i] < 0:
+            for k in range(fan.start[i], fan.start[i + 1]):
+                out.outside[fan.core[k]] += receive[k]
     m = 0
     for c in range(place.start.size - 1):
         out.start[c] = m

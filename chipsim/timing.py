@@ -1,0 +1,278 @@
+"""How long a step takes: from counts per core alone, from the order of the messages, or through the network
+on chip.
+ "simple": the busiest core, either with its neurons or with the packets that it receives. "detailed":
+messages in order, delayed by the mean density on their route (`kernels.timing_detailed`). "noc": packets
+through routers with buffers and back-pressure (`kernels.noc`). The barrier is added to each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import RunError
+
+if TYPE_CHECKING:
+    from .costs import CostSet
+    from .schema import Chip
+
+TIMINGS = ("simple", "detailed", "noc")
+STAGES = ("neurons", "packets")
+LATENCY_BINS = 4096
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the cores did. Arrays int64 (t steps, c cores) unless said otherwise.
+
+    Attributes
+    ----------
+    cores : (c,)
+        Physical core of each column, ascending.
+    accesses, updates, fires
+        Neurons handled, those that were active or fired, and those that fired; without neurons that cost
+        nothing.
+    packets_out, packets_in, events
+        Packets sent and received, synaptic events.
+    hops : (t, 4)
+        Links passed by packets: east, west, north, south.
+    crossings : (t,)
+        Chip borders passed by packets.
+    learning : dict of str to (t, c)
+        "trace_update", "weight_read", "weight_write", "synapse_update", "third_factor"; absent means none.
+    """
+
+    cores: np.ndarray
+    accesses: np.ndarray
+    updates: np.ndarray
+    fires: np.ndarray
+    packets_out: np.ndarray
+    packets_in: np.ndarray
+    events: np.ndarray
+    hops: np.ndarray
+    crossings: np.ndarray
+    learning: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return self.hops.shape[0]
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """Who fired when, and where the packets go: what timing beyond "simple" needs.
+
+    Attributes
+    ----------
+    start, neuron : (t+1,), (spikes,)
+        Spike log: neurons of step t are neuron[start[t]:start[t+1]], ascending.
+    active : (t, ceil(n/8)) uint8
+        Bits (little-endian) of the neurons that were active; see `pack`.
+    core : (n,)
+        Physical core of each neuron, -1 for what comes from outside.
+    free : (n,) bool
+        Neurons whose handling costs nothing (input lines).
+    fan_start, fan_core, fan_synapses : (n+1,), (f,), (f,)
+        Destination cores of each neuron, ascending, with the number of its synapses there.
+    """
+
+    start: np.ndarray
+    neuron: np.ndarray
+    active: np.ndarray
+    core: np.ndarray
+    free: np.ndarray
+    fan_start: np.ndarray
+    fan_core: np.ndarray
+    fan_synapses: np.ndarray
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Times of a run. `step` (t,) in s with barrier; `generation` and `processing` (t, c) in s, without the
+    network.
+
+    `latency` (bins,) counts packets by cycles from core to core, only with "noc".
+    """
+
+    model: str
+    step: np.ndarray
+    barrier: float
+    generation: np.ndarray
+    processing: np.ndarray
+    latency: np.ndarray | None = None
+
+    @property
+    def bottleneck(self) -> tuple[np.ndarray, np.ndarray]:
+        """Per step, the column of the busiest core and its stage (0 neurons, 1 packets), both (t,)."""
+        busy = np.stack([self.generation, self.processing], axis=2).reshape(len(self.step), -1)
+        worst = busy.argmax(axis=1) if busy.shape[1] else np.zeros(len(self.step), np.int64)
+        return worst // 2, worst % 2
+
+
+def pack(active: np.ndarray) -> np.ndarray:
+    """Bits of a boolean array (t, n) as `Spikes.active` wants them."""
+    return np.packbits(np.asarray(active, bool), axis=1, bitorder="little")
+
+
+def seconds(costs: CostSet, path: str) -> float:
+    """Time of an act such as "soma_access" in s, 0 if nobody published it."""
+    time = getattr(costs, path).time
+    return 0.0 if time is None else time.si
+
+
+def tiles_used(chip: Chip, cores: np.ndarray) -> int:
+    """Number of tiles that hold one of the cores (c,)."""
+    return len(np.unique(np.asarray(cores) // chip.topology.cores_per_tile))
+
+
+def time_steps(
+    chip: Chip, costs: CostSet, counts: Counts, model: str = "simple", spikes: Spikes | None = None
+) -> Timing:
+    """Time of each step under a timing model; `spikes` is needed by "detailed" and "noc".
+
+    Raises `RunError` for an unknown model, for missing spikes, and for "noc" on a chip without a
+    description of its routers.
+    """
+    if model not in TIMINGS:
+        raise RunError(f"unknown timing {model!r}: choose one of {', '.join(TIMINGS)}")
+    learning = sum((counts.learning[k] * seconds(costs.learning, k) for k in counts.learning), np.zeros(()))
+    generation = (
+        counts.accesses * seconds(costs, "soma_access")
+        + counts.updates * seconds(costs, "soma_update")
+        + counts.fires * seconds(costs, "soma_spike")
+        + counts.packets_out * seconds(costs, "axon_out")
+        + learning
+    )
+    processing = counts.packets_in * seconds(costs, "axon_in") + counts.events * (
+        seconds(costs, "synapse") + seconds(costs, "dendrite")
+    )
+    barrier = costs.barrier.time(max(1, tiles_used(chip, counts.cores))) if costs.barrier else 0.0
+    latency = None
+    if model == "simple":
+        step = np.maximum(generation, processing).max(axis=1, initial=0.0)
+    elif spikes is None:
+        raise RunError(
+            f"timing {model!r} needs the run's spikes and active neurons: record them, or use 'simple'"
+        )
+    else:
+        step, latency = _message_times(chip, costs, model, spikes)
+        step = step + np.asarray(learning).max(axis=1, initial=0.0) if counts.learning else step
+    step = np.maximum(step + barrier, chip.tick.si if chip.tick else 0.0)
+    return Timing(model, step, barrier, generation, processing, latency)
+
+
+def _message_times(
+    chip: Chip, costs: CostSet, model: str, spikes: Spikes
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Step times (t,) of "detailed" or "noc" without barrier, and the latencies of "noc"."""
+    from kernels.noc import Router, noc_times
+    from kernels.timing_detailed import detailed_times
+
+    work = layout(chip, costs, spikes)
+    if model == "detailed":
+        return detailed_times(*work), None
+    noc = chip.topology.noc
+    if noc is None:
+        raise RunError(
+            f"chip {chip.name!r} does not describe its routers (topology.noc): use timing='detailed'"
+        )
+    router = Router(noc.clock.si, noc.subnets, noc.wire, noc.switch, noc.crossbar, noc.buffer, noc.slots)
+    latency = np.zeros(LATENCY_BINS, np.int64)
+    return noc_times(*work, router, latency), latency
+
+
+def layout(chip: Chip, costs: CostSet, spikes: Spikes) -> tuple[Any, Any, Any, Any, Any]:
+    """Spike log, fan-out, placement, times and mesh as the kernels take them."""
+    from kernels.traffic import FanOut, Placement, SpikeLog, Times
+
+    core = np.ascontiguousarray(spikes.core, np.int64)
+    mesh = mesh_of(chip, int(max(core.max(initial=0), np.asarray(spikes.fan_core).max(initial=0))))
+    total = mesh.width * mesh.height * mesh.cores_per_tile
+    order = np.argsort(core, kind="stable")
+    place = Placement(
+        core,
+        order,
+        np.searchsorted(core[order], np.arange(total + 1)),
+        np.asarray(spikes.free).astype(np.uint8),
+    )
+    hop = np.array([seconds(costs, f"hop_{d}") for d in ("east", "west", "north", "south")])
+    acts = (seconds(costs, a) for a in ("soma_access", "soma_update", "soma_spike", "axon_out", "axon_in"))
+    times = Times(*acts, seconds(costs, "synapse") + seconds(costs, "dendrite"), hop)
+    fan = FanOut(
+        *(np.ascontiguousarray(a, np.int64) for a in (spikes.fan_start, spikes.fan_core, spikes.fan_synapses))
+    )
+    log = SpikeLog(
+        np.ascontiguousarray(spikes.start, np.int64),
+        np.ascontiguousarray(spikes.neuron, np.int64),
+        np.ascontiguousarray(spikes.active, np.uint8),
+    )
+    return log, fan, place, times, mesh
+
+
+def mesh_of(chip: Chip, last_core: int) -> Any:
+    """The mesh of as many chips side by side as `last_core` needs."""
+    from kernels.traffic import Mesh
+
+    top = chip.topology
+    return Mesh(top.width * (last_core // top.cores + 1), top.height, top.cores_per_tile, top.link_buffer)
+
+
+def link_loads(chip: Chip, spikes: Spikes) -> np.ndarray:
+    """Packets over each link in the whole run, (tiles, 4) int64: the link that leaves a tile east, west,
+    north, south.
+    """
+    return count(chip, spikes)[1]
+
+
+def count(chip: Chip, spikes: Spikes) -> tuple[Counts, np.ndarray]:
+    """Counts of a run straight from its spikes, and packets per link (tiles, 4)."""
+    from kernels.traffic import FanOut, SpikeLog, count_neurons, count_traffic
+
+    core = np.ascontiguousarray(spikes.core, np.int64)
+    steps, n = len(spikes.start) - 1, len(core)
+    fan = FanOut(
+        *(np.ascontiguousarray(a, np.int64) for a in (spikes.fan_start, spikes.fan_core, spikes.fan_synapses))
+    )
+    log = SpikeLog(
+        np.asarray(spikes.start, np.int64), np.asarray(spikes.neuron, np.int64), np.asarray(spikes.active)
+    )
+    mesh = mesh_of(chip, int(max(core.max(initial=0), fan.core.max(initial=0))))
+    tiles = mesh.width * mesh.height
+    total = tiles * mesh.cores_per_tile
+    out, into, events, fires, updates = (np.zeros((steps, total), np.int64) for _ in range(5))
+    hops, loads = np.zeros((steps, 4), np.int64), np.zeros((tiles, 4), np.int64)
+    count_traffic(log, fan, core, mesh, out, into, events, hops, loads)
+    count_neurons(log, core, np.asarray(spikes.free).astype(np.uint8), fires, updates)
+    costly = (core >= 0) & ~np.asarray(spikes.free, bool)
+    accesses = np.tile(np.bincount(core[costly], minlength=total), (steps, 1))
+    used = np.unique(np.concatenate([core[core >= 0], fan.core]))
+    pick = [a[:, used] for a in (accesses, updates, fires, out, into, events)]
+    return Counts(used, *pick, hops, crossings(chip, spikes)), loads
+
+
+def crossings(chip: Chip, spikes: Spikes) -> np.ndarray:
+    """Chip borders that packets pass in each step, (t,) int64."""
+    core, steps = np.asarray(spikes.core), len(spikes.start) - 1
+    here = np.repeat(core, np.diff(spikes.fan_start))
+    far = np.abs(np.asarray(spikes.fan_core) // chip.topology.cores - here // chip.topology.cores) * (
+        here >= 0
+    )
+    if not far.any():
+        return np.zeros(steps, np.int64)
+    each = np.concatenate([[0], np.cumsum(far)])
+    each = each[spikes.fan_start[1:]] - each[spikes.fan_start[:-1]]
+    passed = np.concatenate([[0], np.cumsum(each[spikes.neuron])])
+    return passed[spikes.start[1:]] - passed[spikes.start[:-1]]
+
+
+def fan_out(pre: np.ndarray, post: np.ndarray, core: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fan-out table of a list of synapses (s,): `fan_start` (n+1,), `fan_core` (f,) ascending per neuron,
+    `fan_synapses` (f,).
+    """
+    core = np.asarray(core, np.int64)
+    total = int(core.max(initial=0)) + 1
+    key, synapses = np.unique(np.asarray(pre, np.int64) * total + core[np.asarray(post)], return_counts=True)
+    return np.searchsorted(key, np.arange(len(core) + 1) * total), key % total, synapses
