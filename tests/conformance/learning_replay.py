@@ -1,0 +1,307 @@
+"""How each kind of learning file is replayed: build from the file, run, return {name: (ours, recorded, tolerance)}."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chipsim.eprop import Adam, Descent, EProp
+from chipsim.online_eprop import OnlineEProp
+from kernels.rules import bptt_lsnn, eprop_traces, rflo, superspike
+from kernels.rules import node_perturbation as np_rule
+from kernels.rules import weight_perturbation as wp_rule
+
+EXACT = 0.0
+TIGHT = 1e-12
+Checks = dict[str, tuple[Any, Any, float]]
+
+
+def bits(data, name: str) -> np.ndarray:
+    """A bit-packed array by its README recipe."""
+    shape = data[f"{name}_shape"]
+    return np.unpackbits(data[f"{name}_bits"])[: np.prod(shape)].reshape(shape)
+
+
+def eprop_rule(p: dict, n: int) -> EProp:
+    """The rule a per-sequence file describes."""
+    evidence = p["loss"].startswith("cross") or p["loss"] == "xent"
+    beta = np.zeros(n)
+    if "n_alif" in p:
+        values = np.ravel(p["beta"])
+        beta[p["n_lif"] :] = values[-1]
+    adam = str(p.get("optimizer", "")).startswith("adam")
+    window = p.get("window", p.get("dims", {}).get("recall"))
+    return EProp(
+        tau_m=p["tau_m"], tau_out=p["tau_out"], tau_a=p.get("tau_a", 1.0), thr=p["thr"], beta=beta, gamma=p["gamma"],
+        n_ref=p["n_ref"], scale_input=p["scale_in"], loss="cross_entropy" if evidence else "mse", window=window,
+        average_gradient="average_gradient" in p, c_reg=p["c_reg"], f_target=p["f_target"],
+        optimizer=Adam(p["eta"]) if adam else Descent(p.get("eta", 0.0)),
+    )
+
+
+def first_gradient(data, gradients, checks: Checks) -> None:
+    """The gradient of the first update, averaged over its batch, and the traces of the first sequence."""
+    for name in ("in", "rec", "out"):
+        ours = np.mean([getattr(g, f"w_{name}") for g in gradients], axis=0)
+        checks[f"dW{name}_it1"] = (ours, data[f"dW{name}_it1"], TIGHT)
+    run = gradients[0].run
+    if "readout_it1" in data:
+        checks["readout_it1"] = (run.y, data["readout_it1"], TIGHT)
+    for name, ours in (("v_it1", run.v), ("psi_it1", run.psi), ("a_seq1", run.a)):
+        if name in data:
+            width = data[name].shape[1]
+            part = ours[:, :width] if name != "a_seq1" else ours[:, -1 - width :][:, :0]
+            if name != "a_seq1":
+                checks[name] = (part, data[name], TIGHT)
+    if "softmax_seq1" in data:
+        length = data["softmax_seq1"].shape[0]
+        checks["softmax_seq1"] = (gradients[0].out[-length:], data["softmax_seq1"], TIGHT)
+    checks.update(recorded_columns(data, gradients[0]))
+
+
+def recorded_columns(data, gradient) -> Checks:
+    """Traces of a few neurons; the file does not say which, so each recorded column must equal one neuron's."""
+    checks: Checks = {}
+    signal = gradient.error @ data["B"].astype(float).T
+    for name, ours in (("a_seq1", gradient.run.a), ("L_seq1", signal), ("L_it1", signal)):
+        if name in data:
+            recorded = data[name]
+            ours = ours[-recorded.shape[0] :]
+            gaps = np.abs(ours[:, :, None] - recorded[:, None, :]).max(axis=0)
+            best = gaps.argmin(axis=0)
+            checks[name] = (ours[:, best], recorded, TIGHT)
+    return checks
+
+
+def eprop_sequences(path: Path, data) -> Checks:
+    """Regression or evidence: train on the recorded sequences, compare spikes, losses, gradients and weights."""
+    p = json.loads(str(data["params"]))
+    rule = eprop_rule(p, data["Wrec0"].shape[0])
+    net = rule.net(data["Win0"], data["Wrec0"], data["Wout0"], data["B"])
+    x, spikes = bits(data, "X"), bits(data, "spikes")
+    batch = int(p["batch"])
+    updates = int(data["n_iter"]) if "n_iter" in data else len(x) // batch
+    checks: Checks = {}
+    losses, wrong = [], 0
+    for k in range(updates):
+        if x.ndim == 2:
+            sequences = [(x, data["Y"])]
+        else:
+            sequences = [(x[i], data["labels"][i]) for i in range(k * batch, (k + 1) * batch)]
+        results = net.step(sequences)
+        losses.append(np.mean([r.loss for r in results]))
+        for i, r in enumerate(results):
+            wrong += int((r.run.z != spikes[k * batch + i]).sum())
+        if k == 0:
+            first_gradient(data, results, checks)
+    checks["spikes"] = (wrong, 0, EXACT)
+    checks["loss"] = (losses, data["loss_nest"], TIGHT)
+    for name, ours in (("in", net.w_in), ("rec", net.w_rec), ("out", net.w_out)):
+        checks[f"W{name}_final"] = (ours, data[f"W{name}_final"], TIGHT)
+    if "loss_tf_reference" in data:
+        checks["loss_tf_reference"] = (losses, data["loss_tf_reference"], 1e-7 if rule.loss == "mse" else 1e-6)
+    return checks
+
+
+def eprop_tiny(path: Path, data) -> Checks:
+    """All states, eligibility tensors, gradients and the factorisation of BPTT."""
+    p = json.loads(str(data["params"]))
+    n = data["Wrec"].shape[0]
+    rule = eprop_rule({**p, "c_reg": p["c_reg"]}, n)
+    checks: Checks = {}
+    for feedback, tag, reg in (("symmetric", "sym", 0.0), ("random", "rnd_reg", p["c_reg"])):
+        for form in ("adjoint", "traces"):
+            part = EProp(**{**vars(rule), "feedback": feedback, "c_reg": reg, "form": form})
+            g = part.net(data["Win"], data["Wrec"], data["Wout"], data["B"]).gradient(data["x"], data["ystar"])
+            checks[f"dWin_{tag} {form}"] = (g.w_in, data[f"dWin_{tag}"], TIGHT)
+            checks[f"dWrec_{tag} {form}"] = (g.w_rec, data[f"dWrec_{tag}"], TIGHT)
+            checks[f"dWout {form}"] = (g.w_out, data["dWout"], TIGHT)
+    net = part.net(data["Win"], data["Wrec"], data["Wout"], data["B"])
+    for name in ("v", "a", "psi", "y"):
+        checks[name] = (getattr(g.run, name), data[name], TIGHT)
+    checks["z"] = (g.run.z, data["z"], EXACT)
+    checks["err"] = (g.error, data["err"], TIGHT)
+    checks["out"] = (g.out, data["out"], TIGHT)
+    checks["L_sym"] = (g.error @ data["Wout"], data["L_sym"], TIGHT)
+    checks["L_rnd"] = (g.error @ data["B"].T, data["L_rnd"], TIGHT)
+    total = g.loss * data["ystar"].shape[1] if rule.loss == "mse" else g.loss * p["window"]
+    checks["E"] = (total, data["E"], TIGHT)
+    tiny_bptt(data, net, g, checks)
+    return checks
+
+
+def tiny_bptt(data, net, g, checks: Checks) -> None:
+    """Eligibility tensors and dE/dz, and that their product is the exact gradient."""
+    z = g.run.z
+    late = np.vstack([np.zeros((1, z.shape[1]), np.uint8), z[:-1]])
+    d_spike, d_state = np.empty_like(g.run.psi), np.empty_like(g.run.psi)
+    w_rec, w_out = np.ascontiguousarray(net.w_rec.T), np.ascontiguousarray(net.w_out.T)
+    bptt_lsnn.total_derivative(net.constants, g.error, w_rec, w_out, g.run, d_spike, d_state)
+    checks["dE_dz_total"] = (d_spike, data["dE_dz_total"], TIGHT)
+    for name, pre in (("in", data["x"]), ("rec", late)):
+        tensor = np.empty((*z.shape, pre.shape[1]))
+        eprop_traces.eligibility_tensor(net.constants, np.ascontiguousarray(pre), g.run.psi, tensor)
+        if name == "rec":
+            tensor[:, np.arange(z.shape[1]), np.arange(z.shape[1])] *= data["e_rec"].diagonal(0, 1, 2).any()
+        checks[f"e_{name}"] = (tensor.astype(np.float32), data[f"e_{name}"], 1e-6)
+        exact = np.einsum("tj,tji->ji", d_spike, tensor)
+        if name == "rec":
+            np.fill_diagonal(exact, np.diag(data["bptt_dWrec"]))
+        checks[f"bptt_dW{name}"] = (exact, data[f"bptt_dW{name}"], TIGHT)
+
+
+def eprop_online(path: Path, data) -> Checks:
+    """Weights that change in every step."""
+    rule = OnlineEProp.from_nest(
+        str(data["model"]), *(json.loads(str(data[k])) for k in ("neuron", "readout", "optimizer"))
+    )
+    x, spikes = bits(data, "X"), bits(data, "spikes")
+    run = rule.run(
+        x, data["Y"], int(data["n_iter"]), data["Win0"], data["Wrec0"], data["Wout0"], data["B"], spikes.shape[0] - 1
+    )
+    steps = int(data["n_iter"]) * x.shape[0]
+    checks: Checks = {
+        "spikes": (np.vstack([spikes[:1] * 0, run.z]), spikes, EXACT),
+        "readout_nest": (run.y[2 : 2 + steps], data["readout_nest"], TIGHT),
+        "loss_nest": (run.loss, data["loss_nest"], TIGHT),
+    }
+    length = data["V"].shape[0]
+    checks["V"] = (run.v[:length, :3], data["V"], TIGHT)
+    checks["psi"] = (run.psi[:length, :3], data["psi"], TIGHT)
+    checks["L"] = (run.signal[: length - 2, :3], data["L"][2:], TIGHT)
+    for name in ("in", "rec", "out"):
+        checks[f"W{name}_last"] = (getattr(run, f"w_{name}_last"), data[f"W{name}_last"], TIGHT)
+        checks[f"W{name}_end"] = (getattr(run, f"w_{name}"), data[f"W{name}_end"], TIGHT)
+    if "loss_nest_test_reference" in data:
+        checks["loss_nest_test_reference"] = (run.loss, data["loss_nest_test_reference"], 1e-8)
+    return checks
+
+
+def replay_rflo(path: Path, data) -> Checks:
+    """RFLO with random and symmetric feedback, and exact gradients."""
+    net = rflo.RateNet(float(data["tau"]), data["Win"], data["Wrec"], data["Wout"], data["h0"])
+    x, target = data["x"], data["ystar"]
+    n, m = data["Wrec"].shape[0], target.shape[1]
+    h, u, y = np.empty((len(x), n)), np.empty((len(x), n)), np.empty((len(x), m))
+    rflo.forward(net, x, h, u, y)
+    error = target - y
+    error[0] = 0.0
+    checks: Checks = {"h": (h, data["h"], TIGHT), "u": (u, data["u"], TIGHT), "y": (y, data["y"], TIGHT)}
+    checks["loss"] = (0.5 * (error**2).sum() / len(x), data["loss"], TIGHT)
+    for tag, feedback in (("rflo", data["B"]), ("rflosym", np.ascontiguousarray(data["Wout"].T))):
+        p, q = np.zeros((n, n)), np.zeros((n, x.shape[1]))
+        d_rec, d_in, d_out = np.zeros_like(p), np.zeros_like(q), np.zeros((m, n))
+        rflo.updates(net.tau, x, h, u, error, feedback, p, q, d_rec, d_in, d_out)
+        checks[f"{tag}_dWrec"] = (d_rec, data[f"{tag}_dWrec"], TIGHT)
+        checks[f"{tag}_dWin"] = (d_in, data[f"{tag}_dWin"], TIGHT)
+        checks["dWout"] = (d_out, data["dWout"], TIGHT)
+        checks["p_final"], checks["q_final"] = (p, data["p_final"], TIGHT), (q, data["q_final"], TIGHT)
+    d_rec, d_in = np.zeros((n, n)), np.zeros((n, x.shape[1]))
+    rflo.backpropagation(net, x, h, u, error, d_rec, d_in)
+    checks["bptt_dWrec"] = (d_rec, data["bptt_dWrec"], TIGHT)
+    checks["bptt_dWin"] = (d_in, data["bptt_dWin"], TIGHT)
+    return checks
+
+
+def replay_superspike(path: Path, data) -> Checks:
+    """Two layers, output and hidden updates with symmetric and random feedback."""
+    p = json.loads(str(data["params"]))
+    par = superspike.SuperSpike(p["dc"], p["dm"], p["theta_mV"], p["beta_per_mV"], p["n_ref"])
+    source = np.unpackbits(data["S_in"])[: np.prod(data["S_shape"])].reshape(data["S_shape"])
+    layers, spikes = {}, source
+    for k, w in ((1, data["W1"]), (2, data["W2"])):
+        u, slope = np.empty((len(source), len(w))), np.empty((len(source), len(w)))
+        out = np.empty((len(source), len(w)), np.uint8)
+        superspike.layer(par, spikes, w, u, out, slope)
+        layers[k], spikes = (spikes, u, out, slope), out
+    error = np.empty((len(source), len(data["W2"])))
+    superspike.filtered_error(par, data["S_target"], spikes, error)
+    checks: Checks = {
+        "S1": (layers[1][2], data["S1"], EXACT), "S2": (layers[2][2], data["S2"], EXACT),
+        "U2": (layers[2][1][:, : data["U2"].shape[1]], data["U2"], TIGHT),
+        "U1": (layers[1][1][:, : data["U1"].shape[1]], data["U1"], TIGHT),
+        "err": (error, data["err"], TIGHT), "loss": (0.5 * (error**2).sum(), data["loss"], TIGHT),
+    }
+    signals = {"dW2": (2, error), "dW1_sym": (1, error @ data["W2"]), "dW1_random": (1, error @ data["B"].T)}
+    for name, (k, signal) in signals.items():
+        pre, _, _, slope = layers[k]
+        d_w, eligibility = np.zeros_like(data[name]), np.zeros_like(data[name])
+        superspike.updates(par, pre, slope, np.ascontiguousarray(signal), eligibility, d_w)
+        checks[name] = (d_w, data[name], TIGHT)
+        which = "elig_out_final" if k == 2 else "elig_hidden_final"
+        checks[which] = (eligibility, data[which], TIGHT)
+    return checks
+
+
+def xor_cost(w: np.ndarray, data) -> float:
+    """Half the mean squared error of the recorded sigmoid net with flat weights W1|b1|W2|b2."""
+    x, target, n = data["xor_X"], data["xor_Y"], int(data["n_hidden"])
+    w1, b1, w2, b2 = np.split(w, np.cumsum([n * x.shape[1], n, n]))
+    hidden = 1 / (1 + np.exp(-(x @ w1.reshape(n, -1).T + b1)))
+    out = 1 / (1 + np.exp(-(hidden @ w2[:, None] + b2)))
+    return 0.5 * float(((out - target) ** 2).mean())
+
+
+def replay_perturbation(path: Path, data) -> Checks:
+    """Serial differences on XOR; weight and node perturbation on the linear task."""
+    w = data["xor_w"]
+    checks: Checks = {"xor_E": (xor_cost(w, data), data["xor_E"], TIGHT)}
+    for size in (0.1, 0.01, 0.001):
+        e0 = xor_cost(w, data)
+        ours = [wp_rule.difference(xor_cost(w + size * unit, data), e0, size) for unit in np.eye(len(w))]
+        checks[f"xor_fd_{size}"] = (ours, data[f"xor_fd_{size}"], 1e-10)
+    centred = [
+        wp_rule.difference(xor_cost(w + 1e-5 * unit, data), xor_cost(w - 1e-5 * unit, data), 2e-5)
+        for unit in np.eye(len(w))
+    ]
+    checks["xor_grad"] = (centred, data["xor_grad"], 1e-8)
+    linear_perturbation(data, checks)
+    return checks
+
+
+def linear_perturbation(data, checks: Checks) -> None:
+    """The first recorded draws exactly; the mean over all recorded draws is the descent direction."""
+    r, target, weights, sigma = data["R"], data["Ystar"], data["W"], float(data["sigma"])
+
+    def cost(y: np.ndarray) -> float:
+        return 0.5 * float(((y - target) ** 2).sum()) / len(r)
+
+    e0 = cost(r @ weights.T)
+    residual = (r @ weights.T - target).T @ r / len(r)
+    checks["E0"], checks["grad"] = (e0, data["E0"], TIGHT), (residual, data["grad"], TIGHT)
+    changes, energies = [], []
+    for xi in data["xi_wp"]:
+        energies.append(cost(r @ (weights + xi).T))
+        gradient = np.empty(xi.size)
+        wp_rule.project(energies[-1] - e0, xi.reshape(-1), sigma, gradient)
+        changes.append(-gradient.reshape(xi.shape))
+    checks["E_wp"] = (energies, data["E_wp"][: len(energies)], TIGHT)
+    checks["dW_wp_first20"] = (changes, data["dW_wp_first20"], 1e-10)
+    changes, energies = [], []
+    for seed in data["np_seeds"]:
+        xi = np.random.default_rng(int(seed)).standard_normal(target.shape) * sigma
+        energies.append(cost(r @ weights.T + xi))
+        trace, d_w = np.zeros_like(weights), np.zeros_like(weights)
+        np_rule.eligibility(xi, r, trace)
+        np_rule.update(energies[-1] - e0, sigma, trace, d_w)
+        changes.append(d_w)
+    checks["E_np"] = (energies, data["E_np"][: len(energies)], TIGHT)
+    checks["dW_np_first20"] = (changes, data["dW_np_first20"], 1e-10)
+    for name in ("dW_wp_mean", "dW_np_mean"):
+        mean = data[name]
+        cosine = -(mean * residual).sum() / np.linalg.norm(mean) / np.linalg.norm(residual)
+        checks[f"{name} against -gradient"] = (cosine, 1.0, 0.01)
+
+
+KINDS: dict[str, Callable[[Path, Any], Checks]] = {
+    "eprop_online": eprop_online,
+    "eprop_tiny": eprop_tiny,
+    "eprop_": eprop_sequences,
+    "rflo": replay_rflo,
+    "superspike": replay_superspike,
+    "perturbation": replay_perturbation,
+}
