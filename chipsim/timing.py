@@ -15,7 +15,7 @@ import numpy as np
 from .errors import RunError
 
 if TYPE_CHECKING:
-    from .costs import CostSet
+    from .costs import CostSet, LearningCosts
     from .schema import Chip
 
 TIMINGS = ("simple", "detailed", "noc")
@@ -117,7 +117,7 @@ def pack(active: np.ndarray) -> np.ndarray:
     return np.packbits(np.asarray(active, bool), axis=1, bitorder="little")
 
 
-def seconds(costs: CostSet, path: str) -> float:
+def seconds(costs: CostSet | LearningCosts, path: str) -> float:
     """Time of an act such as "soma_access" in s, 0 if nobody published it."""
     time = getattr(costs, path).time
     return 0.0 if time is None else time.si
@@ -186,7 +186,7 @@ def _message_times(
 
 def layout(chip: Chip, costs: CostSet, spikes: Spikes) -> tuple[Any, Any, Any, Any, Any]:
     """Spike log, fan-out, placement, times and mesh as the kernels take them."""
-    from kernels.traffic import FanOut, Placement, SpikeLog, Times
+    from kernels.traffic import Placement, SpikeLog, Times
 
     core = np.ascontiguousarray(spikes.core, np.int64)
     mesh = mesh_of(chip, int(max(core.max(initial=0), np.asarray(spikes.fan_core).max(initial=0))))
@@ -198,18 +198,32 @@ def layout(chip: Chip, costs: CostSet, spikes: Spikes) -> tuple[Any, Any, Any, A
         np.searchsorted(core[order], np.arange(total + 1)),
         np.asarray(spikes.free).astype(np.uint8),
     )
-    hop = np.array([seconds(costs, f"hop_{d}") for d in ("east", "west", "north", "south")])
-    acts = (seconds(costs, a) for a in ("soma_access", "soma_update", "soma_spike", "axon_out", "axon_in"))
-    times = Times(*acts, seconds(costs, "synapse") + seconds(costs, "dendrite"), hop)
-    fan = FanOut(
-        *(np.ascontiguousarray(a, np.int64) for a in (spikes.fan_start, spikes.fan_core, spikes.fan_synapses))
+    times = Times(
+        seconds(costs, "soma_access"),
+        seconds(costs, "soma_update"),
+        seconds(costs, "soma_spike"),
+        seconds(costs, "axon_out"),
+        seconds(costs, "axon_in"),
+        seconds(costs, "synapse") + seconds(costs, "dendrite"),
+        np.array([seconds(costs, f"hop_{d}") for d in ("east", "west", "north", "south")]),
     )
+    fan = _fan(spikes)
     log = SpikeLog(
         np.ascontiguousarray(spikes.start, np.int64),
         np.ascontiguousarray(spikes.neuron, np.int64),
         np.ascontiguousarray(spikes.active, np.uint8),
     )
     return log, fan, place, times, mesh
+
+
+def _fan(spikes: Spikes) -> Any:
+    """The fan-out table as the kernels take it."""
+    from kernels.traffic import FanOut
+
+    start, core, synapses = (
+        np.ascontiguousarray(a, np.int64) for a in (spikes.fan_start, spikes.fan_core, spikes.fan_synapses)
+    )
+    return FanOut(start, core, synapses)
 
 
 def mesh_of(chip: Chip, last_core: int) -> Any:
@@ -229,13 +243,11 @@ def link_loads(chip: Chip, spikes: Spikes) -> np.ndarray:
 
 def count(chip: Chip, spikes: Spikes) -> tuple[Counts, np.ndarray]:
     """Counts of a run straight from its spikes, and packets per link (tiles, 4)."""
-    from kernels.traffic import FanOut, SpikeLog, count_neurons, count_traffic
+    from kernels.traffic import SpikeLog, count_neurons, count_traffic
 
     core = np.ascontiguousarray(spikes.core, np.int64)
-    steps, n = len(spikes.start) - 1, len(core)
-    fan = FanOut(
-        *(np.ascontiguousarray(a, np.int64) for a in (spikes.fan_start, spikes.fan_core, spikes.fan_synapses))
-    )
+    steps = len(spikes.start) - 1
+    fan = _fan(spikes)
     log = SpikeLog(
         np.asarray(spikes.start, np.int64), np.asarray(spikes.neuron, np.int64), np.asarray(spikes.active)
     )
@@ -249,8 +261,18 @@ def count(chip: Chip, spikes: Spikes) -> tuple[Counts, np.ndarray]:
     costly = (core >= 0) & ~np.asarray(spikes.free, bool)
     accesses = np.tile(np.bincount(core[costly], minlength=total), (steps, 1))
     used = np.unique(np.concatenate([core[core >= 0], fan.core]))
-    pick = [a[:, used] for a in (accesses, updates, fires, out, into, events)]
-    return Counts(used, *pick, hops, crossings(chip, spikes)), loads
+    counts = Counts(
+        cores=used,
+        accesses=accesses[:, used],
+        updates=updates[:, used],
+        fires=fires[:, used],
+        packets_out=out[:, used],
+        packets_in=into[:, used],
+        events=events[:, used],
+        hops=hops,
+        crossings=crossings(chip, spikes),
+    )
+    return counts, loads
 
 
 def crossings(chip: Chip, spikes: Spikes) -> np.ndarray:

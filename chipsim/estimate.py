@@ -1,0 +1,294 @@
+"""What a run would cost on the chip: joules and seconds from counts, each line with the constant behind it.
+ Energy of a line is a number of acts times a constant of the chip's cost set. A constant that nobody
+published is not guessed: its acts are listed as unknown, and the total is a lower bound. Static power, the
+barrier and the host are lines of their own, because they outweigh the events of a small network by orders
+of magnitude.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import RunError
+from .timing import STAGES, Counts, Spikes, Timing, tiles_used, time_steps
+
+if TYPE_CHECKING:
+    from .costs import CostSet
+    from .schema import Chip
+
+HOPS = ("hop_east", "hop_west", "hop_north", "hop_south")
+LEARNING = ("trace_update", "weight_read", "weight_write", "synapse_update", "third_factor")
+GROUPS: dict[str, tuple[str, ...]] = {
+    "network": ("axon_out", "axon_in", *HOPS),
+    "hops": HOPS,
+    "learning": tuple(f"learning_{act}" for act in LEARNING),
+    "dynamic": ("synapse", "dendrite", "soma", "axon_out", "axon_in", *HOPS, "chip_to_chip")
+    + tuple(f"learning_{act}" for act in LEARNING),
+}
+# Acts per core: line, constant, and the field of Counts that is counted.
+EVENTS = (
+    ("synapse", "synapse", "events"),
+    ("dendrite", "dendrite", "events"),
+    ("soma", "soma_access", "accesses"),
+    ("soma", "soma_update", "updates"),
+    ("soma", "soma_spike", "fires"),
+    ("axon_out", "axon_out", "packets_out"),
+    ("axon_in", "axon_in", "packets_in"),
+)
+
+
+class Energy(dict[str, float]):
+    """Joules by line; a group ("network", "hops", "learning", "dynamic") is the sum of its lines, and no
+    line itself.
+    """
+
+    def __missing__(self, name: str) -> float:
+        if name in GROUPS:
+            return sum(self.get(line, 0.0) for line in GROUPS[name])
+        known = [*self, *GROUPS]
+        near = get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise RunError(f"no energy line {name!r}{hint} There are {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One constant at work: `count` acts of (t, c), (t,) or () at `value` J each (None: unknown), booked
+    under `line`.
+    """
+
+    line: str
+    path: str
+    count: np.ndarray
+    value: float | None
+
+    @cached_property
+    def total(self) -> float:
+        """Joules in the whole run, 0 if the constant is unknown."""
+        return 0.0 if self.value is None else float(self.count.sum()) * self.value
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Energy and time of a run on a chip; printable, and plain data by `to_dict`.
+
+    Attributes
+    ----------
+    chip, costs
+        Descriptions; `cost_set` is the name of the costs in use.
+    counts, timing
+        The work done, and the time of each step.
+    items
+        Every constant with what it was multiplied with.
+    names, members : tuple of str, (n,)
+        Populations and the one of each neuron, if given.
+    """
+
+    chip: Chip
+    costs: CostSet
+    cost_set: str
+    counts: Counts
+    timing: Timing
+    items: tuple[Item, ...]
+    spikes: Spikes | None = None
+    names: tuple[str, ...] = ()
+    members: np.ndarray | None = field(default=None, repr=False)
+
+    @cached_property
+    def energy(self) -> Energy:
+        """Joules of the run by line; unknown constants count nothing, see `unknown`."""
+        out = Energy()
+        for item in self.items:
+            if item.value is not None or item.count.sum() == 0:
+                out[item.line] = out.get(item.line, 0.0) + item.total
+        return out
+
+    @property
+    def total_energy(self) -> float:
+        """Joules of the run; a lower bound if `unknown` is not empty."""
+        return float(sum(self.energy.values()))
+
+    @property
+    def dynamic_energy(self) -> float:
+        """Joules of events only: without static power, barrier, host."""
+        return self.energy["dynamic"]
+
+    @property
+    def step_time(self) -> np.ndarray:
+        """Seconds of each step, (t,)."""
+        return self.timing.step
+
+    @property
+    def latency(self) -> float:
+        """Seconds of the run."""
+        return float(self.timing.step.sum())
+
+    @property
+    def edp(self) -> float:
+        """Energy-delay product of the run, J s."""
+        return self.total_energy * self.latency
+
+    @cached_property
+    def unknown(self) -> tuple[str, ...]:
+        """Sentences on constants that were needed and that nobody published."""
+        from .provenance import unknown
+
+        return unknown(self)
+
+    @cached_property
+    def sources(self) -> list[dict[str, Any]]:
+        """Every constant that was used: value, unit, source, status, joules and share of the total, largest
+        first.
+        """
+        from .provenance import sources
+
+        return sources(self)
+
+    @cached_property
+    def energy_steps(self) -> dict[str, np.ndarray]:
+        """Joules by line and step, (t,) each."""
+        return self._spread(0)
+
+    @cached_property
+    def energy_cores(self) -> dict[str, np.ndarray]:
+        """Joules by line and core, (c,) each, for what happens in cores (in the order of `counts.cores`)."""
+        return self._spread(1)
+
+    def _spread(self, axis: int) -> dict[str, np.ndarray]:
+        out: dict[str, np.ndarray] = {}
+        for item in self.items:
+            count = item.count
+            if item.value is None or (axis == 1 and count.ndim < 2):
+                continue
+            part = count.sum(axis=1 - axis) if count.ndim == 2 else count
+            out[item.line] = out.get(item.line, 0.0) + part * item.value
+        return out
+
+    @cached_property
+    def energy_populations(self) -> dict[str, dict[str, float]]:
+        """Joules by population and line: its neurons, and all that its spikes cause up to the synaptic
+        events.
+        """
+        from .provenance import by_population
+
+        return by_population(self)
+
+    @cached_property
+    def bottleneck(self) -> tuple[int, str]:
+        """Core and stage ("neurons" or "packets") that set the pace for most of the time."""
+        column, stage = self.timing.bottleneck
+        if not len(self.counts.cores):
+            return -1, STAGES[0]
+        time = np.bincount(column * 2 + stage, weights=self.step_time, minlength=2 * len(self.counts.cores))
+        worst = int(time.argmax())
+        return int(self.counts.cores[worst // 2]), STAGES[worst % 2]
+
+    def per_inference(self, steps: int) -> dict[str, float]:
+        """Energy (J), latency (s) and their product per inference of `steps` steps."""
+        if steps < 1 or steps > self.counts.steps:
+            raise RunError(
+                f"an inference of {steps} steps does not fit a run of {self.counts.steps}: give 1 up to that"
+            )
+        share = steps / self.counts.steps
+        energy, latency = self.total_energy * share, self.latency * share
+        return {"energy": energy, "latency": latency, "edp": energy * latency}
+
+    def table(self) -> Any:
+        """A rich table of energy by line, with the share of each and what is unknown."""
+        from .provenance import table
+
+        return table(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        from .provenance import to_dict
+
+        return to_dict(self)
+
+    def __str__(self) -> str:
+        from .provenance import text
+
+        return text(self)
+
+
+def estimate(
+    chip: Chip,
+    counts: Counts,
+    *,
+    cost_set: str | None = None,
+    timing: str = "simple",
+    spikes: Spikes | None = None,
+    names: tuple[str, ...] = (),
+    members: np.ndarray | None = None,
+) -> Estimate:
+    """Energy and time of a run, from its counts.
+
+    Parameters
+    ----------
+    chip, counts
+        Description of the chip and the work done; `chipsim.timing.count` makes counts from spikes.
+    cost_set
+        One of the chip's sets, the default one if None.
+    timing
+        "simple", "detailed" or "noc"; the last two need `spikes`.
+    names, members
+        Names of the populations and (n,) the population of each neuron, for energy by population.
+    """
+    costs = chip.costs_named(cost_set)
+    time = time_steps(chip, costs, counts, timing, spikes)
+    items = (*_event_items(costs, counts), *_standing_items(chip, costs, counts, time))
+    return Estimate(chip, costs, cost_set or chip.cost_set or "", counts, time, items, spikes, names, members)
+
+
+def _event_items(costs: CostSet, counts: Counts) -> list[Item]:
+    """What is paid per event."""
+
+    def joules(stage: Any) -> float | None:
+        return None if stage.energy is None else stage.energy.si
+
+    items = [
+        Item(line, f"{path}.energy", getattr(counts, of), joules(getattr(costs, path)))
+        for line, path, of in EVENTS
+    ]
+    items += [
+        Item(h, f"{h}.energy", counts.hops[:, d], joules(getattr(costs, h))) for d, h in enumerate(HOPS)
+    ]
+    items.append(Item("chip_to_chip", "chip_to_chip.energy", counts.crossings, joules(costs.chip_to_chip)))
+    return items + [
+        Item(
+            f"learning_{act}",
+            f"learning.{act}.energy",
+            counts.learning[act],
+            joules(getattr(costs.learning, act)),
+        )
+        for act in LEARNING
+        if act in counts.learning
+    ]
+
+
+def _standing_items(chip: Chip, costs: CostSet, counts: Counts, timing: Timing) -> list[Item]:
+    """What is paid per step or per second: barrier, static power of the chips in use, active cores, host."""
+    chips = max(1, len(np.unique(counts.cores // chip.topology.cores)))
+    items = []
+    if costs.barrier is not None:
+        energy = costs.barrier.energy
+        items.append(
+            Item("barrier", "barrier.energy", np.ones(counts.steps), None if energy is None else energy.si)
+        )
+    for line, path, many in (
+        ("static", "static_power", chips),
+        ("static", "active_core_power", len(counts.cores)),
+        ("host", "host_power", 1),
+    ):
+        power = getattr(costs, path)
+        if power is not None or path != "active_core_power":
+            items.append(Item(line, path, timing.step * many, None if power is None else power.si))
+    return items
+
+
+__all__ = ["Counts", "Energy", "Estimate", "Item", "Spikes", "estimate", "tiles_used"]
