@@ -14,6 +14,7 @@ from .errors import RunError
 from .native.base import NeuronModel
 
 if TYPE_CHECKING:
+    from .fanout import FanOut
     from .schema import Chip
 
 
@@ -111,6 +112,13 @@ class Program:
             return np.full(self.n, -1, np.int32)
         found = np.searchsorted(self.cores, self.core).astype(np.int32)
         return np.where(self.core >= 0, found, -1).astype(np.int32)
+
+    @cached_property
+    def fan_out(self) -> FanOut:
+        """Where each neuron's spikes go (counted when first asked for)."""
+        from .fanout import fan_out
+
+        return fan_out(self)
 
     def population(self, name: str) -> PopulationImage:
         """The population of that name; raises RunError naming those that exist."""

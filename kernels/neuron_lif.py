@@ -1,7 +1,7 @@
 """Fixed-point leaky integrate-and-fire neurons: one step of a segment.
 
 Parameter rows (int32): 0 current factor, 1 voltage factor (both of 4096), 2 threshold, 3 bias, 4 refractory,
-5 vmin, 6 vmax, 7 reset by subtraction. State rows: 0 u, 1 v, 2 refractory counter.
+5 vmin, 6 vmax, 7 reset by subtraction. State rows: 0 u, 1 v, 2 refractory counter, 3 input (general kernel only).
 Options: see OPT_*.
 """
 
@@ -52,7 +52,10 @@ def lif_uniform(rows, params, drive, fired, active, lo, hi):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def lif_general(rows, params, drive, fired, active, lo, hi, options, noise, t):
-    """Every option, one neuron after another; leaves the input as used in `drive`; returns (active, clipped, folded)."""
+    """Every option, one neuron after another; keeps the input as used in row 3.
+
+    Returns (active, clipped, folded).
+    """
     n_active, clipped, folded = np.int32(0), np.int32(0), np.int32(0)
     overflow, bits, noisy = options[1], options[2], options[3]
     interval = options[4]
@@ -72,7 +75,7 @@ def lif_general(rows, params, drive, fired, active, lo, hi, options, noise, t):
             wrapped = wrap_signed(x, bits)
             folded += np.int32(wrapped != x)
             x = wrapped
-        drive[i] = x
+        rows[3, i] = x
         raw = np.int32(decay12(u0, params[0, i]) + x)
         u = _overflow(raw, overflow)
         folded += np.int32(u != raw)

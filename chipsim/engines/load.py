@@ -82,7 +82,7 @@ def load(program: Program, tiles: int = 1) -> Machine:
         segments=segments,
         segment_ptr=segment_ptr,
         is_input=np.array([p.model.is_input for p in pops], np.uint8),
-        is_graded=np.array([_carries(p.model) for p in pops], np.uint8),
+        is_graded=np.array([carries_values(p.model) for p in pops], np.uint8),
         pop_ptr=np.array([0, *(p.stop for p in pops)], np.int64),
         **net_part,
     )
@@ -101,7 +101,8 @@ def load(program: Program, tiles: int = 1) -> Machine:
     return Machine(net, state, clipped)
 
 
-def _carries(model: Any) -> bool:
+def carries_values(model: Any) -> bool:
+    """True when spikes of these neurons (or this source) carry a number."""
     return bool(model.values["graded"]) if model.is_input else model.model in update.GRADED_MODELS
 
 
@@ -169,7 +170,7 @@ def _synapses(program: Program, tiles: int, is_float: bool) -> tuple[dict[str, A
 def _pieces(program: Program, projection: ProjectionImage, weights: Any, ports: _Ports, tiles: int, is_float: bool):
     """Cut one projection by tile, and by delay where the shift of a sum must be taken delay by delay."""
     synapses, post = projection.synapses, program.populations[projection.post]
-    carries = _carries(program.populations[projection.pre].model)
+    carries = carries_values(program.populations[projection.pre].model)
     graded = int(carries and (is_float or synapses.message_bits > 0))
     wrap = 23 if isinstance(synapses, Conv) and not is_float else 0
     if isinstance(synapses, Conv) and not _needs_rows(program):

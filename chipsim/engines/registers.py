@@ -32,7 +32,8 @@ def effective_bias(model: NeuronModel) -> np.ndarray:
     """mantissa << exponent, or >> -exponent (floor) for a negative one; int64."""
     mantissa = model.per_neuron("bias_mant").astype(np.int64)
     exponent = model.per_neuron("bias_exp").astype(np.int64)
-    return np.where(exponent >= 0, mantissa << np.maximum(exponent, 0), mantissa >> np.maximum(-exponent, 0))
+    shifted = np.where(exponent >= 0, mantissa << np.maximum(exponent, 0), mantissa >> np.maximum(-exponent, 0))
+    return shifted + model.per_neuron("bias") if "bias" in model.values else shifted
 
 
 def _lif(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
@@ -50,8 +51,9 @@ def _lif(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
         2: v["vth"] << VTH_SHIFT,
         3: effective_bias(model),
         4: v["refractory"],
-        5: v["vmin"],
-        6: v["vmax"],
+        # A tool without current overflow (brian2-loihi) does not clip voltages either.
+        5: v["vmin"] if arithmetic.current_overflow != "none" else np.asarray(1 - 2**31),
+        6: v["vmax"] if arithmetic.current_overflow != "none" else np.asarray(2**31 - 1),
         7: np.asarray(int(v["reset"] == "subtract")),
     }
     return Rows(params, {0: v["u"], 1: v["v"]}, options, {})

@@ -11,10 +11,13 @@ import numpy as np
 from chipsim.program import Program
 from kernels import machine, records
 
-from .load import Machine, load
+from .load import Machine, carries_values, load
+
+__all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine", "carries_values"]
 
 Progress = Callable[[int, int], None]
 SECONDS_PER_CALL = 0.1  #: work handed to the compiled loop at once, so that a progress bar can move
+INPUT_ROW = 3  #: state row in which the general LIF kernel leaves its input
 LOG_ROOM = 1 << 20  #: spikes that the log of one call holds at least
 
 
@@ -59,6 +62,7 @@ class TimeStepEngine:
         self.program = program
         self.threads = threads
         self.machine: Machine = load(program, threads)
+        self._plain = self.machine.net.segments.options[:, 0].copy()
         self._number = self.machine.state.rows.dtype
         self._noise = _NoiseSource(program)
         self._cuts = any(p.model.model == "float_lif" for p in program.populations)
@@ -83,6 +87,8 @@ class TimeStepEngine:
     ) -> RawRun:
         """Advance `steps` steps; `inputs` hold the spikes of exactly these steps."""
         net = self.machine.net
+        # Only the general LIF kernel keeps the input sum: take it when that is recorded.
+        net.segments.options[:, 0] = self._plain & (not any(p.row == INPUT_ROW for p in probes))
         columns = int(sum(p.hi - p.lo for p in probes))
         trace = np.zeros((steps, columns), self._number)
         updates = np.zeros((steps, max(len(self.program.cores), 1)), np.int64)

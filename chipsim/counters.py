@@ -1,0 +1,112 @@
+"""What was counted in a run, per step and core: exact, and a function of the spike log alone where it can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .engines.timestep import RawRun
+    from .program import Program
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """Counters of a run; t steps, c cores (the program's `cores`, ascending), int64 unless said.
+
+    Attributes
+    ----------
+    cores : (c,) int32
+        Physical core of each column.
+    spikes, packets_out, packets_in, synaptic_events, updates_active, updates_idle : (t, c)
+        Fired neurons; packets sent (one per fired neuron and destination core) and received; weights added;
+        neurons updated that had something to do, and those at rest.
+    hops : (t, 4)
+        Links between tiles crossed east, west, north (+y), south, by packets between cores.
+    input_spikes : (t,)
+        Spikes that came from outside.
+    waiting : (t,)
+        Synaptic events held back by delays at the end of a step (those due in the next step not counted).
+    dropped_input : int
+        Input spikes beyond the last step, not used.
+    clipped, overflowed : dict population -> int
+        Times the voltage was clipped, and the current or its input sum overflowed.
+    """
+
+    cores: np.ndarray
+    spikes: np.ndarray
+    packets_out: np.ndarray
+    packets_in: np.ndarray
+    synaptic_events: np.ndarray
+    updates_active: np.ndarray
+    updates_idle: np.ndarray
+    hops: np.ndarray
+    input_spikes: np.ndarray
+    waiting: np.ndarray
+    dropped_input: int
+    clipped: dict[str, int]
+    overflowed: dict[str, int]
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return self.spikes.shape[0]
+
+    def totals(self) -> dict[str, int]:
+        """Sums over steps and cores, by name."""
+        names = ("spikes", "packets_out", "packets_in", "synaptic_events", "updates_active", "updates_idle")
+        sums = {name: int(getattr(self, name).sum()) for name in names}
+        sums |= {f"hops_{d}": int(h) for d, h in zip(("east", "west", "north", "south"), self.hops.sum(axis=0))}
+        sums |= {"input_spikes": int(self.input_spikes.sum()), "dropped_input": self.dropped_input}
+        sums |= {"clipped": sum(self.clipped.values()), "overflowed": sum(self.overflowed.values())}
+        return sums
+
+    def arrays(self) -> dict[str, Any]:
+        """All arrays by name, for writing to a file."""
+        return {k: v for k, v in self.__dict__.items() if isinstance(v, np.ndarray)}
+
+
+def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
+    """The counters of a run of `program`."""
+    from kernels.count import count_traffic, count_waiting
+
+    fan = program.fan_out
+    steps, columns = raw.spikes.ptr.size - 1, max(len(program.cores), 1)
+    spikes, sent, received, events = (np.zeros((steps, columns), np.int64) for _ in range(4))
+    hops = np.zeros((steps, 4), np.int64)
+    count_traffic(
+        raw.spikes.ptr, raw.spikes.ids, program.column, fan.ptr, fan.core, fan.events, fan.hops,
+        spikes, sent, received, events, hops,
+    )
+    waiting = np.zeros(steps, np.int64)
+    if fan.delay_steps.size:
+        change = np.zeros(steps + int(fan.delay_steps.max()) + 1, np.int64)
+        count_waiting(raw.spikes.ptr, raw.spikes.ids, fan.delay_ptr, fan.delay_steps, fan.delay_events, change)
+        waiting = np.cumsum(change)[:steps]
+    updated = np.concatenate([np.full(p.n, not p.model.is_input) for p in program.populations])
+    size = np.bincount(program.column[updated & (program.column >= 0)], minlength=columns)
+    names = [p.name for p in program.populations]
+    return Activity(
+        cores=program.cores,
+        spikes=spikes,
+        packets_out=sent,
+        packets_in=received,
+        synaptic_events=events,
+        updates_active=raw.updates,
+        updates_idle=size[None, :] - raw.updates,
+        hops=hops,
+        input_spikes=_input_spikes(program, raw),
+        waiting=waiting,
+        dropped_input=dropped,
+        clipped=dict(zip(names, raw.saturated[:, 0].tolist())),
+        overflowed=dict(zip(names, raw.saturated[:, 1].tolist())),
+    )
+
+
+def _input_spikes(program: Program, raw: RawRun) -> np.ndarray:
+    """Spikes of input populations per step."""
+    is_input = np.concatenate([np.full(p.n, p.model.is_input) for p in program.populations])
+    before = np.concatenate(([0], np.cumsum(is_input[raw.spikes.ids])))
+    return np.diff(before[raw.spikes.ptr])

@@ -1,0 +1,99 @@
+"""Spikes that a user gives, checked and brought into the engine's form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .engines.timestep import SpikeTrain
+from .errors import RunError
+
+if TYPE_CHECKING:
+    from .program import PopulationImage, Program
+
+
+def gather(program: Program, inputs: Mapping[str, Any], steps: int) -> tuple[SpikeTrain, int]:
+    """All input spikes of a run as one train, and how many lie beyond the last step.
+
+    Parameters
+    ----------
+    inputs : dict population -> spikes
+        (steps, n) or (steps, *shape) array of 0/1 or, for graded sources, whole numbers; or a structured array
+        with fields ``step``, ``neuron`` (and ``value``), steps from 0.
+
+    Raises
+    ------
+    RunError
+        Unknown or non-source population, wrong shape, negative or fractional steps, values a source cannot send.
+    """
+    number = np.float64 if program.arithmetic.is_float else np.int32
+    rows, ids, values, dropped = [], [], [], 0
+    for name, given in inputs.items():
+        image = program.population(name)
+        if not image.model.is_input:
+            sources = ", ".join(p.name for p in program.populations if p.model.is_input) or "none"
+            raise RunError(f"population '{name}' computes its own spikes; spike sources are: {sources}")
+        step, neuron, value = _events(image, given, steps)
+        late = step >= steps
+        dropped += int(np.count_nonzero(late))
+        rows.append(step[~late])
+        ids.append(neuron[~late] + image.start)
+        values.append(value[~late])
+    step = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    neuron = np.concatenate(ids) if ids else np.zeros(0, np.int64)
+    value = np.concatenate(values) if values else np.zeros(0)
+    order = np.lexsort((neuron, step))
+    ptr = np.searchsorted(step[order], np.arange(steps + 1)).astype(np.int64)
+    graded = any(p.model.is_input and bool(p.model.values["graded"]) for p in program.populations)
+    carried = value[order].astype(number) if graded else np.zeros(0, number)
+    return SpikeTrain(ptr, neuron[order].astype(np.uint32), carried), dropped
+
+
+def _events(image: PopulationImage, given: Any, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    array = np.asarray(given)
+    if array.dtype.names:
+        return _from_events(image, array)
+    if array.ndim < 2 or int(np.prod(array.shape[1:])) != image.n:
+        raise RunError(f"input '{image.name}' has shape {array.shape}; give (steps, {image.n})")
+    if array.shape[0] < steps:
+        raise RunError(f"input '{image.name}' covers {array.shape[0]} steps, the run has {steps}; pad it or run fewer")
+    if array.dtype.kind not in "biuf":
+        raise RunError(f"input '{image.name}' holds {array.dtype}, not numbers")
+    flat = array.reshape(array.shape[0], image.n)
+    step, neuron = np.nonzero(flat)
+    value = flat[step, neuron]
+    _check_values(image, value)
+    return step, neuron, value
+
+
+def _from_events(image: PopulationImage, events: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    names = events.dtype.names or ()
+    if "step" not in names or "neuron" not in names:
+        raise RunError(f"input '{image.name}': events need the fields step and neuron, not {', '.join(names)}")
+    step, neuron = events["step"], events["neuron"]
+    if step.dtype.kind == "f" and np.any(step != np.floor(step)):
+        raise RunError(f"input '{image.name}' has a spike at a fractional step; steps are whole numbers from 0")
+    step, neuron = step.astype(np.int64), neuron.astype(np.int64)
+    if np.any(step < 0):
+        raise RunError(f"input '{image.name}' has a spike at step {step.min()}; steps start at 0")
+    if np.any((neuron < 0) | (neuron >= image.n)):
+        raise RunError(f"input '{image.name}' has no neuron {neuron[(neuron < 0) | (neuron >= image.n)][0]}; it has {image.n}")
+    value = events["value"] if "value" in names else np.ones(step.size, np.int64)
+    _check_values(image, value)
+    return step, neuron, value
+
+
+def _check_values(image: PopulationImage, value: np.ndarray) -> None:
+    if not value.size:
+        return
+    if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+        raise RunError(f"input '{image.name}' holds NaN or infinity")
+    if bool(image.model.values["graded"]):
+        return
+    if np.any(value != 1):
+        raise RunError(
+            f"input '{image.name}' holds the value {value[value != 1][0]}; a plain source sends 0 or 1, "
+            "use cs.SpikeSource(n, graded=1) for values"
+        )

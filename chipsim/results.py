@@ -1,0 +1,144 @@
+"""One result object of a run: spikes, traces, counters; estimates and a report on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .counters import Activity, count
+from .errors import RunError
+
+if TYPE_CHECKING:
+    from .engines.timestep import RawRun
+    from .program import PopulationImage, Program
+
+EVENT = np.dtype([("step", np.int64), ("neuron", np.int64)])
+
+
+class _PerPopulation(Mapping[str, Any]):
+    """A read-only dict over population names whose values are made when asked for."""
+
+    def __init__(self, result: Result, make: Any, names: list[str]) -> None:
+        self._make, self._names, self._kept = make, names, {}
+        self._result = result
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            known = ", ".join(self._names) or "nothing"
+            raise RunError(f"nothing of that kind is recorded for '{name}'; recorded: {known}")
+        if name not in self._kept:
+            self._kept[name] = self._make(self._result.program.population(name))
+        return self._kept[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class Result:
+    """What a run produced.
+
+    Attributes
+    ----------
+    spikes : mapping population -> (steps, n) bool, or numbers where spikes carry values
+    events : mapping population -> structured array (step, neuron)
+    trace : dict population -> dict variable -> (steps, n), the chip's integers (floats on float chips)
+    activity : Activity
+    first_step : int
+        Steps that had been run before this run.
+    """
+
+    def __init__(
+        self, program: Program, raw: RawRun, traces: dict[str, dict[str, np.ndarray]], dropped: int, first_step: int
+    ) -> None:
+        self.program, self.raw, self.trace = program, raw, traces
+        self.dropped_input, self.first_step = dropped, first_step
+        names = [p.name for p in program.populations]
+        self.spikes: Mapping[str, np.ndarray] = _PerPopulation(self, self._spikes_of, names)
+        self.events: Mapping[str, np.ndarray] = _PerPopulation(self, self._events_of, names)
+        self.volts: Mapping[str, dict[str, np.ndarray]] = _PerPopulation(
+            self, self._volts_of, [n for n in traces if program.population(n).unit is not None]
+        )
+
+    @property
+    def steps(self) -> int:
+        """Number of steps of the run."""
+        return self.raw.spikes.ptr.size - 1
+
+    @property
+    def duration(self) -> float:
+        """Time that the run stands for on the chip's own step, s."""
+        return self.steps * self.program.dt
+
+    @cached_property
+    def activity(self) -> Activity:
+        """Counters per step and core."""
+        return count(self.program, self.raw, self.dropped_input)
+
+    def _select(self, image: PopulationImage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        train = self.raw.spikes
+        mine = (train.ids >= image.start) & (train.ids < image.stop)
+        step = np.repeat(np.arange(self.steps), np.diff(train.ptr))[mine]
+        value = train.value[mine] if train.value.size == train.ids.size else np.ones(step.size, np.int32)
+        return step, train.ids[mine].astype(np.int64) - image.start, value
+
+    def _spikes_of(self, image: PopulationImage) -> np.ndarray:
+        from .engines.timestep import carries_values
+
+        step, neuron, value = self._select(image)
+        if carries_values(image.model):
+            out = np.zeros((self.steps, image.n), self.raw.spikes.value.dtype)
+            out[step, neuron] = value
+            return out
+        out = np.zeros((self.steps, image.n), bool)
+        out[step, neuron] = True
+        return out
+
+    def _events_of(self, image: PopulationImage) -> np.ndarray:
+        step, neuron, _ = self._select(image)
+        events = np.empty(step.size, EVENT)
+        events["step"], events["neuron"] = step, neuron
+        return events
+
+    def _volts_of(self, image: PopulationImage) -> dict[str, np.ndarray]:
+        return {name: values * image.unit for name, values in self.trace[image.name].items() if name in ("v", "u", "i")}
+
+    def rates(self) -> dict[str, np.ndarray]:
+        """Spikes per step of every neuron, by population."""
+        totals = np.bincount(self.raw.spikes.ids, minlength=self.program.n) / max(self.steps, 1)
+        return {p.name: totals[p.start : p.stop] for p in self.program.populations}
+
+    def estimate(self, **options: Any) -> Any:
+        """Energy and time (chipsim.estimate.estimate); options: cost_set, timing, steps_per_inference, …"""
+        from .estimate import estimate_result
+
+        return estimate_result(self, **options)
+
+    def save(self, path: str | Path) -> Path:
+        """Write program, spikes, traces and counters to one HDF5 file (docs/formats.md)."""
+        from .storage import save_result
+
+        return save_result(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Result:
+        """Read a saved result; raises FileError for a file that is missing or cut short."""
+        from .storage import load_result
+
+        return load_result(path)
+
+    def report(self, folder: str | Path, **options: Any) -> Path:
+        """Write report.html (self-contained), report.json and csv tables; returns the HTML file."""
+        from .report import write_report
+
+        return write_report(self, folder, **options)
+
+    def __repr__(self) -> str:
+        """Steps and spikes."""
+        return f"Result({self.program.name!r}: {self.steps} steps, {self.raw.spikes.ids.size} spikes)"
