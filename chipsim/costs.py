@@ -139,6 +139,7 @@ class CostSet(Part):
     hop_west: Stage = Stage()
     chip_to_chip: Stage = Stage()
     barrier: Barrier | None = None
+    cycle: Energy | None = None
     static_power: Power | None = None
     host_power: Power | None = None
     active_core_power: Power | None = None

@@ -7,70 +7,20 @@ of magnitude.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .costing import Energy, Item, event_items, standing_items
 from .errors import RunError
-from .timing import STAGES, Counts, Spikes, Timing, tiles_used, time_steps
+from .timing import STAGES, Timing, time_cycles, time_steps
+from .traffic import Counts, Spikes
 
 if TYPE_CHECKING:
     from .costs import CostSet
     from .schema import Chip
-
-HOPS = ("hop_east", "hop_west", "hop_north", "hop_south")
-LEARNING = ("trace_update", "weight_read", "weight_write", "synapse_update", "third_factor")
-GROUPS: dict[str, tuple[str, ...]] = {
-    "network": ("axon_out", "axon_in", *HOPS),
-    "hops": HOPS,
-    "learning": tuple(f"learning_{act}" for act in LEARNING),
-    "dynamic": ("synapse", "dendrite", "soma", "axon_out", "axon_in", *HOPS, "chip_to_chip")
-    + tuple(f"learning_{act}" for act in LEARNING),
-}
-# Acts per core: line, constant, and the field of Counts that is counted.
-EVENTS = (
-    ("synapse", "synapse", "events"),
-    ("dendrite", "dendrite", "events"),
-    ("soma", "soma_access", "accesses"),
-    ("soma", "soma_update", "updates"),
-    ("soma", "soma_spike", "fires"),
-    ("axon_out", "axon_out", "packets_out"),
-    ("axon_in", "axon_in", "packets_in"),
-)
-
-
-class Energy(dict[str, float]):
-    """Joules by line; a group ("network", "hops", "learning", "dynamic") is the sum of its lines, and no
-    line itself.
-    """
-
-    def __missing__(self, name: str) -> float:
-        if name in GROUPS:
-            return sum(self.get(line, 0.0) for line in GROUPS[name])
-        known = [*self, *GROUPS]
-        near = get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise RunError(f"no energy line {name!r}{hint} There are {', '.join(known)}")
-
-
-@dataclass(frozen=True)
-class Item:
-    """One constant at work: `count` acts of (t, c), (t,) or () at `value` J each (None: unknown), booked
-    under `line`.
-    """
-
-    line: str
-    path: str
-    count: np.ndarray
-    value: float | None
-
-    @cached_property
-    def total(self) -> float:
-        """Joules in the whole run, 0 if the constant is unknown."""
-        return 0.0 if self.value is None else float(self.count.sum()) * self.value
 
 
 @dataclass(frozen=True)
@@ -98,6 +48,7 @@ class Estimate:
     spikes: Spikes | None = None
     names: tuple[str, ...] = ()
     members: np.ndarray | None = field(default=None, repr=False)
+    steps_per_inference: int | None = None
 
     @cached_property
     def energy(self) -> Energy:
@@ -188,6 +139,11 @@ class Estimate:
         worst = int(time.argmax())
         return int(self.counts.cores[worst // 2]), STAGES[worst % 2]
 
+    @property
+    def inference(self) -> dict[str, float] | None:
+        """`per_inference` of the steps that were said to be one inference; None if nobody said."""
+        return None if self.steps_per_inference is None else self.per_inference(self.steps_per_inference)
+
     def per_inference(self, steps: int) -> dict[str, float]:
         """Energy (J), latency (s) and their product per inference of `steps` steps."""
         if steps < 1 or steps > self.counts.steps:
@@ -223,6 +179,7 @@ def estimate(
     cost_set: str | None = None,
     timing: str = "simple",
     spikes: Spikes | None = None,
+    cycles: np.ndarray | None = None,
     names: tuple[str, ...] = (),
     members: np.ndarray | None = None,
 ) -> Estimate:
@@ -231,64 +188,48 @@ def estimate(
     Parameters
     ----------
     chip, counts
-        Description of the chip and the work done; `chipsim.timing.count` makes counts from spikes.
+        Description of the chip and the work done; `chipsim.traffic.count` makes counts from spikes.
     cost_set
         One of the chip's sets, the default one if None.
     timing
         "simple", "detailed" or "noc"; the last two need `spikes`.
+    cycles
+        Clock cycles of each step, (t,), from an engine that counts them: they take the place of `timing`.
     names, members
         Names of the populations and (n,) the population of each neuron, for energy by population.
     """
     costs = chip.costs_named(cost_set)
-    time = time_steps(chip, costs, counts, timing, spikes)
-    items = (*_event_items(costs, counts), *_standing_items(chip, costs, counts, time))
+    time = (
+        time_steps(chip, costs, counts, timing, spikes)
+        if cycles is None
+        else time_cycles(chip, counts, cycles)
+    )
+    items = (*event_items(costs, counts), *standing_items(chip, costs, counts, time))
     return Estimate(chip, costs, cost_set or chip.cost_set or "", counts, time, items, spikes, names, members)
 
 
-def _event_items(costs: CostSet, counts: Counts) -> list[Item]:
-    """What is paid per event."""
+def estimate_result(
+    result: Any,
+    *,
+    cost_set: str | None = None,
+    timing: str = "simple",
+    steps_per_inference: int | None = None,
+) -> Estimate:
+    """The estimate of a `Result`; "detailed" and "noc" need a run with `masks=True`.
 
-    def joules(stage: Any) -> float | None:
-        return None if stage.energy is None else stage.energy.si
+    With `steps_per_inference`, `Estimate.inference` holds energy, latency and their product per inference.
+    """
+    from .work import counts_of, members_of, spikes_of
 
-    items = [
-        Item(line, f"{path}.energy", getattr(counts, of), joules(getattr(costs, path)))
-        for line, path, of in EVENTS
-    ]
-    items += [
-        Item(h, f"{h}.energy", counts.hops[:, d], joules(getattr(costs, h))) for d, h in enumerate(HOPS)
-    ]
-    items.append(Item("chip_to_chip", "chip_to_chip.energy", counts.crossings, joules(costs.chip_to_chip)))
-    return items + [
-        Item(
-            f"learning_{act}",
-            f"learning.{act}.energy",
-            counts.learning[act],
-            joules(getattr(costs.learning, act)),
-        )
-        for act in LEARNING
-        if act in counts.learning
-    ]
-
-
-def _standing_items(chip: Chip, costs: CostSet, counts: Counts, timing: Timing) -> list[Item]:
-    """What is paid per step or per second: barrier, static power of the chips in use, active cores, host."""
-    chips = max(1, len(np.unique(counts.cores // chip.topology.cores)))
-    items = []
-    if costs.barrier is not None:
-        energy = costs.barrier.energy
-        items.append(
-            Item("barrier", "barrier.energy", np.ones(counts.steps), None if energy is None else energy.si)
-        )
-    for line, path, many in (
-        ("static", "static_power", chips),
-        ("static", "active_core_power", len(counts.cores)),
-        ("host", "host_power", 1),
-    ):
-        power = getattr(costs, path)
-        if power is not None or path != "active_core_power":
-            items.append(Item(line, path, timing.step * many, None if power is None else power.si))
-    return items
-
-
-__all__ = ["Counts", "Energy", "Estimate", "Item", "Spikes", "estimate", "tiles_used"]
+    chip = result.program.chip
+    names, members = members_of(result.program)
+    made = estimate(
+        chip,
+        counts_of(result),
+        cost_set=cost_set,
+        timing=timing,
+        spikes=spikes_of(result, timing != "simple"),
+        names=names,
+        members=members,
+    )
+    return made if steps_per_inference is None else replace(made, steps_per_inference=steps_per_inference)

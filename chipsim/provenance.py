@@ -24,6 +24,7 @@ _ACTS = {
     "axon_in": "packets received",
     "chip_to_chip": "chip borders passed",
     "barrier": "steps",
+    "cycle": "clock cycles",
     "static_power": "seconds",
     "active_core_power": "core-seconds",
     "host_power": "seconds",
@@ -45,6 +46,8 @@ def unknown(est: Estimate) -> tuple[str, ...]:
         acts = item.count.sum()
         if item.value is None and acts > 0:
             out.append(f"{item.path}: not published ({acts:.4g} {_act(item.path)} counted as 0 J)")
+    if est.timing.cycles is not None:
+        return tuple(out)
     for path, acts in _timed(est):
         if acts > 0 and est.costs.constants().get(path) is None:
             out.append(f"{path}: not published ({acts:.4g} {_act(path)} counted as 0 s)")
@@ -90,7 +93,7 @@ def sources(est: Estimate) -> list[dict[str, Any]]:
             }
         )
     out.sort(key=lambda record: -record["energy"])
-    return out + _time_sources(est)
+    return out if est.timing.cycles is not None else out + _time_sources(est)
 
 
 def _time_sources(est: Estimate) -> list[dict[str, Any]]:
@@ -142,7 +145,7 @@ def by_population(est: Estimate) -> dict[str, dict[str, float]]:
         return {}
     from kernels.traffic import count_hops
 
-    from .timing import mesh_of
+    from .traffic import mesh_of
 
     mesh = mesh_of(est.chip, int(max(spikes.core.max(initial=0), spikes.fan_core.max(initial=0))))
     per_spike = np.zeros((len(spikes.core), 4))
@@ -200,6 +203,7 @@ def summary(est: Estimate) -> dict[str, Any]:
         "barrier_s": est.timing.barrier,
         "bottleneck_core": core,
         "bottleneck_stage": stage,
+        "inference": est.inference,
         "complete": not est.unknown,
     }
 
