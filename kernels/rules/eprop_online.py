@@ -93,10 +93,10 @@ class Synapses(NamedTuple):
 def neurons_step(par, current, s, psi, z):
     """All neurons one step; `z` still holds the previous spikes on entry and the new ones on return."""
     for j in range(z.shape[0]):
-        if par.reset_to:
-            if s.refractory[j] == 0:
-                s.v[j] = par.alpha * s.v[j] + current[j]
-        else:
+        held = s.refractory[j] > 0
+        if held:
+            s.refractory[j] -= 1
+        if not (held and par.reset_to):
             s.v[j] = par.alpha * s.v[j] + current[j]
         s.a[j] = par.rho * s.a[j] + z[j]
         threshold = par.thr + par.beta * s.a[j]
@@ -106,8 +106,6 @@ def neurons_step(par, current, s, psi, z):
         if z[j]:
             s.v[j] = par.v_reset if par.reset_to else s.v[j] - par.thr
             s.refractory[j] = par.n_ref
-        elif s.refractory[j] > 0:
-            s.refractory[j] -= 1
         s.rate[j] = par.kappa_reg * s.rate[j] + (1.0 - par.kappa_reg) * z[j]
 
 
