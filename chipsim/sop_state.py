@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chipsim.errors import NetworkError
 from chipsim.sum_of_products import DELAY_RANGE, SIGN_MODES, TAG_RANGE, TRACES, WEIGHT_RANGE, SumOfProducts
-from kernels.sum_of_products import Draws, State
+from kernels.sop_records import Draws, State
 from kernels.sum_of_products_float import LinearState
 from kernels.trace import LINEAR, decay_factor
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from chipsim.errors import NetworkError
 from chipsim.sop_grammar import Product, float_to_literal, parse
-from kernels.sum_of_products import VARIABLES, Tables, TraceParams
+from kernels.sop_records import VARIABLES, Tables, TraceParams
 from kernels.sum_of_products_float import FloatTraces
 from kernels.trace import TRACE_MAX, decay_factor, split_impulse
 

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from kernels.sum_of_products import W_CODE, X0, Y0, State, Tables, step_in_epoch
+from kernels.sop_records import W_CODE, X0, Y0, State, Tables
+from kernels.sum_of_products import step_in_epoch
 from kernels.trace import TRACE_MAX, history_float, uniform_at
 
 

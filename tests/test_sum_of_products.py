@@ -12,7 +12,8 @@ from chipsim.errors import NetworkError
 from chipsim.sop_grammar import Factor, float_to_literal, parse
 from chipsim.sop_state import SopStreams, dense, float_state, linear_state, sop_state, truncate_weights
 from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp, stdp_loihi
-from kernels.sum_of_products import CHANGED, CLIPPED, EPOCHS, PRODUCTS, STALLED, Draws, sop_step
+from kernels.sop_records import CHANGED, CLIPPED, EPOCHS, PRODUCTS, STALLED, Draws
+from kernels.sum_of_products import sop_step
 from kernels.sum_of_products_float import float_step, linear_step
 from kernels.trace import uniform_at
 

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import golden_files, golden_id
 
 from chipsim.pes import Pes, PesStreams, pes_state
 from chipsim.sop_state import SopStreams, dense, float_state, linear_state, recorded_draws, sop_state
 from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp, stdp_loihi
 from kernels.pes import pes_step
-from kernels.sum_of_products import Draws, sop_step
+from kernels.sop_records import Draws
+from kernels.sum_of_products import sop_step
 from kernels.sum_of_products_float import float_step, linear_begin, linear_spikes, linear_update
+
+from .conftest import golden_files, golden_id
 
 TRACES = ("x1", "x2", "y1", "y2", "y3")
 B = 2**23
