@@ -71,6 +71,7 @@ PRESETS: dict[str, Arithmetic] = {
     "nengo_loihi": Arithmetic("nengo_loihi", "synapse", "nearest", 21, "wrap", "exp"),
     "brian2_loihi": Arithmetic("brian2_loihi", "synapse", "zero", None, "none", "linear"),
     "float": Arithmetic("float", "synapse", "nearest", None, "none", "exp"),
+    "native": Arithmetic("native", "synapse", "nearest", None, "none", "exp"),
 }
 
 

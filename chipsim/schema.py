@@ -61,6 +61,13 @@ class SynapsePacking(Part):
     index_field_bits: tuple[int, ...] = (0, 6, 7, 8, 9, 10, 11, 12)
 
 
+class CoreMemory(Part):
+    """Words of kernel and neuron memory of one core, where cores differ."""
+
+    kernel: int = Field(ge=0)
+    neuron: int = Field(ge=0)
+
+
 class Limits(Part):
     """What one core holds (unless said otherwise); None is "no limit". `sources` maps a field to where it
     comes from.
@@ -120,6 +127,11 @@ class Limits(Part):
     input_units: Count = Field(default=None, description="spike inputs per core")
     outputs: Count = Field(default=None, description="output (readout) neurons per core")
     spike_bits: Count = Field(default=None, description="bits of a graded spike's payload")
+    membrane_bits: Count = Field(default=None, description="bits of the membrane potential")
+    axon_types: Count = Field(default=None, description="types of axon, each with its own weight per neuron")
+    core_memories: tuple[CoreMemory, ...] = Field(
+        default=(), description="memory of each core, where they differ"
+    )
     sources: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -128,7 +140,11 @@ class Limits(Part):
             if name not in type(self).model_fields:
                 raise ValueError(f"sources: {name!r} is no limit")
         for name, value in self:
-            if isinstance(value, tuple) and name != "core_shared" and value[0] > value[1]:
+            if (
+                isinstance(value, tuple)
+                and name not in ("core_shared", "core_memories")
+                and value[0] > value[1]
+            ):
                 raise ValueError(f"{name}: a range is [lo, hi] with lo <= hi, got {list(value)}")
             if isinstance(value, int) and value < 0:
                 raise ValueError(f"{name}: a limit is not negative, got {value}")
