@@ -15,7 +15,7 @@ class LIF(NeuronModel):
 
     ::
 
-        tau_syn di/dt = -i + tau_syn * sum(w s)        (tau_syn = 0: each spike adds w to v at once)
+        tau_syn di/dt = -i + tau_syn * sum(w s)        (tau_syn = 0: each spike adds r w to v at once)
         tau_mem dv/dt = -(v - v_leak) + r i + bias      spike if v > threshold; then v_reset or v - threshold
 
     Parameters: `tau_mem`, `tau_syn`, `refractory` in s; `threshold`, `v_leak`, `v_reset`, `bias` in the
@@ -30,7 +30,7 @@ class LIF(NeuronModel):
         "threshold": Register(1.0, None, None, "spike when v exceeds it", integer=False),
         "v_leak": Register(0.0, None, None, "resting potential", integer=False),
         "v_reset": Register(0.0, None, None, "potential after a spike (reset='zero')", integer=False),
-        "bias": Register(0.0, None, None, "constant drive: v settles at v_leak + r * bias", integer=False),
+        "bias": Register(0.0, None, None, "constant drive: v settles at v_leak + bias (IF: added per step)", integer=False),
         "r": Register(1.0, None, None, "input resistance", integer=False),
         "refractory": Register(0.0, 0.0, None, "dead time after a spike, s", integer=False),
         "reset": Register("zero", choices=("zero", "subtract"), doc="what a spike does to v"),

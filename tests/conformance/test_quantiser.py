@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import golden_files
-
 import chipsim.arithmetic
 from chipsim.description import load_chip
 from chipsim.engines.weights import effective
@@ -16,9 +14,11 @@ from chipsim.errors import CompileError, NetworkError
 from chipsim.native.loihi import bias_registers
 from chipsim.native.synapses import Synapses
 from kernels.fixed import decay12, wrap_signed
-from mappings.packing import axon_bits
+from mappings.packing import bits_per_axon
 from mappings.quantise_nengo import FloatBlock, discretise_block
 from mappings.quantise_nengo import bias_registers as bias_of_block
+
+from .conftest import golden_files
 
 PACKING = load_chip("loihi").limits.synapse_packing
 NENGO = chipsim.arithmetic.PRESETS["nengo_loihi"]
@@ -71,7 +71,7 @@ def test_quantiser(quantiser_case: tuple[Path, int]) -> None:
         np.testing.assert_array_equal(value, data[name], err_msg=name)
     assert got.info == json.loads(str(data["info"]))
     n_pre, n = data["f_w"].shape
-    assert axon_bits(np.full(n_pre, n), 8, PACKING).sum() == data["bits"]
+    assert bits_per_axon(np.full(n_pre, n), 8, PACKING).sum() == data["bits"]
     assert data["refract"].min() >= 1
 
 
@@ -114,7 +114,7 @@ def test_memory_table(functions_file: Path) -> None:
         if compression == 0:
             width += PACKING.index_field_bits[index]
         packing = PACKING.model_copy(update={"block_synapses": int(block) + 1})
-        assert axon_bits(n, width, packing) == bits
+        assert bits_per_axon(n, width, packing) == bits
 
 
 def test_unreachable_bias_is_refused() -> None:

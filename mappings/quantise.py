@@ -1,0 +1,174 @@
+"""From floats to a chip's numbers: ideal populations and weights become native ones, with a report of what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chipsim.arithmetic import PRESETS
+from chipsim.errors import CompileError, NetworkError
+from chipsim.native.synapses import Conv
+from chipsim.schema import Chip
+
+from .network import Network, Population, Projection
+from .quantise_fate import fates
+from .quantise_float import lower_float
+from .quantise_loihi import Lowered, Options, lower
+from .quantise_nengo_network import lower_nengo
+from .quantise_reference import Run, run_float, run_integer
+from .quantise_report import PopulationReport, QuantiseReport, population_warnings, projection_warnings, with_rates
+
+METHODS = ("max", "percentile", "mse", "nengo_loihi")
+GRANULARITIES = ("population", "neuron")
+
+
+def quantise(
+    net: Network,
+    chip: Chip,
+    *,
+    dt: float = 1e-3,
+    method: str = "max",
+    percentile: float = 99.9,
+    granularity: str = "population",
+    bits: int = 8,
+    calibration: Mapping[str, Any] | None = None,
+    headroom: float = 1.5,
+    compensate: bool = True,
+) -> tuple[Network, QuantiseReport]:
+    """Lower every ideal population of `net` to `chip`'s neurons; native ones pass through untouched.
+
+    Parameters
+    ----------
+    dt : float
+        Seconds per step; decays are exp(-dt / tau).
+    method : {"max", "percentile", "mse", "nengo_loihi"}
+        What takes the largest mantissa: the largest weight; the `percentile` of |w| (larger ones are clipped); the
+        clip of least squared error; or nengo-loihi's own quantiser, bit for bit.
+    granularity : {"population", "neuron"}
+        One scale for all neurons of a population, or one per neuron (no more different ones than the chip has
+        threshold profiles).
+    bits : int
+        Weight bits, 1..8.
+    calibration : dict spike source -> (steps, n) spikes
+        Runs the float network and the quantised one on them: sizes the current's range by what happens, and reports
+        predicted against achieved rates.
+    headroom : float
+        Factor on the largest current seen in the calibration.
+    compensate : bool
+        Scale weights and biases so that rounded decays keep the response to a constant input.
+
+    Returns
+    -------
+    network, report
+        A network of native parts with the same names in the same order, and what was decided and lost.
+
+    Raises
+    ------
+    NetworkError
+        Ideal weights between native neurons or the reverse; models or arguments that do not fit.
+    CompileError
+        What the chip cannot hold: a reset, a refractory period, weights without any exponent that fits.
+    """
+    options = _options(method, percentile, granularity, bits, headroom, compensate)
+    ideal = {k for k, p in net.populations.items() if p.model.family == "ideal"}
+    _check_mixture(net, ideal)
+    if ideal and chip.family not in ("loihi", "float"):
+        raise CompileError(
+            f"chip '{chip.name}' (family {chip.family}) has no general lowering of ideal neurons; build the network from its "
+            "own neurons, or choose a chip of family loihi or float"
+        )
+    floats = run_float(net, calibration, dt) if calibration is not None and ideal == _neurons(net) else None
+    lowered = {
+        name: _lower(net.populations[name], _into(net, name), chip, dt, options, floats) for name in net.populations
+        if name in ideal
+    }  # fmt: skip
+    native = _rebuild(net, lowered)
+    populations = {k: fates(native, k, low.report) for k, low in lowered.items()}
+    if chip.family == "float":
+        populations = {k: low.report for k, low in lowered.items()}
+    elif floats is not None:
+        chosen = PRESETS["nengo_loihi"] if method == "nengo_loihi" else chip.arithmetic.resolve()
+        populations = _rates(populations, floats, run_integer(native, calibration or {}, chosen))
+    return native, _report(method, dt, lowered, populations)
+
+
+def _options(
+    method: str, percentile: float, granularity: str, bits: int, headroom: float, compensate: bool
+) -> Options:
+    if method not in METHODS:
+        raise NetworkError(f"quantise: method {method!r} is not one of {', '.join(METHODS)}")
+    if granularity not in GRANULARITIES:
+        raise NetworkError(f"quantise: granularity {granularity!r} is not one of {', '.join(GRANULARITIES)}")
+    if not 0 < percentile <= 100:
+        raise NetworkError(f"quantise: percentile={percentile} is outside (0, 100]")
+    if not 1 <= bits <= 8:
+        raise NetworkError(f"quantise: bits={bits} is outside 1..8")
+    if not headroom >= 1:
+        raise NetworkError(f"quantise: headroom={headroom} is below 1")
+    return Options(method, percentile, granularity, bits, headroom, compensate)
+
+
+def _neurons(net: Network) -> set[str]:
+    return {k for k, p in net.populations.items() if not p.model.is_input}
+
+
+def _into(net: Network, name: str) -> list[Projection]:
+    return [p for p in net.projections.values() if p.post.name == name]
+
+
+def _check_mixture(net: Network, ideal: set[str]) -> None:
+    """Ideal weights need an ideal target, whose scale they share; native weights a native one."""
+    for p in net.projections.values():
+        floating = not p.is_native and not isinstance(p.synapses, Conv)
+        if p.post.name in ideal and p.is_native:
+            raise NetworkError(
+                f"projection '{p.name}': native synapses into the ideal population '{p.post.name}' have no scale; "
+                "give float weights, or a native population"
+            )
+        if p.post.name not in ideal and floating:
+            raise NetworkError(
+                f"projection '{p.name}': float weights into the native population '{p.post.name}' have no scale; "
+                "give the chip's own synapses (such as cs.loihi.Synapses), or an ideal population"
+            )
+
+
+def _lower(
+    population: Population, incoming: list[Projection], chip: Chip, dt: float, options: Options, floats: Run | None
+) -> Lowered:
+    if chip.family == "float":
+        return lower_float(population, incoming, dt)
+    if options.method == "nengo_loihi":
+        return lower_nengo(population, incoming, chip, dt)
+    current = floats.current[population.name] if floats is not None else None
+    return lower(population, incoming, chip, dt, options, current)
+
+
+def _rebuild(net: Network, lowered: dict[str, Lowered]) -> Network:
+    native = Network(net.name)
+    native.metadata = dict(net.metadata)
+    for name, population in net.populations.items():
+        native.add(name, lowered[name].model if name in lowered else population.model)
+    for name, p in net.projections.items():
+        weights = lowered[p.post.name].synapses[name] if p.post.name in lowered else p.synapses
+        native.connect(p.pre.name, p.post.name, weights, rule=p.rule, name=name)
+    return native
+
+
+def _rates(populations: dict[str, PopulationReport], floats: Run, chip: Run) -> dict[str, PopulationReport]:
+    return {
+        k: with_rates(r, floats.rates(k), chip.rates(k)) if np.any(chip.spikes[k]) or np.any(floats.spikes[k]) else
+        replace(r, predicted=0.0, achieved=0.0, silenced=0) for k, r in populations.items()
+    }  # fmt: skip
+
+
+def _report(
+    method: str, dt: float, lowered: dict[str, Lowered], populations: dict[str, PopulationReport]
+) -> QuantiseReport:
+    projections = {k: r for low in lowered.values() for k, r in low.projections.items()}
+    notes = [n for low in lowered.values() for n in low.notes]
+    notes += [w for r in populations.values() for w in population_warnings(r)]
+    notes += [w for r in projections.values() for w in projection_warnings(r)]
+    return QuantiseReport(method, dt, populations, projections, tuple(notes))

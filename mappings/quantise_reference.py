@@ -1,0 +1,216 @@
+"""Slow, plain runs of a network: the ideal one in float64, the quantised one in integers. Oracles and calibration.
+
+A spike of step t acts in step t + 1 + delay in both, so that their rasters can be laid over each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from chipsim.arithmetic import PRESETS, Arithmetic
+from chipsim.engines.weights import effective
+from chipsim.errors import NetworkError
+from chipsim.native.loihi import LIFReset
+from chipsim.native.synapses import Conv, Synapses
+
+from .network import Network, Projection
+from .quantise_ideal import Recurrence, recurrence
+
+BOUND = 1 << 23
+
+
+@dataclass(eq=False)
+class Run:
+    """What a reference run left behind.
+
+    `spikes`, `v`: population -> (steps, n); `current`: population -> (n,) largest |u| seen.
+    """
+
+    spikes: dict[str, np.ndarray]
+    v: dict[str, np.ndarray]
+    current: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def rates(self, name: str) -> np.ndarray:
+        """Spikes per step of each neuron, (n,)."""
+        return self.spikes[name].mean(axis=0)
+
+
+def run_float(net: Network, inputs: Mapping[str, Any], dt: float, *, keep_v: bool = False) -> Run:
+    """The ideal network, exactly at the grid of `dt`, in float64.
+
+    `inputs`: spike source -> (steps, n) array; all of one length.
+    """
+    parts = {k: recurrence(p.model, dt, k) for k, p in net.populations.items() if not p.model.is_input}
+    state = {k: _FloatState(r) for k, r in parts.items()}
+    paths = [_Path(p, *_float_parts(p)) for p in net.projections.values()]
+    return _run(net, inputs, state, paths, keep_v)
+
+
+def run_integer(
+    net: Network, inputs: Mapping[str, Any], arithmetic: Arithmetic = PRESETS["lava"], *, keep_v: bool = False
+) -> Run:
+    """A network of `loihi.LIF` or `LIFReset` in the chip's integers, without noise; int64, one step at a time."""
+    state = {k: _IntegerState(p.model, arithmetic) for k, p in net.populations.items() if not p.model.is_input}
+    paths = [_Path(p, *_integer_parts(p, arithmetic)) for p in net.projections.values()]
+    return _run(net, inputs, state, paths, keep_v)
+
+
+class _Path:
+    """A projection as matrices by delay; the sum of each is shifted as the chip does."""
+
+    def __init__(self, projection: Projection, matrix: Any, delays: Any, shift: int) -> None:
+        self.pre, self.post, self.shift = projection.pre.name, projection.post.name, shift
+        self.parts: list[tuple[int, Any]] = []
+        if np.ndim(delays) == 0 and not sp.issparse(delays):
+            self.parts.append((int(delays), sp.csr_array(matrix) if sp.issparse(matrix) else matrix))
+            return
+        sparse = sp.coo_array(matrix)
+        late = np.asarray(sp.csr_array(delays)[sparse.row, sparse.col]).ravel() if sp.issparse(delays) else None
+        late = np.asarray(delays)[sparse.row, sparse.col] if late is None else late
+        for d in np.unique(late):
+            on = late == d
+            part = sp.csr_array((sparse.data[on], (sparse.row[on], sparse.col[on])), shape=sparse.shape)
+            self.parts.append((int(d), part))
+
+    def add(self, total: np.ndarray, trains: dict[str, np.ndarray], t: int) -> None:
+        """Add what arrives in step t (0-based)."""
+        for delay, matrix in self.parts:
+            if t - 1 - delay < 0:
+                continue
+            spikes = trains[self.pre][t - 1 - delay]
+            if not np.any(spikes):
+                continue
+            got = matrix @ spikes
+            if total.dtype.kind == "i":
+                got = got << self.shift if self.shift >= 0 else got >> -self.shift
+            total += got
+
+
+def _float_parts(projection: Projection) -> tuple[Any, Any, int]:
+    weights = projection.synapses
+    if projection.is_native:
+        raise NetworkError(f"projection '{projection.name}' is native; the float reference runs ideal networks")
+    if isinstance(weights, Conv):
+        return _conv_matrix(weights, np.float64), 0, 0
+    return weights.astype(np.float64), projection.delay, 0
+
+
+def _conv_matrix(conv: Conv, dtype: Any) -> Any:
+    post, pre, index = conv.targets()
+    values = np.asarray(conv.kernel).ravel()[index].astype(dtype)
+    return sp.csr_array((values, (post, pre)), shape=conv.shape)
+
+
+def _integer_parts(projection: Projection, arithmetic: Arithmetic) -> tuple[Any, Any, int]:
+    synapses = projection.synapses
+    if isinstance(synapses, Conv):
+        return _conv_matrix(synapses, np.int64), 0, 0
+    if not isinstance(synapses, Synapses):
+        raise NetworkError(f"projection '{projection.name}' is not in the chip's integers")
+    acting = effective(synapses, arithmetic)
+    return acting.matrix.astype(np.int64), synapses.delays, acting.shift
+
+
+class _FloatState:
+    kind: Any = np.float64
+
+    def __init__(self, rec: Recurrence) -> None:
+        self.rec = rec
+        self.u, self.v = np.zeros(rec.n), rec.v0.astype(np.float64).copy()
+        self.held = np.zeros(rec.n, np.int64)
+
+    def step(self, drive: np.ndarray, t: int) -> np.ndarray:
+        rec, free = self.rec, self.held == 0
+        self.u = rec.beta * self.u + rec.gain * drive
+        self.v = np.where(free, rec.alpha * self.v + self.u + rec.bias, self.v)
+        self.held = np.maximum(self.held - 1, 0)
+        fired = free & (self.v > rec.threshold)
+        after = self.v - rec.threshold if rec.subtract else np.zeros_like(self.v)
+        self.v = np.where(fired, after, self.v)
+        self.held[fired] = rec.dead[fired]
+        return fired
+
+
+class _IntegerState:
+    kind: Any = np.int64
+
+    def __init__(self, model: Any, arithmetic: Arithmetic) -> None:
+        get = {k: v if isinstance(v, str) else model.per_neuron(k) for k, v in model.values.items()}
+        self.keep_u, self.keep_v = 4096 - (get["du"] + 1), 4096 - get["dv"]
+        shift = get["bias_exp"]
+        up, down = np.maximum(shift, 0), np.maximum(-shift, 0)
+        self.bias = (get["bias_mant"] << up) >> down
+        self.vth, self.dead = get["vth"] << 6, get["refractory"] - 1
+        self.vmin, self.vmax, self.subtract = get["vmin"], get["vmax"], get["reset"] == "subtract"
+        self.u, self.v = get["u"].astype(np.int64).copy(), get["v"].astype(np.int64).copy()
+        self.held = np.zeros(model.n, np.int64)
+        self.arithmetic = arithmetic
+        self.interval = int(model.values["reset_interval"]) if isinstance(model, LIFReset) else 0
+        self.offset = int(model.values["reset_offset"]) if self.interval else 0
+
+    def step(self, drive: np.ndarray, t: int) -> np.ndarray:
+        if self.interval and (t + 1) % self.interval == self.offset % self.interval:
+            self.u[:], self.v[:] = 0, 0
+        x, bits = drive << 6, self.arithmetic.input_accumulator_bits
+        self.u = self._overflow(_decay(self.u, self.keep_u) + (_wrap(x, bits) if bits else x))
+        push = self.u + self.bias
+        push = _wrap(push, 23) if self.arithmetic.current_overflow == "wrap" else push
+        free = self.held == 0
+        v = np.clip(_decay(self.v, self.keep_v) + push, self.vmin, self.vmax)
+        self.v = np.where(free, v, self.v)
+        self.held = np.maximum(self.held - 1, 0)
+        fired = free & (self.v > self.vth)
+        self.v = np.where(fired, self.v - self.vth if self.subtract else 0, self.v)
+        self.held[fired] = self.dead[fired]
+        return fired
+
+    def _overflow(self, u: np.ndarray) -> np.ndarray:
+        if self.arithmetic.current_overflow == "once":
+            return u - 2 * BOUND * ((u > BOUND).astype(np.int64) - (u <= -BOUND))
+        return _wrap(u, 23) if self.arithmetic.current_overflow == "wrap" else u
+
+
+def _decay(x: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    return np.sign(x) * (np.abs(x) * keep >> 12)
+
+
+def _wrap(x: np.ndarray, bits: int) -> np.ndarray:
+    return (x + (1 << bits)) % (2 << bits) - (1 << bits)
+
+
+def _run(
+    net: Network, inputs: Mapping[str, Any], state: dict[str, Any], paths: list[_Path], keep_v: bool
+) -> Run:
+    trains = {k: np.asarray(v) for k, v in inputs.items()}
+    steps = max((len(v) for v in trains.values()), default=0)
+    for name, population in net.populations.items():
+        given = trains.get(name)
+        if not population.model.is_input:
+            trains[name] = np.zeros((steps, population.n), bool)
+        elif given is None:
+            trains[name] = np.zeros((steps, population.n), np.int64)
+        elif given.shape != (steps, population.n):
+            raise NetworkError(f"input '{name}' has shape {given.shape}; give ({steps}, {population.n})")
+        else:
+            trains[name] = given.astype(np.int64)
+    unknown = sorted(set(inputs) - set(net.populations))
+    if unknown:
+        raise NetworkError(f"the network has no population '{unknown[0]}'; it has {', '.join(net.populations)}")
+    v = {k: np.zeros((steps if keep_v else 0, s.v.size)) for k, s in state.items()}
+    current = {k: np.zeros(s.v.size) for k, s in state.items()}
+    into = {k: [p for p in paths if p.post == k] for k in state}
+    for t in range(steps):
+        for name, s in state.items():
+            drive = np.zeros(s.v.size, s.kind)
+            for path in into[name]:
+                path.add(drive, trains, t)
+            trains[name][t] = s.step(drive, t)
+            np.maximum(current[name], np.abs(s.u), out=current[name])
+            if keep_v:
+                v[name][t] = s.v
+    return Run({k: trains[k] for k in state}, v, current)
