@@ -20,7 +20,7 @@ def _sample(ax: Any, cues: CueSet, index: int) -> None:
         ax.plot(own[:, 1] / 1000, own[:, 0], "|", ms=3, color=colour, label=name)
     ax.axvspan(cues.recall / 1000, cues.ticks / 1000, color="0.92", label="label given")
     ax.set(xlabel="time (s)", ylabel="input neuron", title=f"One sample (label {cues.labels[index]})")
-    ax.legend(fontsize=7, ncols=2, loc="upper center")
+    ax.legend(fontsize=7, loc="center", bbox_to_anchor=(0.7, 0.33))
 
 
 def _curves(ax: Any, result: CueExperiment) -> None:
@@ -32,15 +32,24 @@ def _curves(ax: Any, result: CueExperiment) -> None:
     ax.legend(fontsize=8, loc="lower right")
 
 
+def _engineering(joule: float) -> str:
+    """Energy with a readable unit."""
+    for unit, scale in (("uJ", 1e-6), ("nJ", 1e-9), ("pJ", 1e-12)):
+        if joule >= scale:
+            return f"{joule / scale:.3g} {unit}"
+    return f"{joule:.3g} J"
+
+
 def _energy(ax: Any, result: CueExperiment) -> None:
     energy = result.energy()
-    names = ["inference\n(per sample)", "learning\n(per sample)", "update\n(per tick)", "update\n(per moved weight)"]
+    names = ["inference,\nper sample", "learning,\nper sample", "learning,\nper tick", "learning, per\nmoved weight"]
     values = [energy[k] for k in ("inference", "learning", "update_tick", "update_weight")]
-    bars = ax.bar(names, values, color=[_BEFORE, _AFTER, _AFTER, _AFTER])
-    ax.bar_label(bars, [f"{v * 1e9:.3g} nJ" for v in values], fontsize=8)
-    ax.set(yscale="log", ylabel="energy (J)", title=f"At {PJ_PER_SOP} pJ per synaptic operation*")
-    ax.set_ylim(min(values) / 5, max(values) * 8)
-    ax.tick_params(axis="x", labelsize=7)
+    bars = ax.barh(names, values, color=[_BEFORE, _AFTER, _AFTER, _AFTER])
+    ax.bar_label(bars, [_engineering(v) for v in values], fontsize=8, padding=2)
+    ax.set(xscale="log", xlabel="energy (J)", title=f"At {PJ_PER_SOP} pJ per synaptic operation*")
+    ax.set_xlim(min(values) / 5, max(values) * 20)
+    ax.invert_yaxis()
+    ax.tick_params(axis="y", labelsize=8)
 
 
 def _weights(figure: Any, ax: Any, weights: np.ndarray, title: str, pre: str, post: str) -> None:
