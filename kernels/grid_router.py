@@ -20,7 +20,7 @@ MERGES, BUFFERS, DEPTH = 5, 12, 4
 DX, DY, AXON = 36, 24, 4  #: lowest bits of a packet's fields
 BIAS = 512  #: added to dx and dy
 INJECT_FROM = 8  #: cycle of the first packet that enters from outside in a tick
-N_ACTIVE, IN_READ, IN_WRITTEN, IN_EXPECTED, N_WAITING, LOST, MISSED = range(7)  #: places in the counters
+N_ACTIVE, IN_READ, IN_WRITTEN, IN_EXPECTED, N_WAITING, LOST, MISSED, STUCK = range(8)  #: places in the counters
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
@@ -40,10 +40,10 @@ class Network(NamedTuple):
     listed: np.ndarray  # uint8 (m,)
     popping: np.ndarray  # uint8 (m,), scratch
     waiting: np.ndarray  # int64 (2 c, 2), (core, packet) that its neuron block writes on the next rising edge
-    counters: np.ndarray  # int64 (7,)
+    counters: np.ndarray  # int64 (8,)
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def activate(net, merge):
     """Put a merge on the list."""
     if merge >= 0 and net.listed[merge] == 0:
@@ -52,16 +52,17 @@ def activate(net, merge):
         net.counters[N_ACTIVE] += 1
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def store(net, buffer, packet):
     """Write into a buffer that was not full before the edge; a full one ignores it."""
     if net.count[buffer] < DEPTH:
         net.data[buffer, (net.first[buffer] + net.count[buffer]) & (DEPTH - 1)] = packet
         net.count[buffer] += 1
+        net.counters[STUCK] += net.consumer[buffer] < 0
         activate(net, net.consumer[buffer])
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def forward(net, merge):
     """Rising edge of a merge with a packet in hand: into the buffer of its way, one hop less to go."""
     base = merge // MERGES * BUFFERS
@@ -83,7 +84,7 @@ def forward(net, merge):
             store(net, first + 1, packet)
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def blocked(net, merge):
     """Whether a buffer on a merge's output side is full."""
     base = merge // MERGES * BUFFERS
@@ -103,7 +104,7 @@ def blocked(net, merge):
     return False
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def occupied(net, merge):
     """First input port with a packet, or -1."""
     for port in range(3):

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from kernels.grid import SLOTS, tick_core
+from kernels.grid_burst import burst
 from kernels.grid_router import (
     AXON,
     BUFFERS,
@@ -24,6 +25,7 @@ from kernels.grid_router import (
     MISSED,
     N_ACTIVE,
     N_WAITING,
+    STUCK,
     activate,
     falling,
     rising,
@@ -55,9 +57,10 @@ class Firing(NamedTuple):
     at: np.ndarray  # (c,) its cycle
     lag: np.ndarray  # (c,) cycles lost to a full local buffer in this tick
     per_neuron: int  # cycles of one neuron: axons + 2
+    columns: int  # of the grid
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def deliver(cores, state, net, records, firing, tick, cycle, period, core, packet):
     """A packet reaches core `core` on the rising edge of `cycle`: its axon's bit in the scheduler, and a record."""
     axon, ahead = packet >> AXON & ((1 << 20) - 1), packet & 15
@@ -117,7 +120,28 @@ def send(cores, net, records, firing, tick, cycle):
 
 
 @njit(**_JIT)
-def route(cores, state, net, records, firing, injected, arrivals, tick, first, last, period):
+def together(cores, state, net, queues, records, firing, injected, tick, cycle, turn, last, period):
+    """Deliver what was just sent into an idle network as one burst, if nothing else happens before it is over."""
+    if net.counters[STUCK] > 0:
+        return False
+    sent = net.counters[N_WAITING]
+    over = burst(net.waiting, queues, sent, firing.columns)
+    end = min(turn, last)
+    if net.counters[IN_WRITTEN] < injected.size:
+        end = min(end, INJECT_FROM + net.counters[IN_WRITTEN] - 1)
+    if over < 0 or cycle + over > end:
+        return False
+    for i in range(sent):
+        at = cycle + queues.delivered[i, 2]
+        deliver(
+            cores, state, net, records, firing, tick, at, period, queues.delivered[i, 0], queues.delivered[i, 1]
+        )
+    net.counters[N_WAITING] = 0
+    return True
+
+
+@njit(**_JIT)
+def route(cores, state, net, queues, records, firing, injected, arrivals, tick, first, last, period):
     """The network and the sending neurons from cycle `first` to `last` of a tick; empty stretches are skipped."""
     turn = np.int64(1 << 60)
     for core in range(firing.number.size):
@@ -136,7 +160,11 @@ def route(cores, state, net, records, firing, injected, arrivals, tick, first, l
         entering = net.counters[IN_WRITTEN] < injected.size and cycle == INJECT_FROM + net.counters[IN_WRITTEN]
         written = net.counters[N_WAITING]
         if cycle == turn:
+            idle = written == 0 and net.counters[N_ACTIVE] == 0 and not entering
             turn = send(cores, net, records, firing, tick, cycle)
+            if idle and together(cores, state, net, queues, records, firing, injected, tick, cycle, turn, last, period):
+                cycle += 1
+                continue
         arrived = rising(net, injected, arrivals, written)
         for i in range(arrived):
             deliver(cores, state, net, records, firing, tick, cycle, period, arrivals[i, 0], arrivals[i, 1])
@@ -149,7 +177,7 @@ def route(cores, state, net, records, firing, injected, arrivals, tick, first, l
 
 
 @njit(**_JIT)
-def run(cores, state, net, records, firing, arrivals, injected, offsets, first_tick, ticks, period):
+def run(cores, state, net, queues, records, firing, arrivals, injected, offsets, first_tick, ticks, period):
     """`ticks` ticks from `first_tick` (1, 2, ...; 0 is the time before tick 1: input only, until nothing moves).
 
     `injected[offsets[i] : offsets[i + 1]]` are the packets that enter in the i-th tick of this call. Returns the
@@ -171,7 +199,7 @@ def run(cores, state, net, records, firing, arrivals, injected, offsets, first_t
         firing.number[:] = 0
         firing.next[:] = 0
         if tick == 0:
-            route(cores, state, net, records, firing, packets, arrivals, tick, 0, 1 << 40, 1 << 40)
+            route(cores, state, net, queues, records, firing, packets, arrivals, tick, 0, 1 << 40, 1 << 40)
             continue
         for core in range(c):
             if cores.is_core[core]:
@@ -179,7 +207,7 @@ def run(cores, state, net, records, firing, arrivals, injected, offsets, first_t
                 firing.number[core] = fired
                 if fired:
                     firing.at[core] = (firing.neuron[core, 0] + 1) * firing.per_neuron
-        route(cores, state, net, records, firing, packets, arrivals, tick, POINTER_CYCLE + 1, period + POINTER_CYCLE,
+        route(cores, state, net, queues, records, firing, packets, arrivals, tick, POINTER_CYCLE + 1, period + POINTER_CYCLE,
               period)  # fmt: skip
         for core in range(c):
             if cores.is_core[core]:
