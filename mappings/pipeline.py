@@ -1,0 +1,232 @@
+"""compile(): from a network to the program that a chip loads, pass by pass, every stage kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chipsim.arithmetic import Arithmetic
+from chipsim.arithmetic import arithmetic as named_arithmetic
+from chipsim.description import load_chip
+from chipsim.errors import CompileError
+from chipsim.native.synapses import Conv, FloatSynapses, Synapses
+from chipsim.program import PopulationImage, Program, ProjectionImage
+from chipsim.schema import Chip
+
+from .allocate import allocate
+from .axons import total
+from .check import check_network
+from .network import Network
+from .partition import Partition
+from .partition import partition as make_partition
+from .place import Placement, cores_per_chip, place
+from .traffic_graph import traffic
+
+#: Families whose chips run time steps on cores; these passes map them.
+TIME_STEP_FAMILIES = ("loihi", "float")
+#: Other families: family -> lowering(net, chip, *, dt, seed, arithmetic, placement, rates, **options) -> Program.
+FAMILY_LOWERING: dict[str, Callable[..., Program]] = {}
+
+
+def compile(
+    net: Network,
+    chip: Chip | str | Path,
+    *,
+    dt: float = 1e-3,
+    seed: int = 0,
+    arithmetic: Arithmetic | str | None = None,
+    placement: Mapping[str, Any] | None = None,
+    rates: Mapping[str, Any] | None = None,
+    partition: str = "auto",
+    quantise: Mapping[str, Any] | None = None,
+    max_neurons: int | None = None,
+    packing: str = "indexed",
+    name: str | None = None,
+) -> Program:
+    """Map a network onto a chip.
+
+    Parameters
+    ----------
+    net : Network
+        Ideal populations are quantised; native ones are taken as they are.
+    chip
+        A shipped name, a path to a description, or a `Chip`.
+    dt : float
+        Seconds per step.
+    seed : int
+        Of the random parts of the compiler and of a run.
+    arithmetic
+        A preset's name ("lava", "nengo_loihi", "brian2_loihi", "float") or an `Arithmetic` instead of the chip's.
+    placement : dict or None
+        Made by hand: population -> one physical core or (n,) of them. Every population of neurons must be named;
+        inputs left out stay on the host (-1). Limits are checked all the same.
+    rates : dict or None
+        Population -> spikes per step per neuron, one number or (n,): what partition and place weigh traffic with.
+    partition : {"auto", "inorder", "graph"}
+        See `mappings.partition.partition`.
+    quantise : dict or None
+        Options of `mappings.quantise.quantise`.
+    max_neurons : int or None
+        Fewer neurons per core than the chip allows.
+    packing : {"indexed", "nengo_loihi"}
+        How synapse memory is counted, see `mappings.packing`.
+    name : str or None
+        The program's name; the network's if None.
+
+    Returns
+    -------
+    Program
+        With `stages`: what each pass reported, by its name.
+
+    Raises
+    ------
+    CompileError
+        What does not fit, where, by how much, and what to do.
+    """
+    chip = load_chip(chip)
+    _check_arguments(net, dt, seed)
+    if chip.family not in TIME_STEP_FAMILIES:
+        options = dict(dt=dt, seed=seed, arithmetic=arithmetic, placement=placement, rates=rates, name=name)
+        return _lowering(chip)(net, chip, **options)
+    native, stages, units = _native(net, chip, dt, dict(quantise or {}))
+    check_network(native, chip)
+    if placement is not None:
+        core = placed_by_hand(native, chip, placement)
+        stages["partition"] = stages["place"] = {"method": "by hand", "cores": int(np.unique(core[core >= 0]).size)}
+    else:
+        parts = make_partition(
+            native, chip, rates=rates, method=partition, max_neurons=max_neurons, packing=packing, seed=seed
+        )
+        spot = _placed(native, chip, parts, rates, seed)
+        core = spot.core
+        stages["partition"], stages["place"] = parts.report(), spot.report()
+    stages["allocate"] = allocate(native, core, chip, packing=packing).report()
+    return _program(native, chip, core, units, stages, _arithmetic(arithmetic, chip), dt, seed, name or net.name)
+
+
+def _check_arguments(net: Any, dt: float, seed: int) -> None:
+    if not isinstance(net, Network):
+        raise CompileError(f"compile takes a Network, not {type(net).__name__}: build one with cs.Network()")
+    if not net.n:
+        raise CompileError(f"network '{net.name}' has no neurons, only inputs: add a population of neurons")
+    if not np.isscalar(dt) or not np.isfinite(dt) or dt <= 0:
+        raise CompileError(f"dt={dt!r} must be a positive number of seconds per step, e.g. dt=1e-3")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise CompileError(f"seed={seed!r} must be a whole number")
+
+
+def _lowering(chip: Chip) -> Callable[..., Program]:
+    if chip.family not in FAMILY_LOWERING:
+        known = ", ".join((*TIME_STEP_FAMILIES, *FAMILY_LOWERING))
+        raise CompileError(
+            f"chip {chip.name} is of family '{chip.family}', which no mapper serves; choose a chip of {known}",
+            resource="family",
+        )
+    return FAMILY_LOWERING[chip.family]
+
+
+def _arithmetic(chosen: Arithmetic | str | None, chip: Chip) -> Arithmetic:
+    if chosen is None:
+        return chip.arithmetic.resolve()
+    found = named_arithmetic(chosen) if isinstance(chosen, str) else chosen
+    if found.is_float != (chip.family == "float"):
+        raise CompileError(
+            f"arithmetic '{found.preset}' does not belong on chip {chip.name} of family '{chip.family}': "
+            f"use {'float' if chip.family == 'float' else 'lava, nengo_loihi or brian2_loihi'}"
+        )
+    return found
+
+
+def is_native(net: Network, chip: Chip) -> bool:
+    """True if nothing in `net` is left to quantise for a time-step chip."""
+    if any(p.model.family == "ideal" for p in net.populations.values()):
+        return False
+    return all(_native_synapses(p.synapses, chip) for p in net.projections.values())
+
+
+def _native_synapses(synapses: Any, chip: Chip) -> bool:
+    if isinstance(synapses, Conv):
+        return chip.family == "float" or np.asarray(synapses.kernel).dtype.kind in "iu"
+    return isinstance(synapses, (Synapses, FloatSynapses))
+
+
+def _native(net: Network, chip: Chip, dt: float, options: dict) -> tuple[Network, dict[str, Any], Any]:
+    """The native network, the stages so far, and the quantiser's report (None if there was nothing to do)."""
+    if is_native(net, chip):
+        if options:
+            raise CompileError("quantise options were given, but the network is native already: leave them out")
+        return net, {}, None
+    from .quantise import quantise as make_native
+
+    native, report = make_native(net, chip, dt=dt, **options)
+    plain = report.report() if hasattr(report, "report") else report
+    return native, {"quantise": plain}, report
+
+
+def placed_by_hand(net: Network, chip: Chip, placement: Mapping[str, Any]) -> np.ndarray:
+    """A hand-made placement as (n,) int32 physical cores in program order.
+
+    Raises
+    ------
+    CompileError
+        Unknown or missing populations, wrong shapes, cores that the chip does not have.
+    """
+    unknown = sorted(set(placement) - set(net.populations))
+    if unknown:
+        raise CompileError(f"placement: no population '{unknown[0]}'; the network has {', '.join(net.populations)}")
+    core, at = np.full(total(net), -1, np.int32), 0
+    for name, population in net.populations.items():
+        part, at = slice(at, at + population.n), at + population.n
+        lowest = -1 if population.model.is_input else 0
+        if name in placement:
+            core[part] = _cores_of(chip, population.n, placement[name], name, lowest)
+        elif lowest == 0:
+            raise CompileError(f"placement says nothing about population '{name}': give its core, or {population.n}")
+    return core
+
+
+def _cores_of(chip: Chip, n: int, value: Any, name: str, lowest: int) -> np.ndarray:
+    cores = np.asarray(value)
+    if cores.dtype.kind not in "iu" or (cores.ndim and cores.shape != (n,)):
+        raise CompileError(f"placement of population '{name}' must be one core number or {n} of them")
+    usable, per_chip, chips = cores_per_chip(chip), chip.topology.cores, chip.topology.chips
+    beyond = cores < lowest if chips is None else (cores < lowest) | (cores >= per_chip * chips)
+    beyond |= (cores >= 0) & (cores % per_chip >= usable)
+    if np.any(beyond):
+        top = "" if chips is None else f": it has 0..{per_chip * (chips - 1) + usable - 1}"
+        worst = int(np.extract(beyond, cores)[0])
+        raise CompileError(
+            f"placement of population '{name}': chip {chip.name} has no core {worst}{top}",
+            population=name,
+            core=worst,
+            resource="cores",
+        )
+    return cores
+
+
+def _placed(net: Network, chip: Chip, parts: Partition, rates: Mapping[str, Any] | None, seed: int) -> Placement:
+    flow = traffic(net, parts.core, rates) if parts.cores > 1 else None
+    return place(parts, chip, flow, seed=seed)
+
+
+def _program(
+    net: Network, chip: Chip, core: np.ndarray, report: Any, stages: dict, numbers: Arithmetic, dt: float, seed: int,
+    name: str,
+) -> Program:  # fmt: skip
+    names = list(net.populations)
+    units = getattr(report, "units", None) or {}
+    weight_units = getattr(report, "weight_units", None) or {}
+    images, at = [], 0
+    for label, population in net.populations.items():
+        images.append(PopulationImage(label, population.model, at, units.get(label)))
+        at += population.n
+    projections = tuple(
+        ProjectionImage(
+            p.name, names.index(p.pre.name), names.index(p.post.name), p.synapses, p.rule, weight_units.get(p.name)
+        )
+        for p in net.projections.values()
+    )
+    return Program(chip, tuple(images), projections, core, numbers, float(dt), int(seed), name, stages)
