@@ -58,7 +58,9 @@ class Activity:
         """Sums over steps and cores, by name."""
         names = ("spikes", "packets_out", "packets_in", "synaptic_events", "updates_active", "updates_idle")
         sums = {name: int(getattr(self, name).sum()) for name in names}
-        sums |= {f"hops_{d}": int(h) for d, h in zip(("east", "west", "north", "south"), self.hops.sum(axis=0))}
+        sums |= {
+            f"hops_{d}": int(h) for d, h in zip(("east", "west", "north", "south"), self.hops.sum(axis=0))
+        }
         sums |= {"input_spikes": int(self.input_spikes.sum()), "dropped_input": self.dropped_input}
         sums |= {"clipped": sum(self.clipped.values()), "overflowed": sum(self.overflowed.values())}
         return sums
@@ -77,13 +79,25 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
     spikes, sent, received, events = (np.zeros((steps, columns), np.int64) for _ in range(4))
     hops = np.zeros((steps, 4), np.int64)
     count_traffic(
-        raw.spikes.ptr, raw.spikes.ids, program.column, fan.ptr, fan.core, fan.events, fan.hops,
-        spikes, sent, received, events, hops,
+        raw.spikes.ptr,
+        raw.spikes.ids,
+        program.column,
+        fan.ptr,
+        fan.core,
+        fan.events,
+        fan.hops,
+        spikes,
+        sent,
+        received,
+        events,
+        hops,
     )
     waiting = np.zeros(steps, np.int64)
     if fan.delay_steps.size:
         change = np.zeros(steps + int(fan.delay_steps.max()) + 1, np.int64)
-        count_waiting(raw.spikes.ptr, raw.spikes.ids, fan.delay_ptr, fan.delay_steps, fan.delay_events, change)
+        count_waiting(
+            raw.spikes.ptr, raw.spikes.ids, fan.delay_ptr, fan.delay_steps, fan.delay_events, change
+        )
         waiting = np.cumsum(change)[:steps]
     updated = np.concatenate([np.full(p.n, not p.model.is_input) for p in program.populations])
     size = np.bincount(program.column[updated & (program.column >= 0)], minlength=columns)

@@ -106,7 +106,9 @@ class Emulator:
                     continue
                 if variable not in rows:
                     known = ", ".join(["spikes", *rows])
-                    raise RunError(f"population '{name}' has no variable '{variable}' to record; it has {known}")
+                    raise RunError(
+                        f"population '{name}' has no variable '{variable}' to record; it has {known}"
+                    )
                 probes.append(Probe(rows[variable], image.start, image.stop))
                 layout.append((name, variable, image.n))
         return probes, layout

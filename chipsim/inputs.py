@@ -44,11 +44,13 @@ def gather(program: Program, inputs: Mapping[str, Any], steps: int) -> tuple[Spi
     step = np.concatenate(rows) if rows else np.zeros(0, np.int64)
     neuron = np.concatenate(ids) if ids else np.zeros(0, np.int64)
     value = np.concatenate(values) if values else np.zeros(0)
-    order = np.lexsort((neuron, step))
-    ptr = np.searchsorted(step[order], np.arange(steps + 1)).astype(np.int64)
+    if len(rows) > 1 or np.any(np.diff(step) < 0):
+        order = np.lexsort((neuron, step))
+        step, neuron, value = step[order], neuron[order], value[order]
+    ptr = np.searchsorted(step, np.arange(steps + 1)).astype(np.int64)
     graded = any(p.model.is_input and bool(p.model.values["graded"]) for p in program.populations)
-    carried = value[order].astype(number) if graded else np.zeros(0, number)
-    return SpikeTrain(ptr, neuron[order].astype(np.uint32), carried), dropped
+    carried = value.astype(number) if graded else np.zeros(0, number)
+    return SpikeTrain(ptr, neuron.astype(np.uint32), carried), dropped
 
 
 def _events(image: PopulationImage, given: Any, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -58,12 +60,15 @@ def _events(image: PopulationImage, given: Any, steps: int) -> tuple[np.ndarray,
     if array.ndim < 2 or int(np.prod(array.shape[1:])) != image.n:
         raise RunError(f"input '{image.name}' has shape {array.shape}; give (steps, {image.n})")
     if array.shape[0] < steps:
-        raise RunError(f"input '{image.name}' covers {array.shape[0]} steps, the run has {steps}; pad it or run fewer")
+        raise RunError(
+            f"input '{image.name}' covers {array.shape[0]} steps, the run has {steps}; pad it or run fewer"
+        )
     if array.dtype.kind not in "biuf":
         raise RunError(f"input '{image.name}' holds {array.dtype}, not numbers")
-    flat = array.reshape(array.shape[0], image.n)
-    step, neuron = np.nonzero(flat)
-    value = flat[step, neuron]
+    flat = np.ascontiguousarray(array).reshape(-1)
+    at = np.flatnonzero(flat if flat.dtype == bool else flat != 0)
+    step, neuron = np.divmod(at, image.n)
+    value = flat[at]
     _check_values(image, value)
     return step, neuron, value
 
@@ -71,15 +76,28 @@ def _events(image: PopulationImage, given: Any, steps: int) -> tuple[np.ndarray,
 def _from_events(image: PopulationImage, events: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     names = events.dtype.names or ()
     if "step" not in names or "neuron" not in names:
-        raise RunError(f"input '{image.name}': events need the fields step and neuron, not {', '.join(names)}")
+        raise RunError(
+            f"input '{image.name}': events need the fields step and neuron, not {', '.join(names)}"
+        )
     step, neuron = events["step"], events["neuron"]
     if step.dtype.kind == "f" and np.any(step != np.floor(step)):
-        raise RunError(f"input '{image.name}' has a spike at a fractional step; steps are whole numbers from 0")
-    step, neuron = step.astype(np.int64), neuron.astype(np.int64)
+        raise RunError(
+            f"input '{image.name}' has a spike at a fractional step; steps are whole numbers from 0"
+        )
+    order = np.lexsort((neuron, step))
+    events, step, neuron = events[order], step[order].astype(np.int64), neuron[order].astype(np.int64)
+    twice = (np.diff(step) == 0) & (np.diff(neuron) == 0)
+    if np.any(twice):
+        at = int(np.flatnonzero(twice)[0])
+        raise RunError(
+            f"input '{image.name}' has two spikes of neuron {neuron[at]} in step {step[at]}; merge them"
+        )
     if np.any(step < 0):
         raise RunError(f"input '{image.name}' has a spike at step {step.min()}; steps start at 0")
     if np.any((neuron < 0) | (neuron >= image.n)):
-        raise RunError(f"input '{image.name}' has no neuron {neuron[(neuron < 0) | (neuron >= image.n)][0]}; it has {image.n}")
+        raise RunError(
+            f"input '{image.name}' has no neuron {neuron[(neuron < 0) | (neuron >= image.n)][0]}; it has {image.n}"
+        )
     value = events["value"] if "value" in names else np.ones(step.size, np.int64)
     _check_values(image, value)
     return step, neuron, value

@@ -55,7 +55,12 @@ class Result:
     """
 
     def __init__(
-        self, program: Program, raw: RawRun, traces: dict[str, dict[str, np.ndarray]], dropped: int, first_step: int
+        self,
+        program: Program,
+        raw: RawRun,
+        traces: dict[str, dict[str, np.ndarray]],
+        dropped: int,
+        first_step: int,
     ) -> None:
         self.program, self.raw, self.trace = program, raw, traces
         self.dropped_input, self.first_step = dropped, first_step
@@ -107,7 +112,11 @@ class Result:
         return events
 
     def _volts_of(self, image: PopulationImage) -> dict[str, np.ndarray]:
-        return {name: values * image.unit for name, values in self.trace[image.name].items() if name in ("v", "u", "i")}
+        return {
+            name: values * image.unit
+            for name, values in self.trace[image.name].items()
+            if name in ("v", "u", "i")
+        }
 
     def rates(self) -> dict[str, np.ndarray]:
         """Spikes per step of every neuron, by population."""

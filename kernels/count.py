@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
-_JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
+from .jit import ENTRY
 
 
-@njit(**_JIT)
-def count_traffic(ptr, ids, column, fan_ptr, fan_core, fan_events, hops, spikes, sent, received, events, hop_sums):
+@njit(**ENTRY)
+def count_traffic(
+    ptr, ids, column, fan_ptr, fan_core, fan_events, hops, spikes, sent, received, events, hop_sums
+):
     """Per step and core: spikes, packets sent and received, synaptic events; per step: hops by direction.
 
     ptr (t + 1,), ids: the spike log. column (n,): counter column of a neuron's core, -1 off chip. fan_ptr (n + 1,),
@@ -31,7 +32,7 @@ def count_traffic(ptr, ids, column, fan_ptr, fan_core, fan_events, hops, spikes,
                 hop_sums[t, d] += hops[neuron, d]
 
 
-@njit(**_JIT)
+@njit(**ENTRY)
 def count_waiting(ptr, ids, delay_ptr, delay_steps, delay_events, change):
     """Add to change[t] (length t + largest delay + 1) the delayed events that start or end waiting in step t."""
     for t in range(ptr.size - 1):

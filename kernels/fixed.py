@@ -9,11 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .jit import ENTRY
+
 DECAY_BITS = 12  #: decays are fractions of 4096
 DECAY_ONE = 4096
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**ENTRY)
 def decay12(x, factor):
     """sign(x) * floor(|x| * factor / 4096) for int32 `x` and `factor` in 0..4096, without 64-bit products."""
     sign = np.int32(x >> np.int32(31))
@@ -24,14 +26,14 @@ def decay12(x, factor):
     return np.int32((kept ^ sign) - sign)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**ENTRY)
 def wrap_signed(x, bits):
     """Two's complement wrap of int32 `x` to `bits` magnitude bits plus sign: range [-2**bits, 2**bits)."""
     shift = np.int32(31 - bits)
     return np.int32(np.int32(x << shift) >> shift)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**ENTRY)
 def fold_once(x, bound):
     """`x` - 2 bound above `bound`, + 2 bound at or below -`bound`, once: range (-bound, bound] for |x| < 3 bound."""
     if x > bound:
@@ -41,7 +43,7 @@ def fold_once(x, bound):
     return np.int32(x)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**ENTRY)
 def shift_by(x, exponent):
     """`x` << exponent, or floor(x / 2**-exponent) for a negative exponent, in int32."""
     if exponent >= 0:

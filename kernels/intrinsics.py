@@ -7,6 +7,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .jit import ENTRY
+
 
 @intrinsic
 def prefetch(typingctx, array, position):
@@ -51,7 +53,7 @@ def trailing_zeros(typingctx, word):
     return signature, codegen
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**ENTRY)
 def first_byte(word):
     """Index of the lowest nonzero byte of a nonzero uint64."""
     return trailing_zeros(word) >> 3

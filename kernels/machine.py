@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit, prange
 
 from .intrinsics import first_byte
+from .jit import ENTRY, INNER
 from .synapse import (
     CONV,
     DENSE,
@@ -25,10 +26,8 @@ from .synapse import (
 )
 from .update import read_port, update_segment
 
-_JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 
-
-@njit(**_JIT)
+@njit(**INNER)
 def deliver(net, st, j, ids, values, t, in_order):
     """Add the spikes `ids` (with `values`) of projection j to its port's ring for step `t` and later."""
     fans, ports = net.fans, net.ports
@@ -41,7 +40,17 @@ def deliver(net, st, j, ids, values, t, in_order):
     if kind == SPARSE8:
         deliver_sparse8(ring, net.indptr, net.packed, ids, source, pointer, start, size)
     elif kind == CONV:
-        deliver_conv(ring[start : start + targets], net.wide, ids, values, graded, source, pointer, net.fans.geometry[j])
+        deliver_conv(
+            ring[start : start + targets],
+            net.wide,
+            net.indptr,
+            ids,
+            values,
+            graded,
+            source,
+            pointer,
+            net.fans.geometry[j],
+        )
     elif kind == DENSE8 or kind == DENSE:
         # a dense projection has one delay: its rows go to one slot
         slot = ((t + fans.geometry[j, 0]) % ports.depth[q]) * targets
@@ -58,10 +67,12 @@ def deliver(net, st, j, ids, values, t, in_order):
         else:
             deliver_dense(row, net.wide, ids, source, pointer, targets)
     else:
-        deliver_sparse(ring, net.indptr, net.index, net.weight, ids, values, graded, source, pointer, start, size)
+        deliver_sparse(
+            ring, net.indptr, net.index, net.weight, ids, values, graded, source, pointer, start, size
+        )
 
 
-@njit(**_JIT)
+@njit(**INNER)
 def arrive(net, st, inputs, log, i, t, k, in_order):
     """Deliver to tile k what the step before sent, and at once what `early` inputs send now."""
     fans = net.fans
@@ -81,7 +92,7 @@ def arrive(net, st, inputs, log, i, t, k, in_order):
                 deliver(net, st, j, log.ids[lo:hi], values, t, in_order)
 
 
-@njit(**_JIT)
+@njit(**INNER)
 def _input_range(net, inputs, i, p):
     """Positions of population p's spikes among the inputs of step i of this call."""
     lo, end = inputs.ptr[i], inputs.ptr[i + 1]
@@ -93,7 +104,7 @@ def _input_range(net, inputs, i, p):
     return lo, hi
 
 
-@njit(**_JIT)
+@njit(**INNER)
 def read_ports(net, st, t, k):
     """Move the sums that are due into `drive` and clear their slots."""
     ports = net.ports
@@ -115,7 +126,7 @@ def read_ports(net, st, t, k):
         slot[:] = 0
 
 
-@njit(**_JIT)
+@njit(**INNER)
 def advance(net, st, inputs, log, i, t, k, in_order, touched):
     """One step of tile k."""
     arrive(net, st, inputs, log, i, t, k, in_order)
@@ -131,7 +142,7 @@ def advance(net, st, inputs, log, i, t, k, in_order, touched):
         log.saturated[k, seg.pop[g], 1] += folded
 
 
-@njit(**_JIT)
+@njit(**INNER)
 def collect(net, st, inputs, log, i):
     """Write the step's spikes to the log, population by population, ascending."""
     n_pop = net.is_input.size
@@ -156,7 +167,7 @@ def collect(net, st, inputs, log, i):
     log.ptr[i + 2] = at
 
 
-@njit(**_JIT)
+@njit(**INNER)
 def _compact(st, words, log, at, lo, hi, graded, carries):
     """Append the set flags of neurons [lo, hi): whole words first, skipping silent ones."""
     i = lo
@@ -179,7 +190,7 @@ def _compact(st, words, log, at, lo, hi, graded, carries):
     return at
 
 
-@njit(**_JIT)
+@njit(**INNER)
 def _append(st, log, at, i, graded, carries):
     if st.fired[i]:
         log.ids[at] = np.uint32(i)
@@ -189,7 +200,7 @@ def _append(st, log, at, i, graded, carries):
     return at
 
 
-@njit(**_JIT)
+@njit(**INNER)
 def observe(st, log, i):
     """Copy probed state, and the activity mask when it is wanted."""
     for m in range(log.probes.shape[0]):
@@ -208,7 +219,7 @@ def observe(st, log, i):
             log.active[i, b] = bits
 
 
-@njit(**_JIT)
+@njit(**INNER)
 def touch(net, touched, log, i, st):
     """Mark the targets of the spikes of the step before: 'an event arrived', even if the sum is zero."""
     touched[:] = 0
@@ -222,7 +233,7 @@ def touch(net, touched, log, i, st):
                 touched[net.ports.lo[q] + net.index[e] % width] = 1
 
 
-@njit(**_JIT)
+@njit(**ENTRY)
 def run(net, st, inputs, log, t0, steps, in_order, touched):
     """Run `steps` steps after step t0; log row 0 holds the spikes of step t0. Returns the steps done.
 
@@ -241,7 +252,7 @@ def run(net, st, inputs, log, t0, steps, in_order, touched):
     return steps
 
 
-@njit(parallel=True, **_JIT)
+@njit(parallel=True, **{**ENTRY, "_nrt": True})
 def run_threads(net, st, inputs, log, t0, steps, in_order, touched):
     """As `run`, one thread per tile; bit for bit the same."""
     room = net.pop_ptr[-1]

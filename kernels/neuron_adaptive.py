@@ -11,10 +11,11 @@ import numpy as np
 from numba import njit
 
 from .fixed import decay12, fold_once
+from .jit import INNER
 from .neuron_lif import BOUND, INPUT_SHIFT
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def atrlif(rows, params, reals, drive, fired, active, lo, hi):
     """One step; returns (active, clipped, folded)."""
     n_active, clipped, folded = np.int32(0), np.int32(0), np.int32(0)

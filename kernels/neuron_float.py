@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-_JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
+from .jit import INNER
 
 
-@njit(**_JIT)
+@njit(**INNER)
 def cut_lif(rows, params, drive, touched, fired, active, lo, hi, first):
     """Leaky integrate-and-fire with the potential cut to a grid (SANA-FE's soma).
 
@@ -41,7 +41,7 @@ def cut_lif(rows, params, drive, touched, fired, active, lo, hi, first):
     return n_active
 
 
-@njit(**_JIT)
+@njit(**INNER)
 def lava_lif(rows, params, drive, fired, active, lo, hi):
     """Lava's floating-point LIF and LIFRefractory.
 

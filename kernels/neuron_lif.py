@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from .fixed import decay12, fold_once, wrap_signed
+from .jit import INNER
 
 N_OPTIONS = 8
 OPT_FAST = 0  #: 1: one du, dv, vth for all, no refractory, full clip range, reset to zero, one fold
@@ -24,7 +25,7 @@ BOUND = np.int32(1 << 23)
 INPUT_SHIFT = np.int32(6)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def lif_uniform(rows, params, drive, fired, active, lo, hi):
     """The common case, all int32 and branch-free so that it vectorises; returns (active, clipped, folded)."""
     fu, fv, vth = params[0, lo], params[1, lo], params[2, lo]
@@ -50,7 +51,7 @@ def lif_uniform(rows, params, drive, fired, active, lo, hi):
     return n_active, clipped, folded
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def lif_general(rows, params, drive, fired, active, lo, hi, options, noise, t):
     """Every option, one neuron after another; keeps the input as used in row 3.
 
@@ -101,7 +102,7 @@ def lif_general(rows, params, drive, fired, active, lo, hi, options, noise, t):
     return n_active, clipped, folded
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def _overflow(raw, overflow):
     """The current `raw` as 24 bits hold it, by the named overflow behaviour."""
     if overflow == 0:
@@ -111,7 +112,7 @@ def _overflow(raw, overflow):
     return np.int32(raw)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def ternary(rows, params, drive, fired, active, value, lo, hi):
     """LIF with an upper (row 2) and a lower threshold (row 4): sends +1 or -1; returns (active, clipped, folded)."""
     n_active, clipped, folded = np.int32(0), np.int32(0), np.int32(0)

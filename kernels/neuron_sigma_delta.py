@@ -10,9 +10,10 @@ import numpy as np
 from numba import njit
 
 from .fixed import shift_by
+from .jit import INNER
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def sigma_delta(rows, params, drive, fired, active, value, lo, hi, accumulate):
     """One step; `accumulate`: keep a running sum of the input (sigma-delta) or use it as it is (delta)."""
     n_active = np.int32(0)
@@ -42,7 +43,7 @@ def sigma_delta(rows, params, drive, fired, active, value, lo, hi, accumulate):
     return n_active, zero, zero
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def sigma(rows, drive, fired, active, value, lo, hi):
     """Running sum of the input, sent each step; returns (active, 0, 0)."""
     n_active = np.int32(0)

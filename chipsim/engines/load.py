@@ -12,7 +12,7 @@ from chipsim.errors import RunError
 from chipsim.native.synapses import Conv
 from chipsim.program import Program, ProjectionImage
 from kernels import records, update
-from kernels.synapse import CONV, DENSE, DENSE8, POSITION_BITS, SPARSE, SPARSE8
+from kernels.synapse import CONV, DENSE, DENSE8, NOWHERE, POSITION_BITS, SPARSE, SPARSE8
 
 from .registers import BUILDERS, N_OPTIONS, PARAM_ROWS, REAL_ROWS, STATE_ROWS
 from .weights import common_shift, effective
@@ -117,7 +117,9 @@ def _neurons(program: Program, number: type, is_float: bool) -> tuple:
             options.append([0] * N_OPTIONS)
             continue
         if image.model.model not in BUILDERS:
-            raise RunError(f"population '{image.name}': chip family {program.chip.family} runs no {image.model!r}")
+            raise RunError(
+                f"population '{image.name}': chip family {program.chip.family} runs no {image.model!r}"
+            )
         built = BUILDERS[image.model.model](image.model, program.arithmetic)
         part = slice(image.start, image.stop)
         for row, values in built.params.items():
@@ -130,7 +132,9 @@ def _neurons(program: Program, number: type, is_float: bool) -> tuple:
     return params, reals, rows, options
 
 
-def _segments(program: Program, options: list, tiles: int, is_float: bool) -> tuple[records.Segments, np.ndarray]:
+def _segments(
+    program: Program, options: list, tiles: int, is_float: bool
+) -> tuple[records.Segments, np.ndarray]:
     codes = update.FLOAT_MODELS if is_float else update.INTEGER_MODELS
     table: list[list[int]] = []
     chosen: list[list[int]] = []
@@ -163,18 +167,24 @@ def _synapses(program: Program, tiles: int, is_float: bool) -> tuple[dict[str, A
     place = {q: k for k, q in enumerate(order)}
     rows = [ports.rows[q] for q in order]
     built = _ports_record(rows, tiles)
-    fans, flat = _fans(program, sorted(pieces, key=lambda piece: piece.tile), place, built["ports"], tiles, is_float)
+    fans, flat = _fans(
+        program, sorted(pieces, key=lambda piece: piece.tile), place, built["ports"], tiles, is_float
+    )
     return built | fans | flat, clipped
 
 
-def _pieces(program: Program, projection: ProjectionImage, weights: Any, ports: _Ports, tiles: int, is_float: bool):
+def _pieces(
+    program: Program, projection: ProjectionImage, weights: Any, ports: _Ports, tiles: int, is_float: bool
+):
     """Cut one projection by tile, and by delay where the shift of a sum must be taken delay by delay."""
     synapses, post = projection.synapses, program.populations[projection.post]
     carries = carries_values(program.populations[projection.pre].model)
     graded = int(carries and (is_float or synapses.message_bits > 0))
     wrap = 23 if isinstance(synapses, Conv) and not is_float else 0
     if isinstance(synapses, Conv) and not _needs_rows(program):
-        port = ports.get(0, projection.post, post.start, post.stop, 1, 0, wrap, projection.name if wrap else None)
+        port = ports.get(
+            0, projection.post, post.start, post.stop, 1, 0, wrap, projection.name if wrap else None
+        )
         return [_Piece(0, port, projection, CONV, synapses, 0, graded)]
     matrix, low = _as_matrix(synapses, weights.matrix), 0
     if not is_float and projection.rule is None:
@@ -192,9 +202,7 @@ def _pieces(program: Program, projection: ProjectionImage, weights: Any, ports: 
             lo, hi = int(cuts[tile]), int(cuts[tile + 1])
             if hi == lo:
                 continue
-            port = ports.get(
-                tile, projection.post, post.start + lo, post.start + hi, depth, shift, 0, own
-            )
+            port = ports.get(tile, projection.post, post.start + lo, post.start + hi, depth, shift, 0, own)
             data, aligned = _rows_of(part, delay, lo, hi)
             kind = _kind(data, aligned, projection, graded, is_float)
             out.append(_Piece(tile, port, projection, kind, data, aligned, graded))
@@ -241,7 +249,9 @@ def _by_delay(matrix: Any, delays: Any, shift: int) -> list[tuple[Any, Any]]:
     for d in np.unique(aligned):
         keep = aligned == d
         counts = np.concatenate(([0], np.cumsum(keep)))
-        part = sp.csc_array((matrix.data[keep], matrix.indices[keep], counts[matrix.indptr]), shape=matrix.shape)
+        part = sp.csc_array(
+            (matrix.data[keep], matrix.indices[keep], counts[matrix.indptr]), shape=matrix.shape
+        )
         parts.append((int(d), part))
     return parts
 
@@ -255,7 +265,8 @@ def _rows_of(matrix: Any, delay: Any, lo: int, hi: int) -> tuple[Any, Any]:
     keep = (matrix.indices >= lo) & (matrix.indices < hi)
     counts = np.concatenate(([0], np.cumsum(keep)))
     part = sp.csc_array(
-        (matrix.data[keep], matrix.indices[keep] - lo, counts[matrix.indptr]), shape=(hi - lo, matrix.shape[1])
+        (matrix.data[keep], matrix.indices[keep] - lo, counts[matrix.indptr]),
+        shape=(hi - lo, matrix.shape[1]),
     )
     return part, delay if np.ndim(delay) == 0 else delay[keep]
 
@@ -280,15 +291,26 @@ def _ports_record(rows: list[list[int]], tiles: int) -> dict[str, Any]:
     table = np.array(rows, np.int64).reshape(-1, 6)
     sizes = (table[:, 2] - table[:, 1]) * table[:, 3]
     offset = np.concatenate(([0], np.cumsum(sizes)))[:-1].astype(np.int64)
-    columns = [np.ascontiguousarray(c) for c in (table[:, 3], table[:, 1], table[:, 2], table[:, 4], table[:, 5])]
+    columns = [
+        np.ascontiguousarray(c) for c in (table[:, 3], table[:, 1], table[:, 2], table[:, 4], table[:, 5])
+    ]
     return {
         "ports": records.Ports(offset, *columns),
         "port_ptr": np.searchsorted(table[:, 0], np.arange(tiles + 1)).astype(np.int64),
     }
 
 
-def _fans(program: Program, pieces: list[_Piece], place: dict[int, int], ports: Any, tiles: int, is_float: bool):
-    flat: dict[str, list[np.ndarray]] = {"indptr": [], "packed": [], "index": [], "weight": [], "wide": [], "narrow": []}
+def _fans(
+    program: Program, pieces: list[_Piece], place: dict[int, int], ports: Any, tiles: int, is_float: bool
+):
+    flat: dict[str, list[np.ndarray]] = {
+        "indptr": [],
+        "packed": [],
+        "index": [],
+        "weight": [],
+        "wide": [],
+        "narrow": [],
+    }
     filled = dict.fromkeys(flat, 0)
     table = []
     geometry = np.zeros((max(len(pieces), 1), 16), np.int64)
@@ -311,8 +333,12 @@ def _fans(program: Program, pieces: list[_Piece], place: dict[int, int], ports: 
     columns = np.array(table, np.int64).reshape(-1, 7).T
     fans = records.Fans(*(np.ascontiguousarray(c) for c in columns), geometry)
     dtypes = {
-        "indptr": np.uint32, "packed": np.uint32, "index": np.uint32, "narrow": np.int8,
-        "weight": np.float64 if is_float else np.int32, "wide": np.float64 if is_float else np.int32,
+        "indptr": np.uint32,
+        "packed": np.uint32,
+        "index": np.uint32,
+        "narrow": np.int8,
+        "weight": np.float64 if is_float else np.int32,
+        "wide": np.float64 if is_float else np.int32,
     }
     arrays = {
         name: (parts[0] if len(parts) == 1 else np.concatenate(parts)) if parts else np.zeros(1, dtypes[name])
@@ -326,22 +352,33 @@ def _store(piece: _Piece, width: int, depth: int, number: type, append: Any, geo
     """Append a piece's arrays; returns its pointer."""
     if piece.kind == CONV:
         conv: Conv = piece.data
-        geometry[:] = (
-            *conv.in_image, *conv.out_image, *conv.kernel.shape[1:3], *conv.stride, *conv.padding, *conv.dilation,
-            conv.groups, int(conv.channels == "first"),
+        tables = [append("indptr", _conv_places(conv, axis)) for axis in (0, 1)]
+        geometry[:12] = (
+            *conv.in_image,
+            *conv.out_image,
+            *conv.kernel.shape[1:3],
+            *tables,
+            conv.groups,
+            int(conv.channels == "first"),
         )
         return append("wide", _conv_rows(conv).astype(number))
     if piece.kind in (DENSE8, DENSE):
         dense = piece.data.toarray() if sp.issparse(piece.data) else piece.data
         rows = np.ascontiguousarray(dense.T).ravel()
         geometry[0] = int(piece.delay)
-        return append("narrow", rows.astype(np.int8)) if piece.kind == DENSE8 else append("wide", rows.astype(number))
+        return (
+            append("narrow", rows.astype(np.int8))
+            if piece.kind == DENSE8
+            else append("wide", rows.astype(number))
+        )
     matrix = piece.data
     if not sp.issparse(matrix):
         matrix = sp.csc_array(matrix)
         matrix.sort_indices()
     if depth * width >= (1 << POSITION_BITS) and piece.kind == SPARSE8:
-        raise RunError(f"projection '{piece.projection.name}': delay times targets exceeds 2**24 ring positions")
+        raise RunError(
+            f"projection '{piece.projection.name}': delay times targets exceeds 2**24 ring positions"
+        )
     position = matrix.indices.astype(np.uint32)
     if np.ndim(piece.delay) or piece.delay:
         position = position + np.uint32(width) * np.asarray(piece.delay).astype(np.uint32)
@@ -353,6 +390,19 @@ def _store(piece: _Piece, width: int, depth: int, number: type, append: Any, geo
         base = append("index", position)
         append("weight", matrix.data.astype(number))
     return append("indptr", (matrix.indptr.astype(np.int64) + base).astype(np.uint32))
+
+
+def _conv_places(conv: Conv, axis: int) -> np.ndarray:
+    """Output coordinate along `axis` of every (input coordinate, kernel offset), flat uint32; NOWHERE if none."""
+    size, out = conv.in_image[axis], conv.out_image[axis]
+    at = (
+        np.arange(size)[:, None]
+        + conv.padding[axis]
+        - np.arange(conv.kernel.shape[1 + axis]) * conv.dilation[axis]
+    )
+    place, rest = np.divmod(at, conv.stride[axis])
+    inside = (rest == 0) & (place >= 0) & (place < out)
+    return np.where(inside, place, int(NOWHERE)).astype(np.uint32).ravel()
 
 
 def _conv_rows(conv: Conv) -> np.ndarray:

@@ -32,7 +32,9 @@ def effective_bias(model: NeuronModel) -> np.ndarray:
     """mantissa << exponent, or >> -exponent (floor) for a negative one; int64."""
     mantissa = model.per_neuron("bias_mant").astype(np.int64)
     exponent = model.per_neuron("bias_exp").astype(np.int64)
-    shifted = np.where(exponent >= 0, mantissa << np.maximum(exponent, 0), mantissa >> np.maximum(-exponent, 0))
+    shifted = np.where(
+        exponent >= 0, mantissa << np.maximum(exponent, 0), mantissa >> np.maximum(-exponent, 0)
+    )
     return shifted + model.per_neuron("bias") if "bias" in model.values else shifted
 
 
@@ -123,7 +125,15 @@ def _sigma(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
 
 def _cut_lif(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
     names = (
-        "threshold", "reset", "leak_decay", "input_decay", "bias", "soft_reset", "refractory", "force_update", "grid",
+        "threshold",
+        "reset",
+        "leak_decay",
+        "input_decay",
+        "bias",
+        "soft_reset",
+        "refractory",
+        "force_update",
+        "grid",
     )
     return Rows({k: model.values[name] for k, name in enumerate(names)}, {}, [0] * N_OPTIONS, {})
 

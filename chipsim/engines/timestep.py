@@ -119,7 +119,9 @@ class TimeStepEngine:
             if progress is not None:
                 progress(done, steps)
         spikes = _join(parts, steps, self._number)
-        return RawRun(spikes, updates, saturated.sum(axis=0), active if masks else np.zeros((0, 1), np.uint8), trace)
+        return RawRun(
+            spikes, updates, saturated.sum(axis=0), active if masks else np.zeros((0, 1), np.uint8), trace
+        )
 
     def _log(self, count, inputs, done, graded, table, trace, active, saturated, masks) -> records.Log:
         carried = self._last.ids.size
@@ -134,8 +136,14 @@ class TimeStepEngine:
         ptr[1] = carried
         cores = max(len(self.program.cores), 1)
         return records.Log(
-            ptr, ids, value, np.zeros((self.threads, count, cores), np.int32), saturated,
-            active[done:] if masks else active, table, trace[done:],
+            ptr,
+            ids,
+            value,
+            np.zeros((self.threads, count, cores), np.int32),
+            saturated,
+            active[done:] if masks else active,
+            table,
+            trace[done:],
         )
 
     def _take(self, log: records.Log, made: int, graded: bool) -> SpikeTrain:
@@ -167,7 +175,9 @@ class TimeStepEngine:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` returned, for the same program and number of threads."""
         self._state = records.State(*(np.array(state[f"state/{k}"]) for k in records.State._fields))
-        self._last = SpikeTrain(np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"]))
+        self._last = SpikeTrain(
+            np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"])
+        )
         self.step = int(state["step"])
         self.machine.net.weight[:] = state["weight"]
         self._noise.restore(state)
@@ -206,7 +216,9 @@ class _NoiseSource:
         self.n, self.seed = program.n, program.seed
         self.noisy = [p for p in program.populations if p.model.values.get("noise", "none") != "none"]
         self.neurons = np.flatnonzero(
-            np.concatenate([np.full(p.n, not p.model.is_input) for p in program.populations] or [np.zeros(0, bool)])
+            np.concatenate(
+                [np.full(p.n, not p.model.is_input) for p in program.populations] or [np.zeros(0, bool)]
+            )
         )
         self.scale, self.offset = np.zeros(self.n), np.zeros(self.n)
         for p in self.noisy:
@@ -240,9 +252,15 @@ class _NoiseSource:
         if not self.noisy:
             return {}
         _, keys, position, *_ = self._random.get_state()
-        return {"noise/keys": np.array(keys), "noise/position": np.array(position), "noise/spare": self._spare}
+        return {
+            "noise/keys": np.array(keys),
+            "noise/position": np.array(position),
+            "noise/spare": self._spare,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         if self.noisy:
-            self._random.set_state(("MT19937", np.asarray(state["noise/keys"], np.uint32), int(state["noise/position"])))
+            self._random.set_state(
+                ("MT19937", np.asarray(state["noise/keys"], np.uint32), int(state["noise/position"]))
+            )
             self._spare = np.array(state["noise/spare"])
