@@ -136,7 +136,7 @@ class Emulator:
         """Continue from a checkpoint of the same program; raises FileError otherwise."""
         from .storage import load_state
 
-        self._engine.restore(load_state(self.program, path))
+        self._engine.restore(load_state(self.program, path, self._engine.state()))
 
 
 def _engine(program: Program, threads: int) -> Any:
