@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chipsim.errors import NetworkError
 from chipsim.sum_of_products import DELAY_RANGE, SIGN_MODES, TAG_RANGE, TRACES, WEIGHT_RANGE, SumOfProducts
-from kernels.sop_records import Draws, State
+from kernels.sop_records import BATCH, Draws, State
 from kernels.sum_of_products_float import LinearState
 from kernels.trace import LINEAR, decay_factor
 
@@ -156,6 +156,8 @@ def _state(
         row_ptr=ptr,
         post=post,
         counts=_zeros(np.int64, 5),
+        batch=_zeros(np.int32, 9, BATCH),
+        acc=_zeros(np.int64, BATCH),
     )
 
 

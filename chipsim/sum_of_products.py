@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import NetworkError
-from chipsim.sop_grammar import Product, float_to_literal, parse
-from kernels.sop_records import VARIABLES, Tables, TraceParams
+from chipsim.sop_grammar import Factor, Product, float_to_literal, parse
+from kernels.sop_records import FACTOR, PRODUCT, VARIABLES, Tables, TraceParams
 from kernels.sum_of_products_float import FloatTraces
 from kernels.trace import TRACE_MAX, decay_factor, split_impulse
 
@@ -155,31 +155,20 @@ class SumOfProducts:
                 f"{self.name}: sign_mode '{sign_mode}', must be one of {', '.join(SIGN_MODES)}"
             )
         products = self.products
-        factors = [f for p in products for f in p.factors]
-        codes = [VARIABLES.index(f.variable) for f in factors]
-        widths = np.array([WIDTHS[c] for c in codes], dtype=np.int32)
-        counts = [len(p.factors) for p in products]
-        factor_ptr = np.cumsum([0, *counts])
-        bits = np.array([sum(WIDTHS[VARIABLES.index(f.variable)] for f in p.factors) for p in products])
-        deps = [("x0", "y0", "u").index(p.dependency) for p in products]
+        factors = np.array([_factor_record(f) for p in products for f in p.factors], dtype=FACTOR)
+        ends = np.cumsum([len(p.factors) for p in products])
+        records = [_product_record(p, int(end)) for p, end in zip(products, ends)]
         ks = [p.k for p in products if p.k is not None]
+        deps = {p.dependency for p in products}
         per_target = [sum(p.target == k for p in products) for k in ("dw", "dt", "dd")]
         return Tables(
-            target_ptr=_i32(np.cumsum([0, *per_target])),
-            dep=_i32(deps),
-            mantissa=_i32([p.mantissa for p in products]),
-            exponent=_i32([p.exponent for p in products]),
-            right=_i32(np.maximum(bits + MANTISSA_BITS - ACC_BITS, 0)),
-            factor_ptr=_i32(factor_ptr),
-            variable=_i32(codes),
-            constant=_i32([math.floor(f.constant) for f in factors]),
-            fraction=np.array([f.constant - math.floor(f.constant) for f in factors], dtype=np.float64),
-            sign=_i32([f.sgn for f in factors]),
-            low=_i32(-(2**widths)),
-            high=_i32(2**widths - 1),
-            uses=_i32([k in deps for k in range(3)]),
-            bounds=_i32([WEIGHT_RANGE[sign_mode], TAG_RANGE, DELAY_RANGE]),
+            product=np.array(records, dtype=PRODUCT),
+            factor=factors,
+            target_ptr=np.cumsum([0, *per_target]).astype(np.int32),
+            bounds=np.array([WEIGHT_RANGE[sign_mode], TAG_RANGE, DELAY_RANGE], dtype=np.int32),
             k_mask=2 ** ks[0] - 1 if ks else -1,
+            uses_x0=int("x0" in deps),
+            uses_y0=int("y0" in deps),
             sign_mode=SIGN_MODES.index(sign_mode),
             t_epoch=int(self.t_epoch),
             three=int(self.three_factor),
@@ -198,9 +187,8 @@ class SumOfProducts:
     def trace_params(self) -> TraceParams:
         """Constants of the traces for the integer engine."""
         impulse, tau = self._impulses_and_taus()
-        decay = decay_factor(tau)
-        whole, fraction = split_impulse(impulse)
-        return TraceParams(decay[:2], whole[:2], fraction[:2], decay[2:], whole[2:], fraction[2:])
+        rows = np.array([decay_factor(tau), *split_impulse(impulse)], dtype=np.float64)
+        return TraceParams(np.ascontiguousarray(rows[:, :2]), np.ascontiguousarray(rows[:, 2:]))
 
     def float_traces(self) -> FloatTraces:
         """Constants of the traces for the floating-point engine."""
@@ -213,8 +201,21 @@ class SumOfProducts:
         return SumOfProducts(**{**{f.name: getattr(self, f.name) for f in fields(self)}, **values})
 
 
-def _i32(values: Any) -> np.ndarray:
-    return np.array(values, dtype=np.int32)
+def _width(factor: Factor) -> int:
+    return WIDTHS[VARIABLES.index(factor.variable)]
+
+
+def _factor_record(f: Factor) -> tuple[float, ...]:
+    """A row of Tables.factor."""
+    whole, width = math.floor(f.constant), _width(f)
+    return VARIABLES.index(f.variable), whole, f.sgn, -(2**width), 2**width - 1, f.constant - whole
+
+
+def _product_record(p: Product, end: int) -> tuple[int, ...]:
+    """A row of Tables.product, whose factors end before `end`."""
+    right = max(0, sum(_width(f) for f in p.factors) + MANTISSA_BITS - ACC_BITS)
+    dep = ("x0", "y0", "u").index(p.dependency)
+    return dep, p.mantissa, p.exponent, right, end - len(p.factors), end
 
 
 def stdp_loihi(

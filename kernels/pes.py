@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from kernels.trace import TRACE_MAX
+from kernels.trace import INNER, JIT, TRACE_MAX
 
 #: Fraction bits of a weight while it learns, and bits lost by a product of two 7-bit factors.
 LEARN_FRACTION, PRODUCT_OVERFLOW = 7, 2
@@ -55,13 +55,13 @@ class PesState(NamedTuple):
     counts: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(**JIT, inline="always")
 def signed_shift(x: Any, bits: Any) -> Any:
     """x * 2**bits in int32, rounded down."""
     return np.int32(x << bits) if bits >= 0 else np.int32(x >> -bits)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(**JIT, inline="always")
 def round_away(x: Any, r: Any) -> Any:
     """Magnitude of x rounded down, or up if `r` is below its fraction; as (sign, magnitude)."""
     size = abs(x)
@@ -70,7 +70,7 @@ def round_away(x: Any, r: Any) -> Any:
     return sign, floor + np.int64(size - floor > r)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def pes_traces(spikes, uniform, train: Any, par: PesParams, st: PesState) -> None:
     """Presynaptic spikes (i,) that arrive now; if `train`, traces advance with numbers `uniform` (i,)."""
     for i in range(st.trace.size):
@@ -86,7 +86,7 @@ def pes_traces(spikes, uniform, train: Any, par: PesParams, st: PesState) -> Non
         st.seen[i] = 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def pes_weights(error, uniform, par: PesParams, st: PesState) -> None:
     """Weights from traces and error (j / 2,) integers within +-127, with numbers `uniform` (i, j)."""
     half = error.size
@@ -102,7 +102,7 @@ def pes_weights(error, uniform, par: PesParams, st: PesState) -> None:
             st.w[i, j] = np.int32(sign * min(size, limit)) << (par.weight_exp + par.cut)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**JIT)
 def pes_step(t: Any, spikes, error, trace_numbers, weight_numbers, par: PesParams, st: PesState) -> None:
     """One step t (1-based), after delivery: traces, then weights.
 

@@ -1,8 +1,8 @@
-"""Records of the sum-of-products engine: a rule as tables, constants of traces, random numbers, state, scratch."""
+"""Records of the sum-of-products engine: a rule as tables, trace constants, random numbers, state."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,39 +14,40 @@ W_CODE = 7
 ACC_BITS, VAR_SHIFT = 15, 7
 ACC_MIN, ACC_MAX = -(2**ACC_BITS) - 1, 2**ACC_BITS - 1
 VAR_MIN = -(2 ** (ACC_BITS - VAR_SHIFT))
-#: Synapses updated together: their scratch (48 kB) stays in the cache.
+#: Synapses updated together: their scratch (45 kB) stays in the cache.
 BATCH = 1024
+#: Rows of State.batch. STEP: step of the epoch at which a product reads its traces, 0: dependency not met.
+SYNAPSE, PRE, POST, STEP, VALUE, PRODUCT_OF, NEW = range(7)
 #: Index of each counter in State.counts.
 EPOCHS, PRODUCTS, CHANGED, STALLED, CLIPPED = range(5)
 
 
-class Tables(NamedTuple):
-    """A rule as numbers: p products sorted by target (w, t, d), f factors; all int32 unless said.
+#: One product of a rule: its dependency (X0, Y0, U), scale mantissa * 2**exponent, bits shifted out, and its
+#: factors first..last (exclusive).
+PRODUCT = np.dtype([(n, np.int32) for n in ("dep", "mantissa", "exponent", "right", "first", "last")])
+#: One factor: clip(variable + constant + fraction, low, high) cut toward zero, or its sign.
+FACTOR = np.dtype(
+    [(n, np.int32) for n in ("variable", "constant", "sign", "low", "high")] + [("fraction", np.float64)]
+)
 
-    target_ptr (4,): products of w, t, d are target_ptr[k]..target_ptr[k+1]. dep (p,): X0, Y0 or U. mantissa,
-    exponent (p,): scale mantissa * 2**exponent. right (p,): bits shifted out. factor_ptr (p+1,). variable,
-    constant, fraction (float64), sign, low, high (f,): the factor is clip(variable + constant + fraction,
-    low, high) cut toward zero, or its sign. k_mask: 2**K - 1 of uK, -1 if no product uses u. uses (3,)
-    whether any product depends on x0, y0, u. bounds (3, 2): range of w, t, d. sign_mode: 0 mixed, 1
-    excitatory, 2 inhibitory. t_epoch: steps per epoch. three: 1 if y1..y3 come from outside. graded: how
-    payloads enter x1 (0 ignored, 1 overwrite, 2 add and saturate, 3 add, keep what exceeds 127).
+
+class Tables(NamedTuple):
+    """A rule as numbers.
+
+    product (p,) PRODUCT records sorted by target (w, t, d), those of target k are
+    target_ptr[k]..target_ptr[k+1]; factor (f,) FACTOR records; bounds (3, 2) int32 range of w, t, d. k_mask:
+    2**K - 1 of uK, -1 if no product uses u. uses_x0, uses_y0: whether any product depends on them. sign_mode:
+    0 mixed, 1 excitatory, 2 inhibitory. t_epoch: steps per epoch. three: 1 if y1..y3 come from outside.
+    graded: how payloads enter x1 (0 ignored, 1 overwrite, 2 add and saturate, 3 add, keep what exceeds 127).
     """
 
+    product: Any  # fields by name, which checkers do not see in an array of records
+    factor: Any
     target_ptr: np.ndarray
-    dep: np.ndarray
-    mantissa: np.ndarray
-    exponent: np.ndarray
-    right: np.ndarray
-    factor_ptr: np.ndarray
-    variable: np.ndarray
-    constant: np.ndarray
-    fraction: np.ndarray
-    sign: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    uses: np.ndarray
     bounds: np.ndarray
     k_mask: int
+    uses_x0: int
+    uses_y0: int
     sign_mode: int
     t_epoch: int
     three: int
@@ -54,14 +55,10 @@ class Tables(NamedTuple):
 
 
 class TraceParams(NamedTuple):
-    """Constants of the traces x (2,) and y (3,): decay factor, whole impulse, impulse fraction in 1/256."""
+    """Constants of the traces, float64: x (3, 2), y (3, 3), rows decay factor, whole impulse, fraction in 1/256."""
 
-    x_decay: np.ndarray
-    x_whole: np.ndarray
-    x_fraction: np.ndarray
-    y_decay: np.ndarray
-    y_whole: np.ndarray
-    y_fraction: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
 
 
 class Draws(NamedTuple):
@@ -85,7 +82,8 @@ class State(NamedTuple):
     w, t, d (s,) int32. x (2, i), y (3, j) int32 traces. tx (i,), ty (j,) int32: step of the last spike within
     the epoch, 0 none. hx (q, 2, i), hy (q, 3, j) int32 scratch. row_ptr (i+1,), post (s,) int32. counts (5,)
     int64: epochs, products evaluated, variables changed, variables whose update rounded to nothing, variables
-    clipped.
+    clipped. batch (9, BATCH) int32 and acc (BATCH,) int64: scratch of the synapses that are updated together.
+    Work goes product by product over a batch, so that what a product is need not be decided at every synapse.
     """
 
     w: np.ndarray
@@ -100,21 +98,5 @@ class State(NamedTuple):
     row_ptr: np.ndarray
     post: np.ndarray
     counts: np.ndarray
-
-
-class Batch(NamedTuple):
-    """Scratch for up to BATCH synapses that are updated together, (BATCH,) each; int32, acc int64.
-
-    Work goes product by product over a batch, so that what a product is need not be decided at every synapse.
-    """
-
-    synapse: np.ndarray
-    pre: np.ndarray
-    post: np.ndarray
-    q: np.ndarray  # step of the epoch at which a product reads its traces, 0: dependency not met
-    value: np.ndarray
-    product: np.ndarray
+    batch: np.ndarray
     acc: np.ndarray
-    new_w: np.ndarray
-    new_t: np.ndarray
-    new_d: np.ndarray

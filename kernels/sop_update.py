@@ -1,8 +1,8 @@
 """Sums of products in integers: new values of w, t and d at the synapses whose dependencies are met.
 
-int32 product of the dependency and the clipped factors, wrapping; times the mantissa; arithmetic shift right to
-15 bits; shift left by e + 7; clip. The sum starts at var << 7, is clipped after each product, then rounded back to
-var by the drawn number. Source: lava-nc 0.10.0, `magma/core/learning/learning_rule_applier.py`.
+int32 product of the dependency and the clipped factors, wrapping; times the mantissa; arithmetic shift right
+to 15 bits; shift left by e + 7; clip. The sum starts at var << 7, is clipped after each product, then rounded
+back to var by the drawn number. Source: lava-nc 0.10.0, `magma/core/learning/learning_rule_applier.py`.
 """
 
 from __future__ import annotations
@@ -18,29 +18,34 @@ from kernels.sop_records import (
     BATCH,
     CHANGED,
     CLIPPED,
+    NEW,
+    POST,
+    PRE,
+    PRODUCT_OF,
     PRODUCTS,
     STALLED,
+    STEP,
+    SYNAPSE,
+    VALUE,
     VAR_MIN,
     VAR_SHIFT,
     W_CODE,
     X0,
     Y0,
-    Batch,
     State,
     Tables,
 )
+from kernels.trace import INNER
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def gather(code: Any, n: Any, b: Batch, st: State) -> None:
-    """Values of one variable at the n synapses of a batch, traces at step b.q of the epoch, into b.value."""
-    value, s, i, j, q = b.value, b.synapse, b.pre, b.post, b.q
-    if code == 0:
+@njit(**INNER)
+def gather(code: Any, n: Any, st: State) -> None:
+    """Values of one variable at the n synapses of the batch, traces at their step of the epoch."""
+    value, s, q = st.batch[VALUE], st.batch[SYNAPSE], st.batch[STEP]
+    i, j = st.batch[PRE], st.batch[POST]
+    if code < 2:
         for m in range(n):
-            value[m] = np.int32(st.tx[i[m]] > 0)
-    elif code == 1:
-        for m in range(n):
-            value[m] = np.int32(st.ty[j[m]] > 0)
+            value[m] = np.int32((st.tx[i[m]] if code == 0 else st.ty[j[m]]) > 0)
     elif code < 4:
         for m in range(n):
             value[m] = st.hx[q[m], code - 2, i[m]]
@@ -53,14 +58,12 @@ def gather(code: Any, n: Any, b: Batch, st: State) -> None:
             value[m] = source[s[m]]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def multiply_factor(f: Any, n: Any, b: Batch, tab: Tables, st: State) -> None:
-    """b.product times factor f, wrapping at 32 bits."""
-    gather(tab.variable[f], n, b, st)
-    constant, fraction = tab.constant[f], np.int32(tab.fraction[f] > 0)
-    low, high = tab.low[f], tab.high[f]
-    value, product = b.value, b.product
-    if tab.sign[f]:
+@njit(**INNER)
+def multiply_factor(factor: Any, n: Any, value: Any, product: Any) -> None:
+    """The products of a batch times the values of one factor's variable, wrapping at 32 bits."""
+    constant, low, high = factor.constant, factor.low, factor.high
+    fraction = np.int32(factor.fraction > 0)
+    if factor.sign:
         for m in range(n):
             v = value[m] + constant
             sign = np.int32(v > 0) - np.int32(v < 0) + np.int32(v == 0) * fraction
@@ -72,21 +75,22 @@ def multiply_factor(f: Any, n: Any, b: Batch, tab: Tables, st: State) -> None:
         product[m] = np.int32(product[m] * min(max(v, low), high))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def add_product(p: Any, u: Any, n: Any, b: Batch, tab: Tables, st: State) -> Any:
-    """Product p into b.acc (units of 2**-7), clipped; returns at how many synapses its dependency is met."""
-    dep, q, product, acc = tab.dep[p], b.q, b.product, b.acc
+@njit(**INNER)
+def add_product(p: Any, u: Any, n: Any, tab: Tables, st: State) -> Any:
+    """Product p into st.acc (units of 2**-7), clipped; returns at how many synapses its dependency is met."""
+    record = tab.product[p]
+    dep, acc, i, j = record.dep, st.acc, st.batch[PRE], st.batch[POST]
+    q, product = st.batch[STEP], st.batch[PRODUCT_OF]
     met = 0
     for m in range(n):
-        q[m] = (
-            st.tx[b.pre[m]] if dep == X0 else (st.ty[b.post[m]] if dep == Y0 else (tab.t_epoch if u else 0))
-        )
+        q[m] = st.tx[i[m]] if dep == X0 else (st.ty[j[m]] if dep == Y0 else (tab.t_epoch if u else 0))
         product[m] = np.int32(q[m] > 0)
         met += product[m]
     if met > 0:
-        for f in range(tab.factor_ptr[p], tab.factor_ptr[p + 1]):
-            multiply_factor(f, n, b, tab, st)
-    mantissa, right, left = tab.mantissa[p], tab.right[p], tab.exponent[p] + VAR_SHIFT
+        for f in range(record.first, record.last):
+            gather(tab.factor[f].variable, n, st)
+            multiply_factor(tab.factor[f], n, st.batch[VALUE], product)
+    mantissa, right, left = record.mantissa, record.right, record.exponent + VAR_SHIFT
     for m in range(n):
         change = (np.int64(np.int32(product[m] * mantissa)) >> right) << left
         change = min(max(change, ACC_MIN), ACC_MAX)
@@ -94,79 +98,68 @@ def add_product(p: Any, u: Any, n: Any, b: Batch, tab: Tables, st: State) -> Any
     return met
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def update_target(k: Any, old, new, u: Any, r: Any, n: Any, b: Batch, tab: Tables, st: State) -> None:
-    """New values of w (k = 0), t (1) or d (2) at the synapses of a batch, from the old ones in the state."""
+@njit(**INNER)
+def update_target(k: Any, old: Any, u: Any, r: Any, n: Any, tab: Tables, st: State) -> None:
+    """New values of w (k = 0), t (1) or d (2) at the synapses of the batch, from the old ones."""
+    s, new, accumulator = st.batch[SYNAPSE], st.batch[NEW + k], st.acc
     for m in range(n):
-        b.acc[m] = np.int64(old[b.synapse[m]]) << VAR_SHIFT
+        accumulator[m] = np.int64(old[s[m]]) << VAR_SHIFT
     for p in range(tab.target_ptr[k], tab.target_ptr[k + 1]):
-        st.counts[PRODUCTS] += add_product(p, u, n, b, tab, st)
-    floor_at_0 = k == 2 or (k == 0 and tab.sign_mode == 1)
-    ceil_at_0 = k == 0 and tab.sign_mode == 2
+        st.counts[PRODUCTS] += add_product(p, u, n, tab, st)
+    bottom = 0 if k == 2 or (k == 0 and tab.sign_mode == 1) else ACC_MIN
+    top = 0 if k == 0 and tab.sign_mode == 2 else ACC_MAX
     low, high = np.int64(tab.bounds[k, 0]), np.int64(tab.bounds[k, 1])
+    changed, stalled, clipped = 0, 0, 0
     for m in range(n):
-        was = np.int64(old[b.synapse[m]])
-        acc = b.acc[m]
-        moved = acc != was << VAR_SHIFT
-        if floor_at_0:
-            acc = max(acc, 0)
-        elif ceil_at_0:
-            acc = min(acc, 0)
+        was = np.int64(old[s[m]])
+        moved = accumulator[m] != was << VAR_SHIFT
+        acc = min(max(accumulator[m], bottom), top)
         up = r < (acc & (2**VAR_SHIFT - 1)) / 2.0**VAR_SHIFT
         value = min(max((acc >> VAR_SHIFT) + np.int64(up), low), high)
         new[m] = value
-        st.counts[CHANGED] += np.int64(value != was)
-        st.counts[STALLED] += np.int64(moved and value == was)
-        st.counts[CLIPPED] += np.int64(moved and (value == low or value == high))
+        changed += np.int64(value != was)
+        stalled += np.int64(moved and value == was)
+        clipped += np.int64(moved and (value == low or value == high))  # noqa: SIM109
+    st.counts[CHANGED] += changed
+    st.counts[STALLED] += stalled
+    st.counts[CLIPPED] += clipped
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def update_batch(u: Any, r: Any, n: Any, b: Batch, tab: Tables, st: State) -> None:
-    """All targets of the first n synapses of a batch; written back only when all are known."""
-    if n == 0:
-        return
-    if tab.target_ptr[1] > 0:
-        update_target(0, st.w, b.new_w, u, r, n, b, tab, st)
-    if tab.target_ptr[2] > tab.target_ptr[1]:
-        update_target(1, st.t, b.new_t, u, r, n, b, tab, st)
-    if tab.target_ptr[3] > tab.target_ptr[2]:
-        update_target(2, st.d, b.new_d, u, r, n, b, tab, st)
-    for m in range(n):
-        s = b.synapse[m]
-        if tab.target_ptr[1] > 0:
-            st.w[s] = b.new_w[m]
-        if tab.target_ptr[2] > tab.target_ptr[1]:
-            st.t[s] = b.new_t[m]
-        if tab.target_ptr[3] > tab.target_ptr[2]:
-            st.d[s] = b.new_d[m]
+@njit(**INNER)
+def update_batch(u: Any, r: Any, n: Any, tab: Tables, st: State) -> None:
+    """All targets of the first n synapses of the batch; written back only when all are known."""
+    for k in range(3):
+        if tab.target_ptr[k + 1] > tab.target_ptr[k]:
+            update_target(k, st.w if k == 0 else (st.t if k == 1 else st.d), u, r, n, tab, st)
+    s = st.batch[SYNAPSE]
+    for k in range(3):
+        if tab.target_ptr[k + 1] > tab.target_ptr[k]:
+            target, new = st.w if k == 0 else (st.t if k == 1 else st.d), st.batch[NEW + k]
+            for m in range(n):
+                target[s[m]] = new[m]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def new_batch() -> Batch:
-    """Scratch for one batch."""
-    size = BATCH
-    i32, acc = np.empty((9, size), np.int32), np.empty(size, np.int64)
-    return Batch(i32[0], i32[1], i32[2], i32[3], i32[4], i32[5], acc, i32[6], i32[7], i32[8])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def update_synapses(u: Any, r: Any, tab: Tables, st: State) -> None:
     """All synapses whose dependencies are met, a batch at a time; new values come from the old w, t and d."""
-    any_post = tab.uses[Y0] != 0 and np.any(st.ty > 0)
+    any_post = False
+    if tab.uses_y0:
+        for j in range(st.ty.size):
+            any_post = any_post or st.ty[j] > 0
     has_t = tab.target_ptr[2] > tab.target_ptr[1]
-    b = new_batch()
     post, tag, ty, row_ptr = st.post, st.t, st.ty, st.row_ptr
+    synapse, pre, target = st.batch[SYNAPSE], st.batch[PRE], st.batch[POST]
     n = 0
     for i in range(st.tx.size):
-        row = u or (tab.uses[X0] != 0 and st.tx[i] > 0)
+        row = u or (tab.uses_x0 and st.tx[i] > 0)
         if not (row or any_post or has_t):
             continue
         for s in range(row_ptr[i], row_ptr[i + 1]):
             # A tag one below its accumulator's range is pulled back even where no product is due.
             if row or (any_post and ty[post[s]] > 0) or (has_t and tag[s] < VAR_MIN):
-                b.synapse[n], b.pre[n], b.post[n] = s, i, post[s]
+                synapse[n], pre[n], target[n] = s, i, post[s]
                 n += 1
                 if n == BATCH:
-                    update_batch(u, r, n, b, tab, st)
+                    update_batch(u, r, n, tab, st)
                     n = 0
-    update_batch(u, r, n, b, tab, st)
+    update_batch(u, r, n, tab, st)

@@ -6,7 +6,8 @@ or its sign). The state of a plastic projection is plain arrays; synapses are st
 presynaptic neuron, row i = row_ptr[i]..row_ptr[i+1], with `post` naming the target. One call of `sop_step`
 per time step does the bookkeeping of spikes and, at the end of an epoch, the update. Random numbers are
 handed in (`Draws`), one set for all neurons. The
-arithmetic of a product is in `kernels.sop_update`. Source: lava-nc 0.10.0, `magma/core/model/py/connection.py`.
+arithmetic of a product is in `kernels.sop_update`. Source: lava-nc 0.10.0,
+`magma/core/model/py/connection.py`.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from numba import njit
 
 from kernels.sop_records import EPOCHS, Draws, State, Tables, TraceParams
 from kernels.sop_update import update_synapses
-from kernels.trace import TRACE_MAX, add_impulse, history
+from kernels.trace import INNER, JIT, TRACE_MAX, add_impulse, history
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def step_in_epoch(t: Any, t_epoch: Any) -> Any:
     """1..t_epoch for the 1-based step t."""
     return (t - 1) % t_epoch + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def graded_x1(x1: Any, payload: Any, mode: Any) -> Any:
     """x1 after a payload (8 bits, halved, half to even), and whether the spike counts for x0 and x2."""
     half = np.int64(np.round(payload / 2.0)) & 255
@@ -41,7 +42,7 @@ def graded_x1(x1: Any, payload: Any, mode: Any) -> Any:
     return total, False
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def sop_pre(t: Any, payload, tab: Tables, par: TraceParams, st: State) -> None:
     """Presynaptic spikes of step t: payload (i,), 0 no spike. A repeated spike rounds its impulse up."""
     now = step_in_epoch(t, tab.t_epoch)
@@ -53,12 +54,14 @@ def sop_pre(t: Any, payload, tab: Tables, par: TraceParams, st: State) -> None:
             continue
         if st.tx[i] > 0:
             if tab.graded == 0:
-                st.x[0, i] = add_impulse(np.int64(st.x[0, i]), par.x_whole[0], par.x_fraction[0], 0)
-            st.x[1, i] = add_impulse(np.int64(st.x[1, i]), par.x_whole[1], par.x_fraction[1], 0)
+                st.x[0, i] = add_impulse(
+                    np.int64(st.x[0, i]), np.int64(par.x[1, 0]), np.int64(par.x[2, 0]), 0
+                )
+            st.x[1, i] = add_impulse(np.int64(st.x[1, i]), np.int64(par.x[1, 1]), np.int64(par.x[2, 1]), 0)
         st.tx[i] = now
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def sop_post(t: Any, spikes, traces, again: Any, tab: Tables, par: TraceParams, st: State) -> None:
     """Postsynaptic spikes of step t: spikes (j,), traces (3, j) integers that replace y1..y3 if tab.three."""
     now = step_in_epoch(t, tab.t_epoch)
@@ -67,32 +70,41 @@ def sop_post(t: Any, spikes, traces, again: Any, tab: Tables, par: TraceParams, 
             continue
         if st.ty[j] > 0:
             for k in range(3):
-                st.y[k, j] = add_impulse(np.int64(st.y[k, j]), par.y_whole[k], par.y_fraction[k], again)
+                st.y[k, j] = add_impulse(
+                    np.int64(st.y[k, j]), np.int64(par.y[1, k]), np.int64(par.y[2, k]), again
+                )
         st.ty[j] = now
     if tab.three:
-        st.y[:, :] = traces
+        for k in range(3):
+            for j in range(spikes.size):
+                st.y[k, j] = traces[k, j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
+def clear_epoch(tab: Tables, st: State) -> None:
+    """Traces move to the end of their histories (y not where it comes from outside), spike times clear."""
+    for i in range(st.tx.size):
+        st.x[0, i], st.x[1, i] = st.hx[tab.t_epoch, 0, i], st.hx[tab.t_epoch, 1, i]
+        st.tx[i] = 0
+    for j in range(st.ty.size):
+        if not tab.three:
+            for k in range(3):
+                st.y[k, j] = st.hy[tab.t_epoch, k, j]
+        st.ty[j] = 0
+
+
+@njit(**INNER)
 def sop_epoch(t: Any, row: Any, draws: Draws, tab: Tables, par: TraceParams, st: State) -> None:
     """End of an epoch: histories of the traces, synapses, then traces advance and spike times clear."""
-    history(
-        st.x, st.tx, par.x_decay, par.x_whole, par.x_fraction, draws.x_decay[row], draws.x_impulse[row], st.hx
-    )
-    history(
-        st.y, st.ty, par.y_decay, par.y_whole, par.y_fraction, draws.y_decay[row], draws.y_impulse[row], st.hy
-    )
+    history(st.x, st.tx, par.x, draws.x_decay[row], draws.x_impulse[row], st.hx)
+    history(st.y, st.ty, par.y, draws.y_decay[row], draws.y_impulse[row], st.hy)
     u = tab.k_mask >= 0 and ((t // tab.t_epoch) & tab.k_mask) == 0
     update_synapses(u, draws.w_round[row], tab, st)
-    st.x[:, :] = st.hx[tab.t_epoch]
-    if not tab.three:
-        st.y[:, :] = st.hy[tab.t_epoch]
-    st.tx[:] = 0
-    st.ty[:] = 0
+    clear_epoch(tab, st)
     st.counts[EPOCHS] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**JIT)
 def sop_step(t, row, payload, spikes, traces, draws: Draws, tab: Tables, par: TraceParams, st: State) -> None:
     """One time step of the learning engine, after the spikes of the step are known.
 

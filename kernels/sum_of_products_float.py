@@ -19,8 +19,8 @@ import numpy as np
 from numba import njit
 
 from kernels.sop_records import W_CODE, X0, Y0, State, Tables
-from kernels.sum_of_products import step_in_epoch
-from kernels.trace import TRACE_MAX, history_float, uniform_at
+from kernels.sum_of_products import clear_epoch, step_in_epoch
+from kernels.trace import INNER, JIT, TRACE_MAX, history_float, uniform_at
 
 
 class FloatTraces(NamedTuple):
@@ -57,23 +57,23 @@ class LinearState(NamedTuple):
     seed: int
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def scaled(p: Any, tab: Tables) -> Any:
     """mantissa * 2**exponent of product p."""
-    return tab.mantissa[p] * 2.0 ** tab.exponent[p]
+    return tab.product[p].mantissa * 2.0 ** tab.product[p].exponent
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def with_constant(v: Any, f: Any, tab: Tables) -> Any:
     """A factor from its variable's value: plus its constant, or the sign of that."""
-    v += tab.constant[f] + tab.fraction[f]
-    return np.sign(v) if tab.sign[f] else v
+    v += tab.factor[f].constant + tab.factor[f].fraction
+    return np.sign(v) if tab.factor[f].sign else v
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def float_factor(f: Any, i: Any, j: Any, s: Any, q: Any, tab: Tables, st: State) -> Any:
     """Factor f at synapse s (pre i, post j), traces taken at step q of the epoch."""
-    code = tab.variable[f]
+    code = tab.factor[f].variable
     if code < 2:
         v = 1.0 if (st.tx[i] > 0 if code == 0 else st.ty[j] > 0) else 0.0
     elif code < 4:
@@ -87,23 +87,23 @@ def float_factor(f: Any, i: Any, j: Any, s: Any, q: Any, tab: Tables, st: State)
     return with_constant(v, f, tab)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def float_change(k: Any, i: Any, j: Any, s: Any, u: Any, tab: Tables, st: State) -> Any:
     """Change of w (k = 0), t (1) or d (2) at synapse s: products added in the order they were written."""
     total = 0.0
     for p in range(tab.target_ptr[k], tab.target_ptr[k + 1]):
-        dep = tab.dep[p]
+        dep = tab.product[p].dep
         q = st.tx[i] if dep == X0 else (st.ty[j] if dep == Y0 else (tab.t_epoch if u else 0))
         if q == 0:
             continue
         value = scaled(p, tab)
-        for f in range(tab.factor_ptr[p], tab.factor_ptr[p + 1]):
+        for f in range(tab.product[p].first, tab.product[p].last):
             value *= float_factor(f, i, j, s, q, tab, st)
         total += value
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def float_pre(t: Any, payload, tab: Tables, par: FloatTraces, st: State) -> None:
     """Presynaptic spikes of step t: as `sop_pre`, payload/2 entering x1 whole when graded."""
     now = step_in_epoch(t, tab.t_epoch)
@@ -122,7 +122,7 @@ def float_pre(t: Any, payload, tab: Tables, par: FloatTraces, st: State) -> None
         st.tx[i] = now
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**JIT)
 def float_step(t: Any, payload, spikes, traces, tab: Tables, par: FloatTraces, st: State) -> None:
     """One time step; arguments as `kernels.sum_of_products.sop_step`, state in float64, no random numbers."""
     float_pre(t, payload, tab, par, st)
@@ -130,10 +130,12 @@ def float_step(t: Any, payload, spikes, traces, tab: Tables, par: FloatTraces, s
     for j in range(spikes.size):
         if spikes[j] != 0:
             if st.ty[j] > 0:
-                st.y[:, j] += par.y_impulse
+                for k in range(3):
+                    st.y[k, j] += par.y_impulse[k]
             st.ty[j] = now
-    if tab.three:
-        st.y[:, :] = traces
+        if tab.three:
+            for k in range(3):
+                st.y[k, j] = traces[k, j]
     if t % tab.t_epoch != 0:
         return
     history_float(st.x, st.tx, par.x_decay, par.x_impulse, st.hx)
@@ -147,25 +149,21 @@ def float_step(t: Any, payload, spikes, traces, tab: Tables, par: FloatTraces, s
             st.d[s] = max(st.d[s] + float_change(2, i, j, s, u, tab, st), 0.0)
             st.w[s] = max(w, 0.0) if tab.sign_mode == 1 else (min(w, 0.0) if tab.sign_mode == 2 else w)
             st.t[s] = tag
-    st.x[:, :] = st.hx[tab.t_epoch]
-    if not tab.three:
-        st.y[:, :] = st.hy[tab.t_epoch]
-    st.tx[:] = 0
-    st.ty[:] = 0
+    clear_epoch(tab, st)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def linear_change(i: Any, j: Any, s: Any, step: Any, tab: Tables, st: LinearState) -> Any:
     """dw of synapse s before rounding; `step` is 0-based and decides which steps uK counts."""
     total = 0.0
     for p in range(tab.target_ptr[0], tab.target_ptr[1]):
-        dep = tab.dep[p]
+        dep = tab.product[p].dep
         on = st.x0[i] if dep == X0 else (st.y0[j] if dep == Y0 else np.uint8((step & tab.k_mask) == 0))
         if on == 0:
             continue
         value = scaled(p, tab)
-        for f in range(tab.factor_ptr[p], tab.factor_ptr[p + 1]):
-            code = tab.variable[f]
+        for f in range(tab.product[p].first, tab.product[p].last):
+            code = tab.factor[f].variable
             if code < 2:
                 v = np.float64(st.x0[i]) if code == 0 else np.float64(st.y0[j])
             else:
@@ -175,11 +173,13 @@ def linear_change(i: Any, j: Any, s: Any, step: Any, tab: Tables, st: LinearStat
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**JIT)
 def linear_begin(step: Any, tab: Tables, st: LinearState) -> None:
     """Draw who rounds up in this step (0-based), from traces and change as they stand before its spikes."""
-    st.x0[:] = 0
-    st.y0[:] = 0
+    for i in range(st.x0.size):
+        st.x0[i] = 0
+    for j in range(st.y0.size):
+        st.y0[j] = 0
     for i in range(st.x0.size):
         for s in range(st.row_ptr[i], st.row_ptr[i + 1]):
             for k in range(5):
@@ -191,7 +191,7 @@ def linear_begin(step: Any, tab: Tables, st: LinearState) -> None:
             st.up[5, s] = (1 if dw > 0 else -1) if chance else 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**JIT)
 def linear_spikes(pre, post, st: LinearState) -> None:
     """Impulses of the spikes of this step: pre (i,) and post (j,), nonzero = spike; traces clip at 127."""
     for i in range(st.x0.size):
@@ -205,7 +205,7 @@ def linear_spikes(pre, post, st: LinearState) -> None:
         st.y0[j] = post[j] != 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**JIT)
 def linear_update(step: Any, tab: Tables, st: LinearState) -> None:
     """Weights from the traces as they stand, then decay; `step` is 0-based."""
     for i in range(st.x0.size):
@@ -218,7 +218,7 @@ def linear_update(step: Any, tab: Tables, st: LinearState) -> None:
                 st.traces[k, s] = np.int64(st.traces[k, s] * st.decay[k]) + st.up[k, s]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**JIT)
 def linear_step(step: Any, pre, post, tab: Tables, st: LinearState) -> None:
     """One step (0-based): pre spikes of this step, post spikes of the one before, weights, then decay."""
     linear_begin(step, tab, st)

@@ -21,6 +21,11 @@ IMPULSE_FRACTION_BITS = 8
 
 EXP, LINEAR = "exp", "linear"
 
+#: Kernels allocate nothing, so they need no reference counts (which cost far more than a short loop).
+JIT = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+#: Called from kernels only: no wrappers for Python, which take most of the time to compile.
+INNER = {**JIT, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 
 def decay_factor(tau: NDArray[np.float64], kind: str = EXP) -> NDArray[np.float64]:
     """What is left of a trace after one step.
@@ -50,7 +55,7 @@ def split_impulse(impulse: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDAr
     return whole.astype(np.int64), fraction.astype(np.int64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(**JIT, inline="always")
 def decay_round(h: Any, factor: Any, r: Any) -> Any:
     """floor(factor * h), plus one if `r` is below the lost fraction."""
     value = factor * h
@@ -58,14 +63,14 @@ def decay_round(h: Any, factor: Any, r: Any) -> Any:
     return np.int64(floor) + np.int64(r < value - floor)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(**JIT, inline="always")
 def add_impulse(h: Any, whole: Any, fraction: Any, r: Any) -> Any:
     """Add an impulse, rounded up if the integer `r` is below its fraction; saturate at 0 and 127."""
     return min(max(h + whole + np.int64(r < fraction), 0), TRACE_MAX)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def history(trace, t_spike, decay, whole, fraction, r_decay, r_impulse, hist) -> None:
+@njit(**INNER)
+def history(trace, t_spike, constants, r_decay, r_impulse, hist) -> None:
     """Values of integer traces at the end of each step of an epoch, given the step of the last spike.
 
     Parameters
@@ -74,8 +79,8 @@ def history(trace, t_spike, decay, whole, fraction, r_decay, r_impulse, hist) ->
         (k, n) int32, the traces as the epoch ends (impulses of all but the last spike are already in).
     t_spike
         (n,) int32, step of the last spike within the epoch, 1..q; 0: none.
-    decay, whole, fraction
-        (k,) factor per step, whole impulse, impulse fraction in 1/256.
+    constants
+        (3, k) float64: factor per step, whole impulse, impulse fraction in 1/256.
     r_decay, r_impulse
         One number in [0, 1) and one integer for all traces, neurons and steps of this epoch.
     hist
@@ -83,17 +88,18 @@ def history(trace, t_spike, decay, whole, fraction, r_decay, r_impulse, hist) ->
     """
     steps = hist.shape[0] - 1
     for k in range(trace.shape[0]):
+        factor, whole, fraction = constants[0, k], np.int64(constants[1, k]), np.int64(constants[2, k])
         for n in range(trace.shape[1]):
             h = np.int64(trace[k, n])
             hist[0, k, n] = h
             for q in range(1, steps + 1):
-                h = decay_round(h, decay[k], r_decay)
+                h = decay_round(h, factor, r_decay)
                 if t_spike[n] == q:
-                    h = add_impulse(h, whole[k], fraction[k], r_impulse)
+                    h = add_impulse(h, whole, fraction, r_impulse)
                 hist[q, k, n] = h
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def history_float(trace, t_spike, decay, impulse, hist) -> None:
     """As `history`, in float64 without rounding or saturation; impulse is (k,) float64."""
     steps = hist.shape[0] - 1
@@ -108,7 +114,7 @@ def history_float(trace, t_spike, decay, impulse, hist) -> None:
                 hist[q, k, n] = h
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(**JIT)
 def uniform_at(seed, step, variable, index):
     """A number in [0, 1) that depends on these four integers only (splitmix64 of a counter), 53 bits."""
     z = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)

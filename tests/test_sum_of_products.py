@@ -221,7 +221,7 @@ def test_two_runs_continue_one() -> None:
 
 
 def test_stdp_window_in_closed_form() -> None:
-    """One pre spike, then one post spike `lag` steps later: w grows by floor-decayed 16, one unit per trace unit."""
+    """One pre spike, one post spike `lag` steps later: w grows by floor-decayed 16, one unit per trace unit."""
     for lag in range(1, 12):
         rule = stdp_loihi(1, 1, -1, 10, 10)
         pre, post = np.zeros((lag + 1, 1), int), np.zeros((lag + 1, 1), int)
