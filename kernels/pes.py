@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from kernels.trace import INNER, JIT, TRACE_MAX
+from .jit import ENTRY, INNER
+from .trace import TRACE_MAX
 
 #: Fraction bits of a weight while it learns, and bits lost by a product of two 7-bit factors.
 LEARN_FRACTION, PRODUCT_OVERFLOW = 7, 2
@@ -55,13 +56,13 @@ class PesState(NamedTuple):
     counts: np.ndarray
 
 
-@njit(**JIT, inline="always")
+@njit(**ENTRY, inline="always")
 def signed_shift(x: Any, bits: Any) -> Any:
     """x * 2**bits in int32, rounded down."""
     return np.int32(x << bits) if bits >= 0 else np.int32(x >> -bits)
 
 
-@njit(**JIT, inline="always")
+@njit(**ENTRY, inline="always")
 def round_away(x: Any, r: Any) -> Any:
     """Magnitude of x rounded down, or up if `r` is below its fraction; as (sign, magnitude)."""
     size = abs(x)
@@ -102,7 +103,7 @@ def pes_weights(error, uniform, par: PesParams, st: PesState) -> None:
             st.w[i, j] = np.int32(sign * min(size, limit)) << (par.weight_exp + par.cut)
 
 
-@njit(**JIT)
+@njit(**ENTRY)
 def pes_step(t: Any, spikes, error, trace_numbers, weight_numbers, par: PesParams, st: PesState) -> None:
     """One step t (1-based), after delivery: traces, then weights.
 

@@ -55,7 +55,7 @@ class Tables(NamedTuple):
 
 
 class TraceParams(NamedTuple):
-    """Constants of the traces, float64: x (3, 2), y (3, 3), rows decay factor, whole impulse, fraction in 1/256."""
+    """Constants of the traces, float64: x (3, 2), y (3, 3); rows decay, whole impulse, fraction in 1/256."""
 
     x: np.ndarray
     y: np.ndarray

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from kernels.sop_records import (
+from .jit import INNER
+from .sop_records import (
     ACC_MAX,
     ACC_MIN,
     BATCH,
@@ -35,7 +36,6 @@ from kernels.sop_records import (
     State,
     Tables,
 )
-from kernels.trace import INNER
 
 
 @njit(**INNER)

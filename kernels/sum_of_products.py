@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from kernels.sop_records import EPOCHS, Draws, State, Tables, TraceParams
-from kernels.sop_update import update_synapses
-from kernels.trace import INNER, JIT, TRACE_MAX, add_impulse, history
+from .jit import ENTRY, INNER
+from .sop_records import EPOCHS, Draws, State, Tables, TraceParams
+from .sop_update import update_synapses
+from .trace import TRACE_MAX, add_impulse, history
 
 
 @njit(**INNER)
@@ -104,7 +105,7 @@ def sop_epoch(t: Any, row: Any, draws: Draws, tab: Tables, par: TraceParams, st:
     st.counts[EPOCHS] += 1
 
 
-@njit(**JIT)
+@njit(**ENTRY)
 def sop_step(t, row, payload, spikes, traces, draws: Draws, tab: Tables, par: TraceParams, st: State) -> None:
     """One time step of the learning engine, after the spikes of the step are known.
 

@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from kernels.sop_records import W_CODE, X0, Y0, State, Tables
-from kernels.sum_of_products import clear_epoch, step_in_epoch
-from kernels.trace import INNER, JIT, TRACE_MAX, history_float, uniform_at
+from .jit import ENTRY, INNER
+from .rounding import stream_key, unit
+from .sop_records import W_CODE, X0, Y0, State, Tables
+from .sum_of_products import clear_epoch, step_in_epoch
+from .trace import TRACE_MAX, history_float
 
 
 class FloatTraces(NamedTuple):
@@ -122,7 +124,7 @@ def float_pre(t: Any, payload, tab: Tables, par: FloatTraces, st: State) -> None
         st.tx[i] = now
 
 
-@njit(**JIT)
+@njit(**ENTRY)
 def float_step(t: Any, payload, spikes, traces, tab: Tables, par: FloatTraces, st: State) -> None:
     """One time step; arguments as `kernels.sum_of_products.sop_step`, state in float64, no random numbers."""
     float_pre(t, payload, tab, par, st)
@@ -173,7 +175,7 @@ def linear_change(i: Any, j: Any, s: Any, step: Any, tab: Tables, st: LinearStat
     return total
 
 
-@njit(**JIT)
+@njit(**ENTRY)
 def linear_begin(step: Any, tab: Tables, st: LinearState) -> None:
     """Draw who rounds up in this step (0-based), from traces and change as they stand before its spikes."""
     for i in range(st.x0.size):
@@ -184,14 +186,14 @@ def linear_begin(step: Any, tab: Tables, st: LinearState) -> None:
         for s in range(st.row_ptr[i], st.row_ptr[i + 1]):
             for k in range(5):
                 value = st.traces[k, s] * st.decay[k]
-                st.up[k, s] = value - np.floor(value) > uniform_at(st.seed, step, k, s)
+                st.up[k, s] = value - np.floor(value) > unit(stream_key(st.seed, step, k), s)
             dw = linear_change(i, st.post[s], s, step, tab, st)
             rest = np.int64(np.ceil(abs(dw))) % st.precision
-            chance = rest / st.precision > uniform_at(st.seed, step, 5, s)
+            chance = rest / st.precision > unit(stream_key(st.seed, step, 5), s)
             st.up[5, s] = (1 if dw > 0 else -1) if chance else 0
 
 
-@njit(**JIT)
+@njit(**ENTRY)
 def linear_spikes(pre, post, st: LinearState) -> None:
     """Impulses of the spikes of this step: pre (i,) and post (j,), nonzero = spike; traces clip at 127."""
     for i in range(st.x0.size):
@@ -205,7 +207,7 @@ def linear_spikes(pre, post, st: LinearState) -> None:
         st.y0[j] = post[j] != 0
 
 
-@njit(**JIT)
+@njit(**ENTRY)
 def linear_update(step: Any, tab: Tables, st: LinearState) -> None:
     """Weights from the traces as they stand, then decay; `step` is 0-based."""
     for i in range(st.x0.size):
@@ -218,7 +220,7 @@ def linear_update(step: Any, tab: Tables, st: LinearState) -> None:
                 st.traces[k, s] = np.int64(st.traces[k, s] * st.decay[k]) + st.up[k, s]
 
 
-@njit(**JIT)
+@njit(**ENTRY)
 def linear_step(step: Any, pre, post, tab: Tables, st: LinearState) -> None:
     """One step (0-based): pre spikes of this step, post spikes of the one before, weights, then decay."""
     linear_begin(step, tab, st)

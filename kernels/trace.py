@@ -14,17 +14,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from .jit import ENTRY, INNER
+
 #: A trace is 7 bits wide.
 TRACE_MAX = 127
 #: Fractions of an impulse are held in 8 bits.
 IMPULSE_FRACTION_BITS = 8
 
 EXP, LINEAR = "exp", "linear"
-
-#: Kernels allocate nothing, so they need no reference counts (which cost far more than a short loop).
-JIT = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
-#: Called from kernels only: no wrappers for Python, which take most of the time to compile.
-INNER = {**JIT, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def decay_factor(tau: NDArray[np.float64], kind: str = EXP) -> NDArray[np.float64]:
@@ -55,7 +52,7 @@ def split_impulse(impulse: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDAr
     return whole.astype(np.int64), fraction.astype(np.int64)
 
 
-@njit(**JIT, inline="always")
+@njit(**ENTRY, inline="always")
 def decay_round(h: Any, factor: Any, r: Any) -> Any:
     """floor(factor * h), plus one if `r` is below the lost fraction."""
     value = factor * h
@@ -63,7 +60,7 @@ def decay_round(h: Any, factor: Any, r: Any) -> Any:
     return np.int64(floor) + np.int64(r < value - floor)
 
 
-@njit(**JIT, inline="always")
+@njit(**ENTRY, inline="always")
 def add_impulse(h: Any, whole: Any, fraction: Any, r: Any) -> Any:
     """Add an impulse, rounded up if the integer `r` is below its fraction; saturate at 0 and 127."""
     return min(max(h + whole + np.int64(r < fraction), 0), TRACE_MAX)
@@ -112,16 +109,3 @@ def history_float(trace, t_spike, decay, impulse, hist) -> None:
                 if t_spike[n] == q:
                     h += impulse[k]
                 hist[q, k, n] = h
-
-
-@njit(**JIT)
-def uniform_at(seed, step, variable, index):
-    """A number in [0, 1) that depends on these four integers only (splitmix64 of a counter), 53 bits."""
-    z = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
-    z ^= (np.uint64(step) << np.uint64(3)) + np.uint64(variable)
-    for salt in (np.uint64(0), np.uint64(index) + np.uint64(1)):
-        z = z + salt * np.uint64(0xD1342543DE82EF95) + np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return np.float64(z >> np.uint64(11)) * 2.0**-53

@@ -15,7 +15,6 @@ from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp, stdp_l
 from kernels.sop_records import CHANGED, CLIPPED, EPOCHS, PRODUCTS, STALLED, Draws
 from kernels.sum_of_products import sop_step
 from kernels.sum_of_products_float import float_step, linear_step
-from kernels.trace import uniform_at
 
 WIDTH = {"x0": 1, "y0": 1, "w": 9, "t": 9, "d": 9}
 
@@ -221,7 +220,7 @@ def test_two_runs_continue_one() -> None:
 
 
 def test_stdp_window_in_closed_form() -> None:
-    """One pre spike, one post spike `lag` steps later: w grows by floor-decayed 16, one unit per trace unit."""
+    """One pre spike, one post spike `lag` steps later: w grows by floor-decayed 16, a unit per trace unit."""
     for lag in range(1, 12):
         rule = stdp_loihi(1, 1, -1, 10, 10)
         pre, post = np.zeros((lag + 1, 1), int), np.zeros((lag + 1, 1), int)
@@ -444,12 +443,3 @@ def test_linear_engine_refuses_what_it_lacks() -> None:
             linear_state(SumOfProducts(**values), np.zeros((1, 1)))
     with pytest.raises(NetworkError, match="whole numbers"):
         linear_state(SumOfProducts(dw="x0*x1", x1_impulse=1.5, x1_tau=3), np.zeros((1, 1)))
-
-
-def test_counter_numbers_are_uniform_and_independent() -> None:
-    a = np.array([[uniform_at(1, t, 0, s) for s in range(200)] for t in range(100)])
-    assert a.min() >= 0 and a.max() < 1
-    assert abs(a.mean() - 0.5) < 0.01 and abs(a.var() - 1 / 12) < 0.002
-    for shifted in (a[1:, :-1] * a[:-1, 1:], a[:, 1:] * a[:, :-1]):
-        assert abs(shifted.mean() - 0.25) < 0.01
-    assert uniform_at(1, 2, 3, 4) == uniform_at(1, 2, 3, 4) != uniform_at(2, 2, 3, 4)
