@@ -75,7 +75,9 @@ class OnlineEProp:
             ("optimizer", ("gradient_descent", "adam")),
         ):
             if getattr(self, name) not in allowed:
-                raise NetworkError(f"online e-prop: {name}={getattr(self, name)!r}; use one of {', '.join(allowed)}")
+                raise NetworkError(
+                    f"online e-prop: {name}={getattr(self, name)!r}; use one of {', '.join(allowed)}"
+                )
 
     @classmethod
     def from_nest(
@@ -154,7 +156,9 @@ class OnlineEProp:
         rows = np.asarray(x, dtype=np.uint8)
         goal = np.asarray(target, dtype=np.float64)
         if goal.ndim != 2 or goal.shape[0] != rows.shape[0]:
-            raise NetworkError(f"online e-prop: target has shape {goal.shape}, expected ({rows.shape[0]}, outputs)")
+            raise NetworkError(
+                f"online e-prop: target has shape {goal.shape}, expected ({rows.shape[0]}, outputs)"
+            )
         total = repeats * rows.shape[0]
         n_steps = total + 5 if steps is None else steps
         arriving = np.zeros((n_steps, rows.shape[1]), np.uint8)
@@ -177,9 +181,22 @@ class OnlineEProp:
         if back.shape != (n, m):
             raise NetworkError(f"online e-prop: feedback has shape {back.shape}, expected {(n, m)}")
         kernel.run(
-            self.constants(), arriving, wanted, back, neurons, into, recurrent, readout,
-            z, psi, v, y, error, signal, regular,
-        )  # fmt: skip
+            self.constants(),
+            arriving,
+            wanted,
+            back,
+            neurons,
+            into,
+            recurrent,
+            readout,
+            z,
+            psi,
+            v,
+            y,
+            error,
+            signal,
+            regular,
+        )
         shown = y[INPUT_DELAY : INPUT_DELAY + repeats * len(goal)]
         before = np.vstack([np.zeros((1, m)), np.tile(goal, (repeats, 1))[:-1]])[: len(shown)]
         loss = 0.5 * ((shown - before) ** 2).reshape(repeats, -1, m).sum(axis=1).mean(axis=1)

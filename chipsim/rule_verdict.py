@@ -1,0 +1,215 @@
+"""Can a chip's learning engine run a rule? The rule as a polynomial, against what the engine can multiply.
+
+A sum-of-products engine computes ``dz = sum of S 2^e prod(factors)`` for weight z = w, tag t or delay d, once
+per learning
+epoch; factors are spikes (x0, y0), presynaptic traces (x1, x2), postsynaptic traces (y1, y2, y3), w, t, d and
+constants.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from chipsim.rule_declaration import Rule
+
+Polynomial = dict[tuple[str, ...], float]  # sorted factors -> coefficient
+PRE_TRACES, POST_TRACES, STATES = ("x1", "x2"), ("y1", "y2", "y3"), ("t", "d")
+MANTISSA_BITS = 4  # of a coefficient, beside its exponent
+EXPONENTS = (-15, 15)
+GRID_ERROR = 0.02
+
+
+class NotPolynomial(Exception):
+    """A part that no sum of products can express; the text says which."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """runs: "runs", "runs with changes" or "cannot". reasons: why. export: engine text per variable ("dw",
+    "dt")."""
+
+    engine: str
+    runs: str
+    reasons: tuple[str, ...]
+    export: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.engine}: {self.runs}" + "".join(f"\n  - {r}" for r in self.reasons)
+
+
+def multiplied(a: Polynomial, b: Polynomial) -> Polynomial:
+    """Product; a spike flag times itself is itself."""
+    result: Polynomial = {}
+    for left, c in a.items():
+        for right, d in b.items():
+            names = sorted(left + right)
+            once = [n for k, n in enumerate(names) if n not in ("pre", "post") or n not in names[:k]]
+            key = tuple(once)
+            result[key] = result.get(key, 0.0) + c * d
+    return result
+
+
+def added(a: Polynomial, b: Polynomial, sign: float = 1.0) -> Polynomial:
+    """a + sign b, without vanishing terms."""
+    result = dict(a)
+    for key, c in b.items():
+        result[key] = result.get(key, 0.0) + sign * c
+    return {k: c for k, c in result.items() if c != 0.0}
+
+
+def polynomial(node: ast.expr, names: dict[str, Polynomial]) -> Polynomial:
+    """An expression as a polynomial of local names."""
+    if isinstance(node, ast.Constant):
+        return {(): float(node.value)}  # type: ignore[arg-type]
+    if isinstance(node, ast.Name):
+        return names.get(node.id, {(node.id,): 1.0})
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+        inner = polynomial(node.operand, names)
+        return added({}, inner, -1.0) if isinstance(node.op, ast.USub) else inner
+    if isinstance(node, ast.BinOp):
+        a, b = polynomial(node.left, names), polynomial(node.right, names)
+        if isinstance(node.op, ast.Add):
+            return added(a, b)
+        if isinstance(node.op, ast.Sub):
+            return added(a, b, -1.0)
+        if isinstance(node.op, ast.Mult):
+            return multiplied(a, b)
+        if isinstance(node.op, ast.Div) and set(b) <= {()} and b:
+            return {k: c / b[()] for k, c in a.items()}
+        if isinstance(node.op, ast.Pow) and set(b) <= {()} and b and b[()] in (1.0, 2.0, 3.0):
+            result = a
+            for _ in range(int(b[()]) - 1):
+                result = multiplied(result, a)
+            return result
+        what = "divides by" if isinstance(node.op, ast.Div) else "takes a power of"
+        raise NotPolynomial(
+            f"{what} {ast.unparse(node.right if isinstance(node.op, ast.Div) else node.left)}"
+        )
+    if isinstance(node, ast.Call):
+        raise NotPolynomial(f"calls {ast.unparse(node.func)}()")
+    raise NotPolynomial(f"decides on {ast.unparse(node)}")
+
+
+def expand(body, names: dict[str, Polynomial]) -> None:
+    """Carry the polynomials of all assigned names through the statements; spikes may guard blocks."""
+    for s in body:
+        if isinstance(s, ast.Assign):
+            names[s.targets[0].id] = polynomial(s.value, names)  # type: ignore[attr-defined]
+        elif isinstance(s, ast.If):
+            if not (isinstance(s.test, ast.Name) and s.test.id in ("pre", "post")):
+                raise NotPolynomial(f"decides on {ast.unparse(s.test)}")
+            one, two, guard = dict(names), dict(names), {(s.test.id,): 1.0}
+            expand(s.body, one)
+            expand(s.orelse, two)
+            for n in {*one, *two}:
+                base = two.get(n, {(n,): 1.0})
+                names[n] = added(base, multiplied(guard, added(one.get(n, {(n,): 1.0}), base, -1.0)))
+
+
+def changes(rule: Rule) -> dict[str, Polynomial]:
+    """Change of w and of each state per evaluation, as polynomials; raises `NotPolynomial`."""
+    names: dict[str, Polynomial] = {n: {(): c} for n, c in rule.constants.items()}
+    expand(rule.body, names)
+    return {n: added(names[n], {(n,): 1.0}, -1.0) for n in rule.writes}
+
+
+def assign_registers(rule: Rule, reasons: list[str]) -> dict[str, str]:
+    """Engine names of the rule's variables; what does not fit is written to `reasons`."""
+    table = {"pre": "x0", "post": "y0", "w": "w"}
+    sides = {side: [n for n, t in rule.traces.items() if t.side == side] for side in ("pre", "post")}
+    third = [n for n in rule.third if n in rule.reads]
+    wanted = (
+        ("presynaptic traces", sides["pre"], PRE_TRACES),
+        ("postsynaptic traces and third factors", [*sides["post"], *third], POST_TRACES),
+        ("synaptic states", list(rule.state), STATES),
+    )
+    for what, names, registers in wanted:
+        if len(names) > len(registers):
+            reasons.append(f"needs {len(names)} {what} ({', '.join(names)}); the engine has {len(registers)}")
+        table.update(dict(zip(names, registers)))
+    return table
+
+
+def literal(value: float) -> tuple[str, float]:
+    """A coefficient as mantissa times a power of two, and its relative error; mantissa of `MANTISSA_BITS`
+    with sign."""
+    top = 2 ** (MANTISSA_BITS - 1) - 1
+    exponent = 0
+    size = abs(value)
+    while size * 2.0**-exponent > top:
+        exponent += 1
+    while size * 2.0**-exponent <= top / 2:
+        exponent -= 1
+    mantissa = round(size * 2.0**-exponent)
+    while mantissa % 2 == 0 and mantissa:
+        mantissa, exponent = mantissa // 2, exponent + 1
+    if not EXPONENTS[0] <= exponent <= EXPONENTS[1]:
+        raise NotPolynomial(
+            f"needs the factor {value:g}, exponent {exponent}; the engine has {EXPONENTS[0]} to "
+            f"{EXPONENTS[1]}"
+        )
+    text = f"2^{exponent}" if mantissa == 1 else f"{mantissa}*2^{exponent}"
+    return text, abs(mantissa * 2.0**exponent - size) / size
+
+
+def sum_of_products(rule: Rule) -> Verdict:
+    """Verdict of a sum-of-products engine (Loihi), with the rule in its grammar where it can run."""
+    engine, cannot, adapt = "sum of products", [], []
+    registers = assign_registers(rule, cannot)
+    if "v" in rule.reads or "psi" in rule.reads:
+        cannot.append("reads the postsynaptic membrane, which the engine does not see")
+    try:
+        terms = changes(rule)
+    except NotPolynomial as problem:
+        return Verdict(engine, "cannot", (*cannot, f"{problem}, which no sum of products can"))
+    if cannot:
+        return Verdict(engine, "cannot", tuple(cannot))
+    export = {}
+    for name, change in terms.items():
+        try:
+            export[f"d{registers[name]}"] = engine_text(name, change, registers, adapt)
+        except NotPolynomial as problem:
+            return Verdict(engine, "cannot", (str(problem),))
+    for name, t in rule.traces.items():
+        if t.mode == "set":
+            adapt.append(f"trace {name} is set by a spike; the engine adds, with saturation at 127")
+    if rule.third:
+        adapt.append(
+            f"third factor {', '.join(rule.third)} has to be written to {registers[rule.third[0]]} of each "
+            f"neuron"
+        )
+    return Verdict(engine, "runs with changes" if adapt else "runs", tuple(adapt), export)
+
+
+def engine_text(name: str, change: Polynomial, registers: dict[str, str], adapt: list[str]) -> str:
+    """``dw = ...`` in the engine's grammar; adds to `adapt` what will differ."""
+    parts = []
+    for factors, c in sorted(change.items()):
+        text, error = literal(c)
+        spelled = [registers[f] for f in factors]
+        if error > GRID_ERROR:
+            adapt.append(
+                f"coefficient {c:g} of {'*'.join(spelled) or '1'} becomes {text} ({100 * error:.0f} % off)"
+            )
+        if "x0" not in spelled and "y0" not in spelled:
+            spelled.append("u0")
+            adapt.append(
+                f"the change of {name} without a spike happens once per learning epoch, not every step"
+            )
+        parts.append(f"{'-' if c < 0 else '+'} {text}*{'*'.join(spelled)}")
+    return " ".join(parts).removeprefix("+ ") if parts else "0"
+
+
+ENGINES = {"sum_of_products": sum_of_products}
+
+
+def verdict(rule: Rule, engine: str) -> Verdict:
+    """Verdict of an engine by its name in a chip description; "processor" engines run every declared rule."""
+    if engine in ("processor", "float64"):
+        return Verdict(engine, "runs", ())
+    if engine in ENGINES:
+        return ENGINES[engine](rule)
+    if engine in ("", "none"):
+        return Verdict(engine or "none", "cannot", ("the chip has no learning engine",))
+    return Verdict(engine, "cannot", (f"the engine {engine} runs one built-in rule and takes no programs",))
