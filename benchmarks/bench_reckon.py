@@ -1,7 +1,7 @@
 """Speed of the emulated ReckOn on the cue task: one training sample, ten epochs; and of its random streams.
 
-    python benchmarks/bench_reckon.py                  # generated samples
-    python benchmarks/bench_reckon.py --data FOLDER    # the released data set
+python benchmarks/bench_reckon.py                  # generated samples
+python benchmarks/bench_reckon.py --data FOLDER    # the released data set
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def one_sample(data: str | None, learn: bool, repeats: int = 20) -> dict[str, fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -74,10 +76,14 @@ def main() -> None:
     for name in ("training_sample", "test_sample"):
         r = result[name]
         print(
-            f"{name:16s} best {r['best_ms']:.1f} ms, median {r['median_ms']:.1f} ms for {r['cycles']:,} clock cycles "
+            f"{name:16s} best {r['best_ms']:.1f} ms, median {r['median_ms']:.1f} ms for {r['cycles']:,} "
+            f"clock cycles "
             f"({r['cycles_per_second'] / 1e6:.0f} M cycles/s; 2,250 ticks are 2.25 s of real time)"
         )
-    print(f"ten epochs       {ten.seconds:.1f} s for 1,000 samples, test correct {ten.correct[:, 1].tolist()} of 50")
+    print(
+        f"ten epochs       {ten.seconds:.1f} s for 1,000 samples, test correct {ten.correct[:, 1].tolist()} "
+        f"of 50"
+    )
     print(f"random stream    {result['random_bits_per_second'] / 1e9:.1f} G bits/s (512 bits a step)")
 
 

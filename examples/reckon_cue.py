@@ -1,7 +1,7 @@
 """ReckOn learns delayed cue accumulation with its own e-prop; saves a picture and prints the curves.
 
-    python examples/reckon_cue.py                         # generated samples
-    python examples/reckon_cue.py --data FOLDER           # the released data set and initial weights
+python examples/reckon_cue.py                         # generated samples
+python examples/reckon_cue.py --data FOLDER           # the released data set and initial weights
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from mappings.cue_task import cue_data, run_cue_experiment
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", help="folder with dataset_cueAcc_*.dat and init_rand_weights_*_cueAcc.dat")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--samples", type=int, default=200, help="generated samples per phase")
@@ -43,7 +45,8 @@ def main() -> None:
     energy = result.energy()
     print(
         f"energy at 5.3 pJ per synaptic operation (published; its definition is not, see docs): "
-        f"inference {energy['inference'] * 1e6:.2f} uJ, learning {energy['learning'] * 1e6:.2f} uJ per sample, "
+        f"inference {energy['inference'] * 1e6:.2f} uJ, learning {energy['learning'] * 1e6:.2f} uJ per "
+        f"sample, "
         f"{energy['update_weight'] * 1e9:.1f} nJ per moved weight"
     )
     print(f"emulation took {result.seconds:.1f} s; picture: {path}")

@@ -1,9 +1,13 @@
 """Fibonacci shift registers over GF(2): many bits per step, many registers side by side.
 
-A register of length ``n`` with one inner tap ``a`` is the bit stream ``s[t] = s[t-a] ^ s[t-n]``. Squaring that
-recurrence five times (over GF(2), ``(x + y)**2 = x**2 + y**2``) gives ``s[t] = s[t-32a] ^ s[t-32n]``: the same two
-taps, counted in 32-bit words. So the streams are produced word by word, ahead of time, and a hardware register
-that steps ``K`` bits at once is a read position that moves by ``K``; reading ``width`` bits is an unaligned load.
+A register of length ``n`` with one inner tap ``a`` is the bit stream ``s[t] = s[t-a] ^ s[t-n]``. Squaring
+that
+recurrence five times (over GF(2), ``(x + y)**2 = x**2 + y**2``) gives ``s[t] = s[t-32a] ^ s[t-32n]``: the
+same two
+taps, counted in 32-bit words. So the streams are produced word by word, ahead of time, and a hardware
+register
+that steps ``K`` bits at once is a read position that moves by ``K``; reading ``width`` bits is an unaligned
+load.
 The state of a register is its *window*: the next ``n`` bits, bit ``i`` = ``s[T + i]``.
 """
 
@@ -16,7 +20,9 @@ from numba import njit
 
 WORD = 32
 _OPT = dict(cache=True, nogil=True, error_model="numpy", _nrt=False)
-_INNER = dict(_OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called from kernels only: compiles faster
+_INNER = dict(
+    _OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)  # called from kernels only: compiles faster
 
 
 class Streams(NamedTuple):
@@ -43,7 +49,8 @@ class Streams(NamedTuple):
 def make_streams(taps: list[tuple[int, int]], words: int = 1024) -> Streams:
     """Registers with taps ``[(a, n), ...]``, all zero (a zero register stays zero for ever).
 
-    `words` is the number of 32-bit words produced ahead: room for 32 ``n`` words of history and the longest draw.
+    `words` is the number of 32-bit words produced ahead: room for 32 ``n`` words of history and the longest
+    draw.
     """
     k = len(taps)
     if any(not 0 < a < n < 64 for a, n in taps):
@@ -74,7 +81,8 @@ def _xor(out, a, b):
 
 @njit(**_INNER)
 def _fill(words, first, tap, length):
-    """Continue one stream from word `first` on; with more history the recurrence is squared: longer strides."""
+    """Continue one stream from word `first` on; with more history the recurrence is squared: longer
+    strides."""
     size = words.shape[0]
     while first < size:
         while tap < 16 and 2 * length <= first:

@@ -1,4 +1,5 @@
-"""The recurrent e-prop core at tick level: what its registers hold after every tick and how many cycles it took.
+"""The recurrent e-prop core at tick level: what its registers hold after every tick and how many cycles it
+took.
 
 A tick is leak-and-fire, then learning, then event propagation; cycles are computed from what happened, never
 stepped through. Behaviour as in the released Verilog of ReckOn (C. Frenkel, G. Indiveri, ISSCC 2022).
@@ -30,7 +31,9 @@ from .reckon_state import (
 from .reckon_step import step
 
 _OPT = dict(cache=True, nogil=True, error_model="numpy")
-_INNER = dict(_OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)  # called from kernels only: compiles faster
+_INNER = dict(
+    _OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
+)  # called from kernels only: compiles faster
 
 
 @njit(**_INNER)
@@ -83,7 +86,8 @@ def _send(cfg, st, sent):
 
 @njit(**_INNER)
 def _close_sample(st, effects):
-    """Every entry into IDLE clears flags and outputs; in IDLE the winner counts and the label flag are cleared."""
+    """Every entry into IDLE clears flags and outputs; in IDLE the winner counts and the label flag are
+    cleared."""
     for p in range(st.pending.shape[0]):
         effects[E_LOST] += st.pending[p]
         st.pending[p] = 0
@@ -147,7 +151,8 @@ def _label_missing(cfg, st, stim, k):
 
 @njit(**_INNER)
 def _begin(cfg, st, stim, log, k):
-    """Pins before and at the tick: events collected and latched, an early label; returns True if a tick is taken."""
+    """Pins before and at the tick: events collected and latched, an early label; returns True if a tick is
+    taken."""
     _collect(cfg, st, stim.ev_addr[stim.ev_ptr[k] : stim.ev_ptr[k + 1]], log.effects)
     if stim.label[k] >= 0 and not cfg.regression:
         st.flags[F_LABEL] = stim.label[k] & 15
@@ -197,7 +202,8 @@ def _ready(cfg, st, log, k, passes, supplements):
 def run_ticks(cfg, st, streams, scratch, stim, log):
     """All ticks of the stimulus, each in the order in which the controller acts.
 
-    Returns (ticks done, why it stopped: 0 end, 1 label missing, 2 target missing); a tick that would wait for ever
+    Returns (ticks done, why it stopped: 0 end, 1 label missing, 2 target missing); a tick that would wait for
+    ever
     is not begun.
     """
     ticks = stim.last.shape[0]

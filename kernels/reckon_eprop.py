@@ -1,6 +1,8 @@
-"""Learning phase of the recurrent e-prop core: every weight moves by at most one step, with a drawn probability.
+"""Learning phase of the recurrent e-prop core: every weight moves by at most one step, with a drawn
+probability.
 
-For a synapse from i to j the product of the learning signal of j, the pseudo-derivative of j and the trace of i,
+For a synapse from i to j the product of the learning signal of j, the pseudo-derivative of j and the trace of
+i,
 scaled by shifts, is the probability of moving the weight by one in the direction of its sign.
 """
 
@@ -30,7 +32,9 @@ from .reckon_state import (
 from .reckon_step import load_q
 
 _OPT = dict(cache=True, nogil=True, error_model="numpy")
-_INNER = dict(_OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)  # called from kernels only: compiles faster
+_INNER = dict(
+    _OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
+)  # called from kernels only: compiles faster
 _MIN32 = np.int32(-(1 << 31))
 _FULL32 = np.uint32((1 << 32) - 1)
 _FULL28 = (1 << 28) - 1
@@ -43,7 +47,8 @@ def _saturate16(x):
 
 @njit(**_INNER)
 def errors(cfg, st, valid, err):
-    """err[k] = target - output, saturated to 16 bits; 0 for outputs that are not in use or without a target."""
+    """err[k] = target - output, saturated to 16 bits; 0 for outputs that are not in use or without a
+    target."""
     for k in range(err.shape[0]):
         err[k] = 0
         if valid and k <= cfg.o:
@@ -99,7 +104,8 @@ def _update_outputs(cfg, wout, j, err, trace, words, pos, effects):
 
 @njit(**_INNER)
 def _post(cfg, st, streams, scratch, valid, first, count, access, effects):
-    """Post-synaptic neurons of one group: learning signal, pseudo-derivative, activity above the limit; and their
+    """Post-synaptic neurons of one group: learning signal, pseudo-derivative, activity above the limit; and
+    their
     output weights learn."""
     q, err, lsig, drive, reg = scratch.q, scratch.err, st.lsig, scratch.drive, scratch.reg
     u, tinp, trec, tout, dirty, wout = st.u, st.tinp, st.trec, st.tout, st.dirty, st.wout
@@ -152,7 +158,9 @@ def _regularisers(cfg, scratch):
 def update_word(weights, i, first, factors, sub, trace, words, pos, shifts, own):
     """Sixteen weights ``weights[i, first:first+16]``; returns (weights selected, of these held at a rail).
 
-    `factors` = (learning signal times pseudo-derivative, factor of positive products), each int32 (16,); `shifts` = (left, right) shift of the probability; weight `own` (-1: none) becomes 0 when selected. The test on
+    `factors` = (learning signal times pseudo-derivative, factor of positive products), each int32 (16,);
+    `shifts` = (left, right) shift of the probability; weight `own` (-1: none) becomes 0 when selected. The
+    test on
     bit 31 of the scaled product is the chip's: it turns a positive product with bit 27 set into a certain
     decrement. All in 32 bits, so that the sixteen lanes stay in one vector register.
     """
@@ -186,17 +194,19 @@ def update_word(weights, i, first, factors, sub, trace, words, pos, shifts, own)
 
 @njit(**_INNER)
 def _any(a, b):
+    found = False
     for n in range(GROUP):
-        if a[n] != 0 or b[n] != 0:
-            return True
-    return False
+        found |= a[n] != 0 or b[n] != 0
+    return found
 
 
 @njit(**_INNER)
 def _pre_layer(streams, which, weights, traces, first, last, factors, sub, shifts, idle, recurrent):
-    """One layer's weights onto a group of sixteen; returns (words written, weights moved, weights held at a rail).
+    """One layer's weights onto a group of sixteen; returns (words written, weights moved, weights held at a
+    rail).
 
-    A word is skipped when its trace is 0 and no neuron of the group is regularised (`idle`); its register steps
+    A word is skipped when its trace is 0 and no neuron of the group is regularised (`idle`); its register
+    steps
     once for every other word, even if nothing can change. A neuron's weight onto itself is never learned.
     """
     words = streams.words[which]
@@ -224,7 +234,8 @@ def _pre_layer(streams, which, weights, traces, first, last, factors, sub, shift
 
 @njit(**_INNER)
 def _pre_traces(cfg, st, q, valid, traces):
-    """Input and recurrent traces of all pre-synaptic indices as the data register shows them; returns the reads."""
+    """Input and recurrent traces of all pre-synaptic indices as the data register shows them; returns the
+    reads."""
     reads = 0
     for i in range(cfg.m + 1):
         if valid and i % 2 == 0:

@@ -1,4 +1,5 @@
-"""Event propagation of the recurrent e-prop core: input spikes and recurrent spikes onto membranes and traces."""
+"""Event propagation of the recurrent e-prop core: input spikes and recurrent spikes onto membranes and
+traces."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ from .reckon_state import (
 from .reckon_step import wrap16
 
 _OPT = dict(cache=True, nogil=True, error_model="numpy")
-_INNER = dict(_OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)  # called from kernels only: compiles faster
+_INNER = dict(
+    _OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
+)  # called from kernels only: compiles faster
 
 
 @njit(**_INNER)

@@ -24,7 +24,8 @@ TAPS = [(3, 25), (3, 25), (1, 22)] + [(1, 15)] * 9 + [(3, 17)]
 
 # columns of Log.cycles: clock cycles per state of the controller
 C_STEP, C_SDONE, C_TARGET, C_EPROP, C_SEND, C_COUNT, C_EVENT, C_SUPP = range(8)
-# columns of Log.access: neuron read, write, input weights read, write, recurrent read, write, output read, write
+# columns of Log.access: neuron read, write, input weights read, write, recurrent read, write, output read,
+# write
 A_NEUR_R, A_NEUR_W, A_WINP_R, A_WINP_W, A_WREC_R, A_WREC_W, A_WOUT_R, A_WOUT_W = range(8)
 # entries of Log.effects: what the chip does silently
 (
@@ -58,7 +59,8 @@ F_LABEL, F_GOT_LABEL, F_IN_SAMPLE = range(3)
 
 
 class Config(NamedTuple):
-    """Configuration registers as integers; `i`, `r`, `o` are the indices of the last input, recurrent and output
+    """Configuration registers as integers; `i`, `r`, `o` are the indices of the last input, recurrent and
+    output
     neuron, `m` = max(i, r), `x` = max(i, r, o)."""
 
     i: int
@@ -113,9 +115,11 @@ class Config(NamedTuple):
 class State(NamedTuple):
     """Everything the core remembers between ticks, except the random streams.
 
-    `u` int16, `tinp`, `trec`, `tout` uint16, `dirty`, `z`, `pending`, `collected` uint8: (256,), raw memory fields.
+    `u` int16, `tinp`, `trec`, `tout` uint16, `dirty`, `z`, `pending`, `collected` uint8: (256,), raw memory
+    fields.
     `thr`, `alpha` int32 (256,): threshold and 16-bit leak factor of each neuron (one value per pair).
-    `out` int16, `wins` uint16, `target`, `lsig` int16: (16,). `winp`, `wrec` int8 (256, 256), `wout` int8 (256, 16):
+    `out` int16, `wins` uint16, `target`, `lsig` int16: (16,). `winp`, `wrec` int8 (256, 256), `wout` int8
+    (256, 16):
     [pre, post]. `flags` int64 (3,): label, label received in this sample, inside a sample.
     """
 
@@ -143,8 +147,10 @@ class Stimulus(NamedTuple):
     """What arrives at the pins, tick by tick.
 
     `ev_ptr` int64 (t+1,), `ev_addr` uint8 (e,): input events sent before tick k. `last`, `target_valid`,
-    `infer_acc` uint8 (t,): pin levels (`last`: SAMPLE is low). `label` int16 (t,): label sent before tick k, -1 none;
-    `answer` int16 (t,): label sent when the chip asks in tick k, -1 none. `target` int16 (t, 16), `target_given`
+    `infer_acc` uint8 (t,): pin levels (`last`: SAMPLE is low). `label` int16 (t,): label sent before tick k,
+    -1 none;
+    `answer` int16 (t,): label sent when the chip asks in tick k, -1 none. `target` int16 (t, 16),
+    `target_given`
     uint8 (t,): regression targets sent when the chip asks.
     """
 
@@ -162,9 +168,11 @@ class Stimulus(NamedTuple):
 class Log(NamedTuple):
     """What a run leaves behind; "step" = after leak, fire and reset, "end" = when the chip is ready again.
 
-    `has_step` uint8 (t,), `cycles` int32 (t, 8), `access` int32 (t, 8), `npass` int32 (t,), `spikes` uint8 (t, n),
+    `has_step` uint8 (t,), `cycles` int32 (t, 8), `access` int32 (t, 8), `npass` int32 (t,), `spikes` uint8
+    (t, n),
     `out_step`, `out_end`, `lsig` int16 (t, 16), `sent` int16 (t, 32) padded with -1, `effects` int64 (11,).
-    Snapshots, index 0 = step, 1 = end, with t = 0 when not wanted: `snap_u` int16 (2, t, n), `snap_trace` uint16
+    Snapshots, index 0 = step, 1 = end, with t = 0 when not wanted: `snap_u` int16 (2, t, n), `snap_trace`
+    uint16
     (2, 3, t, n) (input, recurrent, output), `snap_dirty` uint8 (2, t, n).
     """
 
@@ -184,7 +192,8 @@ class Log(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Work arrays: `rnd` int32 (4, 256) random words (u, tinp, trec, tout), `q` int64 (8,) the neuron memory's data
+    """Work arrays: `rnd` int32 (4, 256) random words (u, tinp, trec, tout), `q` int64 (8,) the neuron
+    memory's data
     register (u, tinp, trec, tout of both neurons of a pair), `err` int64 (16,), `drive` int32 (16,) = L * h,
     `reg` int64 (16,), `mul` int32 (16,), `sub` int32 (2, 16) (input, recurrent)."""
 

@@ -1,4 +1,5 @@
-"""Leak, fire, reset and trace decay of the recurrent e-prop core: what one tick does before learning and events."""
+"""Leak, fire, reset and trace decay of the recurrent e-prop core: what one tick does before learning and
+events."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ from .reckon_state import (
 )
 
 _OPT = dict(cache=True, nogil=True, error_model="numpy")
-_INNER = dict(_OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)  # called from kernels only: compiles faster
+_INNER = dict(
+    _OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
+)  # called from kernels only: compiles faster
 NEVER = 1 << 20  # a random word that no fraction reaches: rounding down
 
 
@@ -51,7 +54,8 @@ def _never(rnd, count):
 
 @njit(**_INNER)
 def _draw_rounding(cfg, st, streams, rnd, pairs):
-    """Random words of all pairs that are stepped; where nothing is rounded up, a word that is never reached."""
+    """Random words of all pairs that are stepped; where nothing is rounded up, a word that is never
+    reached."""
     if not cfg.stoch:
         for row in range(4):
             _never(rnd[row], 2 * pairs)
@@ -76,7 +80,8 @@ def _draw_rounding(cfg, st, streams, rnd, pairs):
 
 @njit(**_INNER)
 def _decay(value, factor, shift, mask, rnd):
-    """A trace times a factor: floor, plus one where the fraction reaches the random word and the result is not 0."""
+    """A trace times a factor: floor, plus one where the fraction reaches the random word and the result is
+    not 0."""
     x = np.int32(value * factor)
     q = np.int32((x >> shift) & mask)
     frac = np.int32(x & np.int32((1 << shift) - 1))
@@ -121,7 +126,8 @@ def _step_traces(cfg, st, rnd, count):
 
 @njit(**_INNER)
 def load_q(q, u, tinp, trec, tout, first):
-    """Read the pair word of neurons `first`, `first` + 1 into the neuron memory's data register (raw fields, not
+    """Read the pair word of neurons `first`, `first` + 1 into the neuron memory's data register (raw fields,
+    not
     gated by the dirty flags)."""
     for n in range(2):
         q[4 * n] = u[first + n]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .cue_task import GROUP, NEURONS, PJ_PER_SOP, CueExperiment, CueSet
+from .cue_data import GROUP, CueSet
+from .cue_task import NEURONS, PJ_PER_SOP, CueExperiment
 
 _BEFORE, _AFTER = "#8da0cb", "#d95f02"
 _GROUPS = ("left", "right", "recall", "noise")
@@ -25,7 +26,9 @@ def _sample(ax: Any, cues: CueSet, index: int) -> None:
 
 def _curves(ax: Any, result: CueExperiment) -> None:
     epochs = np.arange(1, len(result.correct) + 1)
-    for phase, (name, colour) in enumerate((("training, learning on", _BEFORE), ("test, learning off", _AFTER))):
+    for phase, (name, colour) in enumerate(
+        (("training, learning on", _BEFORE), ("test, learning off", _AFTER))
+    ):
         ax.plot(epochs, 100 * result.accuracy[:, phase], "o-", color=colour, label=name)
     ax.axhline(50, color="0.6", ls=":", label="chance")
     ax.set(xlabel="epoch", ylabel="correct (%)", ylim=(40, 101), title="Learning on the chip", xticks=epochs)
@@ -42,7 +45,12 @@ def _engineering(joule: float) -> str:
 
 def _energy(ax: Any, result: CueExperiment) -> None:
     energy = result.energy()
-    names = ["inference,\nper sample", "learning,\nper sample", "learning,\nper tick", "learning, per\nmoved weight"]
+    names = [
+        "inference,\nper sample",
+        "learning,\nper sample",
+        "learning,\nper tick",
+        "learning, per\nmoved weight",
+    ]
     values = [energy[k] for k in ("inference", "learning", "update_tick", "update_weight")]
     bars = ax.barh(names, values, color=[_BEFORE, _AFTER, _AFTER, _AFTER])
     ax.bar_label(bars, [_engineering(v) for v in values], fontsize=8, padding=2)
@@ -87,12 +95,17 @@ def plot_cue_experiment(result: CueExperiment, cues: CueSet, path: str | Path, s
     _weights(figure, axes[1, 0], winp, "Input weights, learned", "input neuron", "recurrent neuron")
     _weights(figure, axes[1, 1], wrec, "Recurrent weights, learned", "recurrent neuron", "recurrent neuron")
     change = wrec.astype(int) - result.weights[0][1].astype(int)
-    _weights(figure, axes[1, 2], change, "Change of recurrent weights", "recurrent neuron", "recurrent neuron")
+    _weights(
+        figure, axes[1, 2], change, "Change of recurrent weights", "recurrent neuron", "recurrent neuron"
+    )
     _weights(figure, axes[1, 3], wout, "Output weights, learned", "recurrent neuron", "output neuron")
     axes[1, 3].set_xticks(range(wout.shape[1]))
-    figure.suptitle(f"ReckOn learns delayed cue accumulation, 40-{NEURONS}-2, 8-bit weights, e-prop on the chip")
+    figure.suptitle(
+        f"ReckOn learns delayed cue accumulation, 40-{NEURONS}-2, 8-bit weights, e-prop on the chip"
+    )
     figure.supxlabel(
-        "* 0.5 V, published; what counts as an operation is not: here one per event and recurrent neuron, and one "
+        "* 0.5 V, published; what counts as an operation is not: here one per event and recurrent neuron, "
+        "and one "
         "per synapse whose update is evaluated",
         fontsize=8,
     )

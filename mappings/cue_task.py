@@ -1,10 +1,9 @@
-"""Delayed cue accumulation for ReckOn: data, network, and learning on the chip.
+"""Delayed cue accumulation on ReckOn: the network, and learning with the chip's own e-prop.
 
-A run down a corridor: seven cues of 100 ms, each left or right, then a second of nothing, then the question on
-which side there were more. 40 inputs in four groups of ten: left cues, right cues, recall, noise; 2,250 ticks of
-1 ms; the label is given, and the network learns, only in the recall window at the end. The task is that of Bellec
-et al., Nature Communications 11, 3625 (2020); registers are those of the released test bench of the chip
-(C. Frenkel, G. Indiveri, ISSCC 2022), which learns 40-100-2 neurons with 8-bit weights.
+The label is given, and the network learns, only in the recall window at the end of a sample. Registers are
+those of
+the released test bench of the chip (C. Frenkel, G. Indiveri, ISSCC 2022): 40-100-2 neurons with 8-bit
+weights.
 """
 
 from __future__ import annotations
@@ -20,127 +19,53 @@ from chipsim.engines.reckon import ReckonEngine, ReckonRun, stimulus
 from chipsim.errors import FileError, RunError
 from chipsim.native.reckon import Memories, Registers
 
-INPUTS, NEURONS, CLASSES = 40, 100, 2
-GROUP = 10
-TICKS, RECALL = 2250, 2100
-CUES, CUE_START, CUE_PERIOD, CUE_LENGTH = 7, 50, 150, 100
-CUE_RATE, NOISE_RATE = 0.04, 0.01  # spikes per tick of 1 ms and input
-MINORITY = 0.3  # probability that a cue is on the other side
+from .cue_data import INPUTS, RECALL, TICKS, CueSet, make_cues, read_cues, read_lines
+
+NEURONS, CLASSES = 100, 2
 PJ_PER_SOP = 5.3  # published at 0.5 V; what counts as one synaptic operation was not published
 
 Progress = Callable[[int, int, str], None]
 
 
-@dataclass(frozen=True)
-class CueSet:
-    """Samples of the task.
-
-    Attributes
-    ----------
-    events
-        One (e, 2) int64 array per sample: input address, tick; in the order of the ticks.
-    labels
-        (samples,) int64, 0 = group 0 had more cues, 1 = group 1.
-    ticks, recall
-        Length of a sample and first tick of the recall window.
-    """
-
-    events: tuple[np.ndarray, ...]
-    labels: np.ndarray
-    ticks: int = TICKS
-    recall: int = RECALL
-
-    def __len__(self) -> int:
-        return len(self.events)
-
-
-def make_cues(samples: int, seed: int = 0) -> CueSet:
-    """`samples` new samples; the same seed gives the same samples."""
-    rng = np.random.default_rng(seed)
-    events, labels = [], []
-    for _ in range(samples):
-        side = int(rng.integers(2))
-        cues = np.where(rng.random(CUES) < MINORITY, 1 - side, side)
-        rate = np.zeros((TICKS, INPUTS))
-        for c, group in enumerate(cues):
-            start = CUE_START + c * CUE_PERIOD
-            rate[start : start + CUE_LENGTH, group * GROUP : (group + 1) * GROUP] = CUE_RATE
-        rate[RECALL:, 2 * GROUP : 3 * GROUP] = CUE_RATE
-        rate[:, 3 * GROUP :] = NOISE_RATE
-        tick, address = np.nonzero(rng.random(rate.shape) < rate)
-        events.append(np.stack([address, tick], 1).astype(np.int64))
-        labels.append(int(cues.sum() * 2 > CUES))
-    return CueSet(tuple(events), np.array(labels, np.int64))
-
-
-def read_cues(path: str | Path) -> CueSet:
-    """Samples in the chip's event format.
-
-    First line: number of samples. Then one event a line, ``address, tick``; ``-2, label`` starts the recall window,
-    ``-1, ticks`` ends the sample.
-
-    Raises
-    ------
-    FileError
-        A file that is missing, cut short or holds something else; the message names file and line.
-    """
-    lines = _read_lines(path)
-    events: list[np.ndarray] = []
-    labels: list[int] = []
-    rows: list[tuple[int, int]] = []
-    label, ticks = None, TICKS
-    for number, line in enumerate(lines[1:], 2):
-        try:
-            first, second = (int(part) for part in line.split(","))
-        except ValueError:
-            raise FileError(f"{path}, line {number}: expected 'address, tick', found {line!r}") from None
-        if first == -2:
-            label = second
-        elif first == -1:
-            if label is None:
-                raise FileError(f"{path}, line {number}: the sample ends without a label (a line '-2, label')")
-            table = np.array(rows, np.int64).reshape(-1, 2)
-            events.append(table[np.argsort(table[:, 1], kind="stable")])
-            labels.append(label)
-            ticks, rows, label = second, [], None
-        elif 0 <= first < 256 and second >= 0:
-            rows.append((first, second))
-        else:
-            raise FileError(f"{path}, line {number}: address {first} or tick {second} is outside 0 .. 255 or negative")
-    if not lines or rows or str(len(events)) != lines[0].strip():
-        raise FileError(f"{path}: {lines[0].strip() if lines else 'no'} samples announced, {len(events)} complete")
-    return CueSet(tuple(events), np.array(labels, np.int64), ticks, ticks - (TICKS - RECALL))
-
-
-def write_cues(cues: CueSet, path: str | Path) -> None:
-    """Write samples in the chip's event format (see `read_cues`)."""
-    out = [str(len(cues))]
-    for events, label in zip(cues.events, cues.labels):
-        early = events[:, 1] < cues.recall
-        out += [f"{a}, {t}" for a, t in events[early]]
-        out.append(f"-2, {label}")
-        out += [f"{a}, {t}" for a, t in events[~early]]
-        out.append(f"-1, {cues.ticks}")
-    Path(path).write_text("\n".join(out) + "\n")
-
-
-def _read_lines(path: str | Path) -> list[str]:
-    try:
-        return [line for line in Path(path).read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{path}: cannot be read as text ({error})") from None
-
-
 def cue_registers() -> Registers:
     """Registers of the released test bench for this task (learning on)."""
     return Registers(
-        NUM_INP_NEUR=INPUTS - 1, NUM_REC_NEUR=NEURONS - 1, NUM_OUT_NEUR=CLASSES - 1, DO_EPROP=7, KAPPA=121,
-        EN_STOCH_ROUND=1, FP_LOC_WINP=3, FP_LOC_WREC=3, FP_LOC_WOUT=3, FP_LOC_TINP=3, FP_LOC_TREC=4, FP_LOC_TOUT=6,
-        LEARN_SIG_SCALE=5, THR_H_0=205, THR_H_1=205, THR_H_2=205, THR_H_3=205, H_4=1, LR_P_WINP=8, LR_P_WREC=8,
-        LR_P_WOUT=14, REGUL_MODE=2, REGUL_W=3, REGUL_F0=160, REGUL_K_INP_P=10, REGUL_K_REC_P=10, SEED_INP=0xF0F0,
-        SEED_REC=0xF1F1, SEED_OUT=0xF2F2, SEED_STRND_NEUR=0x3F3FF3F3, SEED_STRND_ONEUR=0x74F4,
-        SEED_STRND_TINP=0x3F5FF5F5, SEED_STRND_TREC=0x3F6FF6F6, SEED_STRND_TOUT=0x3F7FF7F7, SEED_NOISE_NEUR=0xFF0,
-    )  # fmt: skip
+        NUM_INP_NEUR=INPUTS - 1,
+        NUM_REC_NEUR=NEURONS - 1,
+        NUM_OUT_NEUR=CLASSES - 1,
+        DO_EPROP=7,
+        KAPPA=121,
+        EN_STOCH_ROUND=1,
+        FP_LOC_WINP=3,
+        FP_LOC_WREC=3,
+        FP_LOC_WOUT=3,
+        FP_LOC_TINP=3,
+        FP_LOC_TREC=4,
+        FP_LOC_TOUT=6,
+        LEARN_SIG_SCALE=5,
+        THR_H_0=205,
+        THR_H_1=205,
+        THR_H_2=205,
+        THR_H_3=205,
+        H_4=1,
+        LR_P_WINP=8,
+        LR_P_WREC=8,
+        LR_P_WOUT=14,
+        REGUL_MODE=2,
+        REGUL_W=3,
+        REGUL_F0=160,
+        REGUL_K_INP_P=10,
+        REGUL_K_REC_P=10,
+        SEED_INP=0xF0F0,
+        SEED_REC=0xF1F1,
+        SEED_OUT=0xF2F2,
+        SEED_STRND_NEUR=0x3F3FF3F3,
+        SEED_STRND_ONEUR=0x74F4,
+        SEED_STRND_TINP=0x3F5FF5F5,
+        SEED_STRND_TREC=0x3F6FF6F6,
+        SEED_STRND_TOUT=0x3F7FF7F7,
+        SEED_NOISE_NEUR=0xFF0,
+    )
 
 
 def _memories(winp: np.ndarray, wrec: np.ndarray, wout: np.ndarray) -> Memories:
@@ -161,12 +86,13 @@ def random_memories(seed: int = 0) -> Memories:
 
 
 def read_memories(folder: str | Path) -> Memories:
-    """Initial weights of the released test bench: three text files, one weight a line, [pre, post] row by row."""
+    """Initial weights of the released test bench: three text files, one weight a line, [pre, post] row by
+    row."""
     arrays = []
     for name, shape in (("inp", (INPUTS, NEURONS)), ("rec", (NEURONS, NEURONS)), ("out", (NEURONS, CLASSES))):
         path = Path(folder) / f"init_rand_weights_{name}_cueAcc.dat"
         try:
-            values = np.array([int(line) for line in _read_lines(path)])
+            values = np.array([int(line) for line in read_lines(path)])
         except ValueError:
             raise FileError(f"{path}: expected one whole number a line") from None
         if values.size != shape[0] * shape[1]:
@@ -177,7 +103,8 @@ def read_memories(folder: str | Path) -> Memories:
 
 @dataclass(frozen=True)
 class CueExperiment:
-    """What was learned. Arrays over e epochs, phase 0 = training (learning on), 1 = test (off), s samples each.
+    """What was learned. Arrays over e epochs, phase 0 = training (learning on), 1 = test (off), s samples
+    each.
 
     Attributes
     ----------
@@ -186,7 +113,8 @@ class CueExperiment:
     samples
         (2,) int64, samples per phase.
     inferences, cycles, passes, evaluated, moved
-        (e, 2, max s) int64 per sample: answer (-1 beyond the phase), clock cycles, event passes, synapses whose
+        (e, 2, max s) int64 per sample: answer (-1 beyond the phase), clock cycles, event passes, synapses
+        whose
         update was evaluated, weights moved.
     weights
         List of (winp, wrec, wout), [pre, post] int8: before the first and after every epoch.
@@ -212,8 +140,10 @@ class CueExperiment:
     def energy(self) -> dict[str, float]:
         """Energy in J at 5.3 pJ per synaptic operation (published; its definition is not).
 
-        Assumed: one operation per event pass and recurrent neuron; learning adds one per synapse whose update is
-        evaluated. Keys: inference (per test sample), training (per training sample), learning (the part of it that
+        Assumed: one operation per event pass and recurrent neuron; learning adds one per synapse whose update
+        is
+        evaluated. Keys: inference (per test sample), training (per training sample), learning (the part of it
+        that
         is learning), update_tick (learning per supervised tick), update_weight (learning per weight moved).
         """
         per_sop = PJ_PER_SOP * 1e-12
@@ -231,7 +161,8 @@ class CueExperiment:
 
 
 def present(engine: ReckonEngine, cues: CueSet, sample: int, learn: bool) -> ReckonRun:
-    """One sample on the chip; with `learn` the label is sent and the target pin raised in the recall window."""
+    """One sample on the chip; with `learn` the label is sent and the target pin raised in the recall
+    window."""
     times = cues.events[sample][:, 1]
     ticks = np.arange(cues.ticks)
     recall = ticks >= cues.recall

@@ -1,4 +1,5 @@
-"""Engine of ReckOn: the network, its state and its random streams, run tick by tick, bit for bit and cycle for cycle."""
+"""Engine of ReckOn: the network, its state and its random streams, run tick by tick, bit for bit and cycle
+for cycle."""
 
 from __future__ import annotations
 
@@ -11,11 +12,29 @@ from kernels import reckon_state as rk
 from kernels.reckon import run_ticks
 
 from ..errors import RunError
-from ..native.reckon import NEURONS, Memories, Registers, leak_factor
+from ..native.reckon_registers import NEURONS, Memories, Registers, leak_factor
 from .reckon_io import ReckonRun, as_run, stimulus
 from .reckon_random import LFSR_OUTPUTS, SEEDS, window
 
 __all__ = ["ReckonEngine", "ReckonRun", "stimulus"]
+
+# registers in the order of the fields of `rk.Config` after the sizes
+_CONFIG = (
+    *("RST_MODE", "DO_EPROP", "FP_LOC_WINP", "FP_LOC_WREC", "FP_LOC_WOUT", "FP_LOC_TINP", "FP_LOC_TREC"),
+    *(
+        "FP_LOC_TOUT",
+        "LEARN_SIG_SCALE",
+        "REGUL_MODE",
+        "REGUL_W",
+        "EN_STOCH_ROUND",
+        "REGRESSION",
+        "SINGLE_LABEL",
+    ),
+    *("NO_OUT_ACT", "SEND_PER_TIMESTEP", "SEND_LABEL_ONLY", "NOISE_EN", "NOISE_STR", "FORCE_TRACES", "KAPPA"),
+    *("THR_H_0", "THR_H_1", "THR_H_2", "THR_H_3", "H_0", "H_1", "H_2", "H_3", "H_4"),
+    *("LR_R_WINP", "LR_P_WINP", "LR_R_WREC", "LR_P_WREC", "LR_R_WOUT", "LR_P_WOUT"),
+    *("REGUL_F0", "REGUL_K_INP_R", "REGUL_K_INP_P", "REGUL_K_REC_R", "REGUL_K_REC_P", "REGUL_K_MUL"),
+)
 
 
 class ReckonEngine:
@@ -87,14 +106,17 @@ class ReckonEngine:
         if why:
             what, arg = ("a label", "answer=") if why == 1 else ("regression targets", "target=")
             raise RunError(
-                f"tick {done}: the chip learns (DO_EPROP = {self.registers.DO_EPROP}) and asks for {what}, but none is "
+                f"tick {done}: the chip learns (DO_EPROP = {self.registers.DO_EPROP}) and asks for {what}, "
+                f"but none is "
                 f"given; pass {arg}, or set DO_EPROP = 0"
             )
         return as_run(log)
 
     def _check_runnable(self) -> None:
         if self.registers.LOCAL_TICK:
-            raise RunError("register LOCAL_TICK = 1: a sample never starts on this chip; use external ticks (0)")
+            raise RunError(
+                "register LOCAL_TICK = 1: a sample never starts on this chip; use external ticks (0)"
+            )
         if self.registers.EN_CONF:
             raise RunError("register EN_CONF = 1: the chip stays in its configuration state; set it to 0")
 
@@ -102,15 +124,7 @@ class ReckonEngine:
         """The registers in the form the kernels take."""
         r = self.registers
         i, n, o = r.NUM_INP_NEUR, r.NUM_REC_NEUR, r.NUM_OUT_NEUR
-        return rk.Config(
-            i, n, o, max(i, n), max(i, n, o), r.RST_MODE, r.DO_EPROP, r.FP_LOC_WINP, r.FP_LOC_WREC, r.FP_LOC_WOUT,
-            r.FP_LOC_TINP, r.FP_LOC_TREC, r.FP_LOC_TOUT, r.LEARN_SIG_SCALE, r.REGUL_MODE, r.REGUL_W,
-            r.EN_STOCH_ROUND, r.REGRESSION, r.SINGLE_LABEL, r.NO_OUT_ACT, r.SEND_PER_TIMESTEP, r.SEND_LABEL_ONLY,
-            r.NOISE_EN, r.NOISE_STR, r.FORCE_TRACES, r.KAPPA, r.THR_H_0, r.THR_H_1, r.THR_H_2, r.THR_H_3,
-            r.H_0, r.H_1, r.H_2, r.H_3, r.H_4, r.LR_R_WINP, r.LR_P_WINP, r.LR_R_WREC, r.LR_P_WREC,
-            r.LR_R_WOUT, r.LR_P_WOUT, r.REGUL_F0, r.REGUL_K_INP_R, r.REGUL_K_INP_P, r.REGUL_K_REC_R,
-            r.REGUL_K_REC_P, r.REGUL_K_MUL,
-        )  # fmt: skip
+        return rk.Config(i, n, o, max(i, n), max(i, n, o), *(getattr(r, name) for name in _CONFIG))
 
     @property
     def weights(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -155,6 +169,8 @@ class ReckonEngine:
         targets["learning.reg"] = self._scratch.reg
         for name, array in targets.items():
             if name not in saved or np.shape(saved[name]) != array.shape:
-                raise RunError(f"checkpoint of ReckOn: array {name} of shape {array.shape} is missing or differs")
+                raise RunError(
+                    f"checkpoint of ReckOn: array {name} of shape {array.shape} is missing or differs"
+                )
         for name, array in targets.items():
             array[...] = saved[name]

@@ -11,10 +11,19 @@ import numpy as np
 from kernels import reckon_state as rk
 
 from ..errors import RunError
-from ..native.reckon import INPUTS, OUTPUTS
+from ..native.reckon_registers import INPUTS, OUTPUTS
 
 CYCLES = ("step", "sdone", "tar", "eprop", "send", "cnt", "evt", "supp")
-ACCESS = ("neur_read", "neur_write", "winp_read", "winp_write", "wrec_read", "wrec_write", "wout_read", "wout_write")
+ACCESS = (
+    "neur_read",
+    "neur_write",
+    "winp_read",
+    "winp_write",
+    "wrec_read",
+    "wrec_write",
+    "wout_read",
+    "wout_write",
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,8 @@ def stimulus(
     Parameters
     ----------
     events
-        Input events sent before each tick: (t, inputs) bool array, or ``(ev_ptr (t+1,), ev_addr (e,))``, or a list
+        Input events sent before each tick: (t, inputs) bool array, or ``(ev_ptr (t+1,), ev_addr (e,))``, or a
+        list
         of t lists of addresses.
     last
         (t,) bool, SAMPLE low: the sample ends with this tick (default: only the final tick).
@@ -101,7 +111,7 @@ def stimulus(
     RunError
         Addresses outside 0 .. 255, labels outside 0 .. 15, targets beyond 16 bits, or lengths that differ.
     """
-    ptr, addr = _events(events)
+    ptr, addr = _as_events(events)
     ticks = ptr.size - 1
     ends = np.zeros(ticks, np.uint8)
     if last is None and ticks:
@@ -140,16 +150,31 @@ def _labels(name: str, values: Any, ticks: int) -> np.ndarray:
     if array.ndim and array.shape != (ticks,):
         raise RunError(f"{name}: expected one value or {ticks} (one per tick), got shape {array.shape}")
     if array.size and (array.min() < -1 or array.max() > 15):
-        raise RunError(f"{name} {array.max() if array.max() > 15 else array.min()} is outside 0 .. 15 (4 bits; -1: none)")
+        raise RunError(
+            f"{name} {array.max() if array.max() > 15 else array.min()} is outside 0 .. 15 (4 bits; -1: none)"
+        )
     return np.ascontiguousarray(np.broadcast_to(array, (ticks,))).astype(np.int16)
 
 
-def _events(events: Any) -> tuple[np.ndarray, np.ndarray]:
+def spike_events(spikes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(t, n) spikes as events: pointers (t+1,) int64 and addresses (e,), ascending within a tick."""
+    ticks, addresses = np.nonzero(spikes)
+    counts = np.bincount(ticks, minlength=spikes.shape[0])
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), addresses
+
+
+def event_spikes(ptr: np.ndarray, addr: np.ndarray, n: int) -> np.ndarray:
+    """Events as (t, n) bool spikes (inverse of `spike_events`; repeats within a tick merge, as on the
+    chip)."""
+    spikes = np.zeros((len(ptr) - 1, n), bool)
+    spikes[np.repeat(np.arange(len(ptr) - 1), np.diff(ptr)), addr] = True
+    return spikes
+
+
+def _as_events(events: Any) -> tuple[np.ndarray, np.ndarray]:
     """Events as (pointers int64, addresses uint8)."""
     if isinstance(events, np.ndarray) and events.ndim == 2:
-        ticks, addresses = np.nonzero(events)
-        counts = np.bincount(ticks, minlength=events.shape[0])
-        ptr, addr = np.concatenate([[0], np.cumsum(counts)]), addresses
+        ptr, addr = spike_events(events)
     elif isinstance(events, tuple):
         ptr, addr = np.asarray(events[0]), np.asarray(events[1])
         if ptr.ndim != 1 or ptr.size < 1 or ptr[0] != 0 or ptr[-1] != addr.size or np.any(np.diff(ptr) < 0):
@@ -165,6 +190,7 @@ def _events(events: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def as_run(log: rk.Log) -> ReckonRun:
+    """The kernels' log as a record with names."""
     snaps = {}
     if log.snap_u.shape[1]:
         for which, when in enumerate(("after_step", "end")):

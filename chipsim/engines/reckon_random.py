@@ -1,4 +1,5 @@
-"""ReckOn's shift registers: which seed register loads which, after reset and from a seed, and what they put out."""
+"""ReckOn's shift registers: which seed register loads which, after reset and from a seed, and what they put
+out."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ _TAPS = {25: 3, 17: 3, 22: 1, 15: 1}
 
 
 def seed_window(seed: int, length: int, held: tuple[int, ...]) -> int:
-    """Next `length` bits of a stream from a register value: register bit b holds stream bit s[T + held[b]]."""
+    """Next `length` bits of a stream from a register value: register bit b holds stream bit s[T +
+    held[b]]."""
     bits = {t: (seed >> b) & 1 for b, t in enumerate(held)}
     for t in range(length):
         if t not in bits:

@@ -9,19 +9,44 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import golden_files, golden_id
 
 from chipsim.engines.reckon import ReckonEngine, ReckonRun, stimulus
 from chipsim.native.reckon import Memories, Registers
 
-SNAPSHOTS = [f"{field}_{when}" for field in ("u", "tinp", "trec", "tout", "dirty") for when in ("after_step", "end")]
+from .conftest import golden_files, golden_id
+
+SNAPSHOTS = [
+    f"{field}_{when}" for field in ("u", "tinp", "trec", "tout", "dirty") for when in ("after_step", "end")
+]
 CYCLE_NAMES = ("step", "sdone", "tar", "eprop", "send", "cnt", "evt", "supp")
-STIMULUS = {
-    "cfg", "category", "thr", "alpha_lsb", "winp_init", "wrec_init", "wout_init", "mem_init_u", "mem_init_tinp",
-    "mem_init_trec", "mem_init_tout", "ev_ptr", "ev_addr", "sample_id", "last_tick", "target_valid", "infer_acc",
-    "label", "target", "target_given", "sample_ptr", "ev_time", "sample_label", "sample_is_train",
-}  # fmt: skip
-_GOLDEN: list[Path] = []
+STIMULUS = set(
+    [
+        "cfg",
+        "category",
+        "thr",
+        "alpha_lsb",
+        "winp_init",
+        "wrec_init",
+        "wout_init",
+        "mem_init_u",
+        "mem_init_tinp",
+        "mem_init_trec",
+        "mem_init_tout",
+        "ev_ptr",
+        "ev_addr",
+        "sample_id",
+        "last_tick",
+        "target_valid",
+        "infer_acc",
+        "label",
+        "target",
+        "target_given",
+        "sample_ptr",
+        "ev_time",
+        "sample_label",
+        "sample_is_train",
+    ]
+)
 
 
 def pytest_generate_tests(metafunc) -> None:
@@ -39,7 +64,12 @@ def registers(cfg: Mapping[str, Any]) -> Registers:
 def memories(z: Mapping[str, np.ndarray]) -> Memories:
     fields = {f: z[f"mem_init_{f}"] for f in ("u", "tinp", "trec", "tout") if f"mem_init_{f}" in z}
     return Memories(
-        thr=z["thr"], alpha_lsb=z["alpha_lsb"], winp=z["winp_init"], wrec=z["wrec_init"], wout=z["wout_init"], **fields
+        thr=z["thr"],
+        alpha_lsb=z["alpha_lsb"],
+        winp=z["winp_init"],
+        wrec=z["wrec_init"],
+        wout=z["wout_init"],
+        **fields,
     )
 
 
@@ -78,7 +108,8 @@ def check_random_words(cmp: Comparison, rows: list[dict[str, np.ndarray]]) -> No
 
 
 def host_labels(z: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Labels sent before a tick, and those sent on request: the host's choice shows only in its waiting cycles."""
+    """Labels sent before a tick, and those sent on request: the host's choice shows only in its waiting
+    cycles."""
     asked = z["c_tar"] > 0
     return np.where(asked, -1, z["label"]), np.where(asked, z["label"], -1)
 
@@ -170,7 +201,9 @@ def replay_cue(z: Mapping[str, np.ndarray]) -> None:
         )
         runs.append(engine.run(stim, neurons=n, snapshots=False))
         words.append(engine.lfsr_outputs())
-        after.append({name: engine.memory(name) for name in ("winp", "wrec", "wout", "u", "tinp", "trec", "tout")})
+        after.append(
+            {name: engine.memory(name) for name in ("winp", "wrec", "wout", "u", "tinp", "trec", "tout")}
+        )
     run = merge(runs)
     check_counters(cmp, run)
     check_random_words(cmp, words)
@@ -199,7 +232,9 @@ def test_recording(path: Path) -> None:
     replay(path)
 
 
-@pytest.mark.parametrize("name", ["u_end", "wrec_after", "lfsr_winp", "c_evt", "spikes", "sram_access", "dirty_end"])
+@pytest.mark.parametrize(
+    "name", ["u_end", "wrec_after", "lfsr_winp", "c_evt", "spikes", "sram_access", "dirty_end"]
+)
 def test_one_flipped_bit_is_noticed(name: str, tmp_path: Path) -> None:
     source = sorted((Path(__file__).parent.parent / "golden" / "reckon").glob("*.npz"))[0]
     with np.load(source) as file:
