@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 FORMAT = "chipsim"
 VERSION = 1  #: of the layout in docs/formats.md; raised when an older reader could misread a file
-_DAMAGE = (KeyError, OSError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
+_DAMAGE = (
+    KeyError, OSError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError,
+)  # fmt: skip
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -116,8 +118,8 @@ def _check_header(file: h5py.File, source: Path, kinds: tuple[str, ...]) -> None
     version = int(file.attrs.get("version", -1))
     if version > VERSION:
         raise FileError(
-            f"{source} has format version {version}, written by {_text(file, 'written_by')}; this chipsim reads "
-            f"up to {VERSION}: update it"
+            f"{source} has format version {version}, written by {_text(file, 'written_by')}; "
+            f"this chipsim reads up to {VERSION}: update it"
         )
     kind = _text(file, "kind")
     if kind not in kinds:
