@@ -107,8 +107,8 @@ def speck_place(chip: Chip, layers: list[tuple[int, int]]) -> list[int]:
     for layer, (kernel, neuron) in enumerate(layers):
         if not place(layer, set()):
             raise CompileError(
-                f"layer {layer} needs {kernel} kernel words and {neuron} neuron words: no core of {chip.name!r} "
-                "is left for it; use fewer features, a larger stride, or another chip",
+                f"layer {layer} needs {kernel} kernel and {neuron} neuron words: no core is left "
+                "for it; use fewer features, a larger stride, or another chip",
                 resource="core memory",
                 need=max(kernel, neuron),
             )

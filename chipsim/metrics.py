@@ -70,7 +70,9 @@ class LayerRun:
             array = getattr(self, name)
             if array is not None and (np.ndim(array) != 3 or np.shape(array)[2] != size):
                 got = np.shape(array)
-                raise RunError(f"{name} of a layer with weights {(post, pre)} must be (b, t, {size}), got {got}")
+                raise RunError(
+                    f"{name} of a layer of weights {(post, pre)} must be (b, t, {size}), not {got}"
+                )
         if self.model not in NEURON_OPERATIONS:
             raise RunError(f"unknown neuron model {self.model!r}: one of {', '.join(NEURON_OPERATIONS)}")
 

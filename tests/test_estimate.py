@@ -1,0 +1,157 @@
+"""Energy against recorded SANA-FE runs; standing power, unknowns, sources and forms of the estimate."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from chipsim.costing import GROUPS
+from chipsim.description import chip_from_dict, load_chip
+from chipsim.errors import RunError
+from chipsim.estimate import estimate
+from chipsim.traffic import count
+from tests.naive_energy import CASES, case, random_spikes, run_lif, spikes_of
+
+
+@pytest.fixture(scope="module")
+def busy():
+    chip = load_chip("loihi")
+    spikes = random_spikes(np.random.default_rng(3), 200, 20, 10, 0.2, 5)
+    return chip, count(chip, spikes)[0], spikes
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_energy_of_recorded_runs(name):
+    z, _, chip = case(name)
+    spikes = spikes_of(z, *run_lif(z))
+    est = estimate(chip, count(chip, spikes)[0])
+    steps = est.energy_steps
+    for line in ("synapse", "dendrite", "soma"):
+        np.testing.assert_allclose(steps[line], z[f"energy_{line}"], rtol=1e-9)
+    network = sum(steps[line] for line in GROUPS["network"])
+    np.testing.assert_allclose(network, z["energy_network"], rtol=1e-9, atol=0)
+    assert est.energy["network"] == pytest.approx(z["energy_network"].sum(), rel=1e-9)
+    assert est.dynamic_energy == pytest.approx(z["energy_total"].sum(), rel=1e-9)
+
+
+def test_sums_agree(busy):
+    chip, counts, spikes = busy
+    members = np.arange(200) // 80
+    est = estimate(chip, counts, spikes=spikes, names=("a", "b", "c"), members=members)
+    assert sum(est.energy.values()) == est.total_energy
+    assert sum(v.sum() for v in est.energy_steps.values()) == pytest.approx(est.total_energy, rel=1e-12)
+    in_cores = est.dynamic_energy - est.energy["hops"]
+    assert sum(v.sum() for v in est.energy_cores.values()) == pytest.approx(in_cores, rel=1e-12)
+    shared = sum(sum(lines.values()) for lines in est.energy_populations.values())
+    assert shared == pytest.approx(est.dynamic_energy, rel=1e-12)
+    assert sum(r["energy"] for r in est.sources if "energy" in r) == pytest.approx(
+        est.total_energy, rel=1e-12
+    )
+    assert sum(r["share"] for r in est.sources if "time" in r) == pytest.approx(1.0, rel=1e-9)
+
+
+def test_static_power_counts_chips_and_time(busy):
+    chip, counts, _ = busy
+    est = estimate(chip, counts)
+    assert est.energy["static"] == pytest.approx(0.0296 * est.latency)
+    two = random_spikes(np.random.default_rng(3), 200, 256, 10, 0.2, 5)
+    est2 = estimate(chip, count(chip, two)[0])
+    assert est2.energy["static"] == pytest.approx(2 * 0.0296 * est2.latency)
+    assert any(u.startswith("chip_to_chip.energy") for u in est2.unknown)
+    assert not any(u.startswith("chip_to_chip") for u in est.unknown)
+
+
+def test_unknown_is_said_and_not_invented(busy):
+    chip, counts, _ = busy
+    est = estimate(chip, counts, cost_set="davies2018")
+    said = {u.split(":")[0] for u in est.unknown}
+    assert {"soma_spike.energy", "soma_spike.time", "axon_in.energy", "axon_in.time", "host_power"} <= said
+    assert "host" not in est.energy and "axon_in" not in est.energy
+    soma = counts.accesses.sum() * 52e-12 + counts.updates.sum() * 29e-12
+    assert est.energy["soma"] == pytest.approx(soma)
+    assert "at least" in str(est)
+
+
+def test_learning_costs(busy):
+    chip, counts, _ = busy
+    updates = np.full(counts.fires.shape, 7)
+    plastic = counts.__class__(
+        **{**counts.__dict__, "learning": {"synapse_update": updates, "weight_read": updates}}
+    )
+    est, before = estimate(chip, plastic), estimate(chip, counts)
+    assert est.energy["learning"] == pytest.approx(updates.sum() * 120e-12)
+    assert any(u.startswith("learning.weight_read.energy") for u in est.unknown)
+    longer = est.step_time - before.step_time
+    assert (longer <= 7 * 6.1e-9 + 1e-15).all() and longer.sum() > 0
+
+
+def test_odin_power_law():
+    chip = load_chip("odin")
+    spikes = random_spikes(np.random.default_rng(0), 256, 1, 1, 0.5, 256)
+    counts, _ = count(chip, spikes)
+    sops = counts.events.sum()
+    est = estimate(chip, counts, cycles=np.array([2 * sops]))
+    seconds = 2 * sops / 75e6
+    power = est.total_energy / seconds
+    assert power == pytest.approx(27.3e-6 + 1.78e-6 * 75 + 8.43e-12 * sops / seconds, rel=1e-9)
+    assert power == pytest.approx(477e-6, rel=1e-3)  # the figure published at 75 MHz
+
+
+def test_tick_of_a_real_time_chip(busy):
+    _, counts, _ = busy
+    est = estimate(load_chip("truenorth"), counts)
+    assert est.latency == pytest.approx(10e-3)
+    assert est.energy["synapse"] == pytest.approx(counts.events.sum() * 26e-12)
+
+
+def test_inference(busy):
+    chip, counts, _ = busy
+    est = estimate(chip, counts)
+    per = est.per_inference(5)
+    assert per["energy"] == pytest.approx(est.total_energy / 2) and per["edp"] == pytest.approx(est.edp / 4)
+    for steps in (0, 11):
+        with pytest.raises(RunError, match="does not fit"):
+            est.per_inference(steps)
+
+
+def test_bottleneck():
+    z, _, chip = case("p09_m2o_line")  # many to one: the last core receives everything
+    est = estimate(chip, count(chip, spikes_of(z, *run_lif(z)))[0])
+    pace = np.zeros((8, 2))
+    column, stage = est.timing.bottleneck
+    for t, (c, s) in enumerate(zip(column, stage)):
+        busiest = (est.timing.generation, est.timing.processing)[s][t, c]
+        assert busiest == max(est.timing.generation[t].max(), est.timing.processing[t].max())
+        assert est.step_time[t] == pytest.approx(busiest + est.timing.barrier)
+        pace[c, s] += est.step_time[t]
+    core, kind = divmod(int(pace.argmax()), 2)
+    assert est.bottleneck == (core, ("neurons", "packets")[kind])
+
+
+def test_forms(busy):
+    chip, counts, spikes = busy
+    est = estimate(chip, counts, spikes=spikes, timing="noc", names=("all",), members=np.zeros(200, int))
+    data = json.loads(json.dumps(est.to_dict()))
+    assert data["total_energy_J"] == est.total_energy and len(data["step_time_s"]) == 10
+    assert data["sources"][0]["source"] and data["unknown"]
+    table = est.table()
+    assert table.row_count == len({item.line for item in est.items})
+    assert "SANA-FE" in str(est)
+    with pytest.raises(RunError, match="did you mean 'synapse'"):
+        est.energy["synapses"]
+
+
+def test_no_routers_no_noc(busy):
+    chip, counts, spikes = busy
+    data = chip.model_dump()
+    data["topology"]["noc"] = None
+    with pytest.raises(RunError, match="does not describe its routers"):
+        estimate(chip_from_dict(data), counts, timing="noc", spikes=spikes)
+
+
+def test_silence_costs_time_and_access_only():
+    z, _, chip = case("p11_quiet_small")
+    est = estimate(chip, count(chip, spikes_of(z, *run_lif(z)))[0])
+    assert {line for line, joules in est.energy.items() if joules > 0} == {"soma"}
