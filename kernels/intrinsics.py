@@ -1,4 +1,4 @@
-"""Two instructions that Numba does not offer by name: a cache prefetch and count-trailing-zeros."""
+"""Instructions that Numba does not offer by name: cache prefetch, count-trailing-zeros, atomic counting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .jit import ENTRY
+from .jit import ENTRY, INNER
 
 
 @intrinsic
@@ -57,3 +57,33 @@ def trailing_zeros(typingctx, word):
 def first_byte(word):
     """Index of the lowest nonzero byte of a nonzero uint64."""
     return trailing_zeros(word) >> 3
+
+
+@intrinsic
+def atomic_add(typingctx, array, amount):
+    """Add to array[0] (int64) so that all threads agree on the sum; returns the value before."""
+    del typingctx
+    signature = types.int64(array, types.int64)
+
+    def codegen(context, builder, sig, args):
+        struct = context.make_array(sig.args[0])(context, builder, args[0])
+        return builder.atomic_rmw("add", struct.data, args[1], "seq_cst")
+
+    return signature, codegen
+
+
+#: Give the rest of the time slice to another thread (POSIX).
+yield_slice = types.ExternalFunction("sched_yield", types.int32())
+
+SPINS = 4000  #: looks at a barrier before the time slice is given away
+
+
+@njit(**INNER)
+def barrier(counter, goal):
+    """Announce one arrival on `counter` (1,) int64 and wait until `goal` arrivals were announced."""
+    atomic_add(counter, 1)
+    looks = 0
+    while atomic_add(counter, 0) < goal:
+        looks += 1
+        if looks > SPINS:
+            yield_slice()

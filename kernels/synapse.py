@@ -41,19 +41,30 @@ def deliver_sparse8(acc, indptr, packed, ids, source, pointer, start, size):
             prefetch(packed, ahead + 96)
         at = pointer + np.intp(ids[k]) - source
         row = packed[indptr[at] : indptr[at + 1]]
-        if start == 0:
-            # Ring positions never wrap from slot 0; without delays (depth 1) this is always so.
-            for j in range(row.size):
-                entry = row[j]
-                acc[entry & mask] += np.int32(entry) >> np.int32(POSITION_BITS)
+        # Rows are sorted by ring position: those from `turn` on have passed the end of the ring.
+        turn = row.size if start == 0 else _first_at_least(row, np.uint32(size - start))
+        ahead_of_end = acc[start:size]
+        for j in range(turn):
+            entry = row[j]
+            ahead_of_end[entry & mask] += np.int32(entry) >> np.int32(POSITION_BITS)
+        back = np.uint32(size - start)
+        for j in range(turn, row.size):
+            entry = row[j]
+            acc[np.uint32((entry & mask) - back)] += np.int32(entry) >> np.int32(POSITION_BITS)
+
+
+@njit(**INNER)
+def _first_at_least(row, position):
+    """Index of the first entry of a sorted packed row whose ring position is at least `position`."""
+    mask = np.uint32((1 << POSITION_BITS) - 1)
+    lo, hi = 0, row.size
+    while lo < hi:
+        middle = (lo + hi) >> 1
+        if (row[middle] & mask) < position:
+            lo = middle + 1
         else:
-            base, end = np.uint32(start), np.uint32(size)
-            for j in range(row.size):
-                entry = row[j]
-                place = np.uint32((entry & mask) + base)
-                # min of place and place - size as unsigned numbers: wraps without a branch
-                place = min(place, np.uint32(place - end))
-                acc[place] += np.int32(entry) >> np.int32(POSITION_BITS)
+            hi = middle
+    return lo
 
 
 @njit(**INNER)

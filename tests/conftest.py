@@ -7,3 +7,11 @@ def pytest_addoption(parser) -> None:
     parser.addoption(
         "--golden", default=None, help="folder with recorded runs (lava/, odin/, energy/ …); default tests/golden"
     )
+
+
+def pytest_configure() -> None:
+    from hypothesis import settings
+
+    # Compiling a kernel for the first time takes longer than any deadline.
+    settings.register_profile("chipsim", deadline=None)
+    settings.load_profile("chipsim")

@@ -385,11 +385,23 @@ def _store(piece: _Piece, width: int, depth: int, number: type, append: Any, geo
     if piece.kind == SPARSE8:
         data = matrix.data.astype(np.int8, copy=False).view(np.uint8).astype(np.uint32)
         np.left_shift(data, POSITION_BITS, out=data)
-        base = append("packed", np.bitwise_or(data, position, out=data))
+        np.bitwise_or(data, position, out=data)
+        base = append("packed", _sorted_rows(data, matrix.indptr) if np.ndim(piece.delay) else data)
     else:
         base = append("index", position)
         append("weight", matrix.data.astype(number))
     return append("indptr", (matrix.indptr.astype(np.int64) + base).astype(np.uint32))
+
+
+def _sorted_rows(packed: np.ndarray, indptr: np.ndarray) -> np.ndarray:
+    """Packed entries sorted by ring position within each row, by sorting (row, position, weight) as one number."""
+    row = np.repeat(np.arange(indptr.size - 1, dtype=np.uint64), np.diff(indptr))
+    low = np.uint64((1 << POSITION_BITS) - 1)
+    wide = packed.astype(np.uint64)
+    key = (row << np.uint64(32)) | ((wide & low) << np.uint64(8)) | (wide >> np.uint64(POSITION_BITS))
+    key.sort()
+    position = ((key >> np.uint64(8)) & low).astype(np.uint32)
+    return position | ((key & np.uint64(0xFF)).astype(np.uint32) << np.uint32(POSITION_BITS))
 
 
 def _conv_places(conv: Conv, axis: int) -> np.ndarray:

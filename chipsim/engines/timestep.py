@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from chipsim.native.synapses import Conv
 from chipsim.program import Program
 from kernels import machine, records
 
@@ -16,6 +19,8 @@ from .load import Machine, carries_values, load
 __all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine", "carries_values"]
 
 Progress = Callable[[int, int], None]
+#: Estimated work per step, ns, from which threads pay: below it the meetings of a step cost more than they give.
+THREADS_FROM = 30_000
 SECONDS_PER_CALL = 0.1  #: work handed to the compiled loop at once, so that a progress bar can move
 INPUT_ROW = 3  #: state row in which the general LIF kernel leaves its input
 LOG_ROOM = 1 << 20  #: spikes that the log of one call holds at least
@@ -60,8 +65,8 @@ class TimeStepEngine:
 
     def __init__(self, program: Program, threads: int = 1) -> None:
         self.program = program
-        self.threads = threads
-        self.machine: Machine = load(program, threads)
+        self.threads = worth_threads(program, threads)
+        self.machine: Machine = load(program, self.threads)
         self._plain = self.machine.net.segments.options[:, 0].copy()
         self._number = self.machine.state.rows.dtype
         self._noise = _NoiseSource(program)
@@ -106,9 +111,7 @@ class TimeStepEngine:
             noise = self._noise.draw(count)
             view = records.Inputs(inputs.ptr[done : done + count + 1], inputs.ids, inputs.value, noise)
             started = time.perf_counter()
-            loop = machine.run_threads if self.threads > 1 else machine.run
-            in_order = self.program.arithmetic.is_float
-            made = loop(net, self._state, view, log, self.step, count, in_order, touched)
+            made = self._call(net, view, log, count, touched)
             spent = time.perf_counter() - started
             updates[done : done + made] = log.updates[:, :made].sum(axis=0)
             parts.append(self._take(log, made, graded))
@@ -122,6 +125,16 @@ class TimeStepEngine:
         return RawRun(
             spikes, updates, saturated.sum(axis=0), active if masks else np.zeros((0, 1), np.uint8), trace
         )
+
+    def _call(self, net: records.Net, view: records.Inputs, log: records.Log, count: int, touched: np.ndarray) -> int:
+        """Run the compiled loop, on threads where there are several tiles."""
+        arrivals = np.zeros(1, np.int64)
+        rest = (net, self._state, view, log, self.step, count, self.program.arithmetic.is_float, touched)
+        if self.threads == 1:
+            return machine.run(*rest, 0, 1, arrivals)
+        with ThreadPoolExecutor(self.threads) as pool:
+            made = [pool.submit(machine.run, *rest, k, self.threads, arrivals) for k in range(self.threads)]
+            return made[0].result()
 
     def _log(self, count, inputs, done, graded, table, trace, active, saturated, masks) -> records.Log:
         carried = self._last.ids.size
@@ -181,6 +194,25 @@ class TimeStepEngine:
         self.step = int(state["step"])
         self.machine.net.weight[:] = state["weight"]
         self._noise.restore(state)
+
+
+def worth_threads(program: Program, threads: int) -> int:
+    """`threads`, or 1 where a step is too short to share, a projection is a convolution, or the system has no yield.
+
+    The work of a step is guessed from sizes: 0.4 ns per neuron, and 1 ns per sparse or 0.05 ns per dense synapse of
+    the 2 % of neurons that fire.
+    """
+    if threads == 1 or not hasattr(os, "sched_yield"):
+        return 1
+    if any(isinstance(p.synapses, Conv) for p in program.projections):
+        return 1
+    work = 0.4 * program.n
+    for projection in program.projections:
+        post, pre = projection.synapses.shape
+        matrix = getattr(projection.synapses, "mantissa", None)
+        matrix = projection.synapses.weights if matrix is None else matrix
+        work += 0.02 * (matrix.nnz if hasattr(matrix, "indptr") else 0.05 * post * pre)
+    return threads if work >= THREADS_FROM else 1
 
 
 def _probe_table(probes: list[Probe]) -> np.ndarray:
