@@ -21,8 +21,8 @@ N_ACTIONS = 10
 
 # Places in the clock array, int64 (N_CLOCK,): the whole timing state of a core between two actions.
 IDLE, LINK, ACK_LOW, HEAD, COUNT, EDGE, NEXT, REQUEST = range(8)  # edges, FIFO fill, event cursor
-DROPS, PEAK, N_OUT, N_TRACE, LIMIT, POPPED = range(8, 14)  # LIMIT: edges from here on are not counted
-N_CLOCK = 14
+DROPS, PEAK, N_OUT, N_TRACE, LIMIT, POPPED, DRAIN = range(8, 15)  # LIMIT: edges from here on are not counted
+N_CLOCK = 15
 
 NEVER = -(1 << 60)  #: an edge before all edges
 FOREVER = 1 << 60  #: an edge after all edges
@@ -81,7 +81,7 @@ class Controller(NamedTuple):
 def new_clock() -> np.ndarray:
     """A core out of reset before edge 0, int64 (N_CLOCK,)."""
     clock = np.zeros(N_CLOCK, np.int64)
-    clock[IDLE], clock[LINK], clock[ACK_LOW], clock[LIMIT] = -1, NEVER, NEVER, FOREVER
+    clock[IDLE], clock[LINK], clock[ACK_LOW], clock[LIMIT], clock[DRAIN] = -1, NEVER, NEVER, FOREVER, 1
     return clock
 
 
@@ -103,7 +103,8 @@ def next_action(clock, fifo, events, host, log, until):
     """The controller's next action; its first edge goes to clock[EDGE]. DONE if it would begin at `until` or later.
 
     A full FIFO is served first, then an input other than bistability, then the FIFO, then bistability.
-    A request is seen two edges after it rises. GROW: the log needs room first.
+    A request is seen two edges after it rises. GROW: the log needs room first. With clock[DRAIN] = 0 the FIFO is left
+    as it is after the last input, because an input yet to come may overtake it.
     """
     if log.out_edge.size - clock[N_OUT] < 264:
         return GROW
@@ -118,6 +119,8 @@ def next_action(clock, fifo, events, host, log, until):
         clock[REQUEST] = max(max(events.earliest[k], 0), clock[ACK_LOW] + 1 + host.request)
         visible = edge >= clock[REQUEST] + 2
         urgent = visible and events.kind[k] < BIST_ROW
+    elif clock[DRAIN] == 0:
+        return DONE
     count = clock[COUNT]
     if count == fifo.size or (count > 0 and not urgent):
         action = POP_VIRTUAL if fifo[clock[HEAD]] >> 8 else POP_SPIKE
