@@ -208,21 +208,19 @@ class Scratch(NamedTuple):
 
 def make_state() -> State:
     """A cleared core: all memories and flags zero."""
-    return State(
-        np.zeros(NEURONS, np.int16),
-        *(np.zeros(NEURONS, np.uint16) for _ in range(3)),
-        *(np.zeros(NEURONS, np.uint8) for _ in range(4)),
-        np.zeros(NEURONS, np.int32),
-        np.zeros(NEURONS, np.int32),
-        np.zeros(OUTPUTS, np.int16),
-        np.zeros(OUTPUTS, np.uint16),
-        np.zeros(OUTPUTS, np.int16),
-        np.zeros(OUTPUTS, np.int16),
-        np.zeros((INPUTS, NEURONS), np.int8),
-        np.zeros((NEURONS, NEURONS), np.int8),
-        np.zeros((NEURONS, OUTPUTS), np.int8),
-        np.zeros(3, np.int64),
-    )
+    n, k = NEURONS, OUTPUTS
+    fields = [
+        *((name, np.uint16, n) for name in ("tinp", "trec", "tout")),
+        *((name, np.uint8, n) for name in ("dirty", "z", "pending", "collected")),
+        *((name, np.int32, n) for name in ("thr", "alpha")),
+        *((name, np.int16, k) for name in ("out", "target", "lsig")),
+        *((name, np.int8, (INPUTS, n)) for name in ("winp", "wrec")),
+        ("u", np.int16, n),
+        ("wins", np.uint16, k),
+        ("wout", np.int8, (n, k)),
+        ("flags", np.int64, 3),
+    ]
+    return State(**{name: np.zeros(shape, dtype) for name, dtype, shape in fields})
 
 
 def make_log(ticks: int, neurons: int, snapshots: bool) -> Log:

@@ -67,7 +67,7 @@ class ReckonRun:
     @property
     def busy_cycles(self) -> np.ndarray:
         """(t,) int64, clock cycles of each tick, waiting for the next tick not included."""
-        return np.sum(list(self.cycles.values()), axis=0, dtype=np.int64)
+        return np.stack(list(self.cycles.values())).sum(axis=0, dtype=np.int64)
 
     @property
     def inferences(self) -> np.ndarray:
