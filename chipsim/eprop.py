@@ -6,6 +6,7 @@ chip) and `eprop_fixed` (declared bit widths); the equations stand there.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -280,9 +281,16 @@ class EPropNet:
                 g /= self.rule.window or n_steps
         return Gradient(sums[0].T, sums[1].T, sums[2].T, loss, out, error, run)
 
-    def step(self, sequences: list[tuple[NDArray[np.uint8], Any]]) -> list[Gradient]:
-        """One update from a batch of (input, target) sequences: gradients averaged, one optimiser step."""
-        results = [self.gradient(x, target) for x, target in sequences]
+    def step(self, sequences: list[tuple[NDArray[np.uint8], Any]], threads: int = 1) -> list[Gradient]:
+        """One update from a batch of (input, target) sequences: gradients averaged, one optimiser step.
+
+        threads: sequences computed side by side; the average is taken in order, so it does not change the result.
+        """
+        if threads > 1 and len(sequences) > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                results = list(pool.map(lambda pair: self.gradient(*pair), sequences))
+        else:
+            results = [self.gradient(x, target) for x, target in sequences]
         means = []
         for name in ("w_in", "w_rec", "w_out"):
             total = getattr(results[0], name).T.copy()

@@ -14,6 +14,7 @@ import copy
 import hashlib
 import importlib.util
 import os
+import sys
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -346,10 +347,12 @@ def load(source: str, stem: str) -> Any:
         with os.fdopen(handle, "w") as file:
             file.write(source)
         os.replace(temporary, path)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"chipsim_rule_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load {path}")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # Numba's cache finds the globals of a function by its module's name
     spec.loader.exec_module(module)
     return module.kernel
 

@@ -9,15 +9,19 @@ constants.
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import dataclass, field
 
 from chipsim.rule_declaration import Rule
+from chipsim.sop_grammar import EXPONENT_MAX, EXPONENT_MIN, MANTISSA_MAX
 
 Polynomial = dict[tuple[str, ...], float]  # sorted factors -> coefficient
 PRE_TRACES, POST_TRACES, STATES = ("x1", "x2"), ("y1", "y2", "y3"), ("t", "d")
-MANTISSA_BITS = 4  # of a coefficient, beside its exponent
-EXPONENTS = (-15, 15)
-GRID_ERROR = 0.02
+GRID_ERROR = 0.02  # coefficients that miss by more are reported
+ENGINE_IMPULSE = 64.0  # engine units of one impulse of a trace; the trace holds 7 bits
+WEIGHT_CODES = 256
+MAX_EPOCH_POWER = 9
+FINE = 2.0 ** (EXPONENT_MIN + 3)  # coefficients from here up have a mantissa of at least three bits
 
 
 class NotPolynomial(Exception):
@@ -32,7 +36,7 @@ class Verdict:
     engine: str
     runs: str
     reasons: tuple[str, ...]
-    export: dict[str, str] = field(default_factory=dict)
+    export: dict[str, str | float | bool] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.engine}: {self.runs}" + "".join(f"\n  - {r}" for r in self.reasons)
@@ -132,25 +136,33 @@ def assign_registers(rule: Rule, reasons: list[str]) -> dict[str, str]:
 
 
 def literal(value: float) -> tuple[str, float]:
-    """A coefficient as mantissa times a power of two, and its relative error; mantissa of `MANTISSA_BITS`
-    with sign."""
-    top = 2 ** (MANTISSA_BITS - 1) - 1
-    exponent = 0
-    size = abs(value)
-    while size * 2.0**-exponent > top:
+    """A coefficient as mantissa times a power of two in the engine's range, and its relative error."""
+    size, exponent = abs(value), EXPONENT_MIN
+    while size * 2.0**-exponent > MANTISSA_MAX:
         exponent += 1
-    while size * 2.0**-exponent <= top / 2:
-        exponent -= 1
     mantissa = round(size * 2.0**-exponent)
-    while mantissa % 2 == 0 and mantissa:
+    error = abs(mantissa * 2.0**exponent - size) / size
+    while mantissa and mantissa % 2 == 0:
         mantissa, exponent = mantissa // 2, exponent + 1
-    if not EXPONENTS[0] <= exponent <= EXPONENTS[1]:
+    if mantissa == 0 or exponent > EXPONENT_MAX:
         raise NotPolynomial(
-            f"needs the factor {value:g}, exponent {exponent}; the engine has {EXPONENTS[0]} to "
-            f"{EXPONENTS[1]}"
+            f"needs the factor {value:.3g} in the engine's units; it has 2^{EXPONENT_MIN} to 7*2^{EXPONENT_MAX}"
         )
-    text = f"2^{exponent}" if mantissa == 1 else f"{mantissa}*2^{exponent}"
-    return text, abs(mantissa * 2.0**exponent - size) / size
+    return (f"2^{exponent}" if mantissa == 1 else f"{mantissa}*2^{exponent}"), error
+
+
+def engine_units(rule: Rule) -> dict[str, float]:
+    """What one unit of each name is in the engine's integers: weights and states by their step, traces by their impulse.
+
+    Undeclared formats: the weight's range on 8 bits (bounds, or -1 to 1), states the weight's step, factors 1.
+    """
+    low, high = rule.bounds
+    span = high - low if math.isfinite(high - low) else 2.0
+    step = rule.weight.step if rule.weight is not None else span / WEIGHT_CODES
+    units = {"w": 1.0 / step, "pre": 1.0, "post": 1.0, **dict.fromkeys(rule.third, 1.0)}
+    units.update({n: ENGINE_IMPULSE / abs(t.impulse or 1.0) for n, t in rule.traces.items()})
+    units.update({n: 1.0 / (s.format.step if s.format is not None else step) for n, s in rule.state.items()})
+    return units
 
 
 def sum_of_products(rule: Rule) -> Verdict:
@@ -165,40 +177,75 @@ def sum_of_products(rule: Rule) -> Verdict:
         return Verdict(engine, "cannot", (*cannot, f"{problem}, which no sum of products can"))
     if cannot:
         return Verdict(engine, "cannot", tuple(cannot))
-    export = {}
-    for name, change in terms.items():
+    units = engine_units(rule)
+    export: dict[str, str | float | bool] = {}
+    scaled = {
+        name: {k: c * units[name] / math.prod(units[f] for f in k) for k, c in change.items()}
+        for name, change in terms.items()
+    }
+    power = epoch_power(scaled)
+    for name, change in scaled.items():
         try:
-            export[f"d{registers[name]}"] = engine_text(name, change, registers, adapt)
+            export[f"d{registers[name]}"] = engine_text(name, change, registers, power, adapt)
         except NotPolynomial as problem:
-            return Verdict(engine, "cannot", (str(problem),))
+            return Verdict(engine, "cannot", (f"{name}: {problem}",))
     for name, t in rule.traces.items():
+        if t.side == "pre" or not rule.third:
+            export[f"{registers[name]}_impulse"] = ENGINE_IMPULSE
+            export[f"{registers[name]}_tau"] = float(t.tau)
         if t.mode == "set":
             adapt.append(f"trace {name} is set by a spike; the engine adds, with saturation at 127")
     if rule.third:
         adapt.append(
-            f"third factor {', '.join(rule.third)} has to be written to {registers[rule.third[0]]} of each "
-            f"neuron"
+            f"third factor {', '.join(rule.third)} has to be written to {registers[rule.third[0]]} of each neuron, an "
+            "integer from 0 to 127; traces of the postsynaptic side then come from the neuron, too"
         )
+        export["three_factor"] = True
     return Verdict(engine, "runs with changes" if adapt else "runs", tuple(adapt), export)
 
 
-def engine_text(name: str, change: Polynomial, registers: dict[str, str], adapt: list[str]) -> str:
-    """``dw = ...`` in the engine's grammar; adds to `adapt` what will differ."""
+def epoch_power(changes_: dict[str, Polynomial]) -> int:
+    """The K of the engine's one dependency uK (every 2^K-th epoch): large enough for the slowest spikeless term."""
+    slow = [abs(c) for p in changes_.values() for f, c in p.items() if not {"pre", "post"} & set(f)]
+    power = 0
+    while slow and min(slow) * 2.0**power < FINE and power < MAX_EPOCH_POWER:
+        power += 1
+    return power
+
+
+def engine_text(
+    name: str, change: Polynomial, registers: dict[str, str], power: int, adapt: list[str]
+) -> str:
+    """The right side of ``dw = ...`` in the engine's grammar; adds to `adapt` what will differ."""
     parts = []
     for factors, c in sorted(change.items()):
-        text, error = literal(c)
         spelled = [registers[f] for f in factors]
+        product = "*".join(spelled) or "1"
+        epoch = 0
+        if not {"pre", "post"} & set(factors):
+            epoch = power
+            spelled.insert(0, f"u{epoch}")
+            adapt.append(
+                f"the change of {name} without a spike ({product}) happens every {2**epoch} steps (epochs of one step), not always"
+            )
+        try:
+            text, error = literal(c * 2.0**epoch)
+        except NotPolynomial:
+            if abs(c) > 1.0 or len(change) == 1:
+                raise
+            adapt.append(
+                f"the term {c:.2g}*{product} of {name} is below the engine's smallest factor: left out"
+            )
+            continue
         if error > GRID_ERROR:
-            adapt.append(
-                f"coefficient {c:g} of {'*'.join(spelled) or '1'} becomes {text} ({100 * error:.0f} % off)"
-            )
-        if "x0" not in spelled and "y0" not in spelled:
-            spelled.append("u0")
-            adapt.append(
-                f"the change of {name} without a spike happens once per learning epoch, not every step"
-            )
+            adapt.append(f"coefficient {c:.4g} of {product} becomes {text}, {100 * error:.0f} % off")
+        spelled.sort(key=lambda f: f not in ("x0", "y0") and not f.startswith("u"))
         parts.append(f"{'-' if c < 0 else '+'} {text}*{'*'.join(spelled)}")
-    return " ".join(parts).removeprefix("+ ") if parts else "0"
+    if not parts:
+        raise NotPolynomial(
+            "every term is below the engine's smallest factor; widen the weight's step or bounds"
+        )
+    return " ".join(parts).removeprefix("+ ")
 
 
 ENGINES = {"sum_of_products": sum_of_products}
