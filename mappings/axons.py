@@ -1,4 +1,4 @@
-"""Synapses by source neuron and destination core: the one table that memory, axons and traffic are counted from."""
+"""Synapses by source neuron and destination core: what memory, axons and traffic are counted from."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .network import Network, Projection
 
 
 class Pattern(NamedTuple):
-    """Which synapses exist, by source: those of source j are ``indices[indptr[j]:indptr[j + 1]]``, ascending."""
+    """Which synapses exist: those of source j go to ``indices[indptr[j]:indptr[j + 1]]``, ascending."""
 
     indptr: np.ndarray
     indices: np.ndarray
 
 
 class AxonRows(NamedTuple):
-    """Synapses of one projection grouped by (source, destination core); each field is (r,), ordered by source.
+    """Synapses of one projection grouped by (source, destination core); fields are (r,), ordered by source.
 
     `pre` counts in program order; `first` and `last` are the core-local indices of the outermost targets,
     where a core numbers its neurons in ascending program order.
@@ -151,7 +151,7 @@ def _rows_of_one_core(
 
 def all_rows(net: Network, core: np.ndarray) -> list[AxonRows]:
     """`axon_rows` of every projection, in the network's order; `core` is (n,) in program order."""
-    local, start = local_index(core), starts(net)
+    local, start = local_index(np.where(is_input(net), -1, core)), starts(net)
     out = []
     for projection in net.projections.values():
         lo = start[projection.post.name]
@@ -161,7 +161,7 @@ def all_rows(net: Network, core: np.ndarray) -> list[AxonRows]:
 
 
 def distinct_axons(rows: list[AxonRows], cores: int) -> tuple[np.ndarray, np.ndarray]:
-    """Every (source neuron, destination core) with a synapse, once: two (a,) arrays, ordered by source, then core.
+    """Every (source neuron, destination core) with a synapse, once: two (a,) arrays ordered by source, core.
 
     Cores are numbered below `cores`.
     """

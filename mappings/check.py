@@ -1,13 +1,13 @@
-"""Design rules: what a chip demands of a network and of each core, as small named functions and one table.
+"""Design rules: what a chip demands of a network before anything is placed, as small named functions.
 
-`NETWORK_RULES` look at registers before anything is placed; `CORE_RULES` name the columns of an `Allocation` and
-the limits they must keep. The name of a rule is in its error's `resource`.
+Each rule yields a `CompileError` for everything that breaks it; `check_network` raises the first. What a core
+must hold is checked by the table in `mappings.core_rules`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from chipsim.schema import Chip
 
 from .axons import matrix_of
 from .network import Network
-
-if TYPE_CHECKING:
-    from .allocate import Allocation
 
 #: Registers of neuron models -> the limit (a range [lo, hi]) that a chip may set on them.
 REGISTER_LIMITS = {
@@ -47,8 +44,8 @@ def native_models(net: Network, chip: Chip) -> Iterator[CompileError]:
         family = population.model.family
         if family not in (chip.family, "any"):
             yield CompileError(
-                f"population '{name}' has {family} neurons ({type(population.model).__name__}), chip {chip.name} runs "
-                f"{chip.family}: quantise the network, or choose a chip of family {family}",
+                f"population '{name}' has {family} neurons ({type(population.model).__name__}), "
+                f"{chip.name} runs {chip.family}: quantise the network, or choose a chip of family {family}",
                 population=name,
                 resource="native_models",
             )
@@ -66,8 +63,8 @@ def native_synapses(net: Network, chip: Chip) -> Iterator[CompileError]:
             fits = isinstance(synapses, wanted)
         if not fits:
             yield CompileError(
-                f"projection '{name}': {type(synapses).__name__} weights are not what chip {chip.name} stores: "
-                f"quantise the network, or give {chip.family} synapses",
+                f"projection '{name}': {type(synapses).__name__} weights are not what chip {chip.name} "
+                f"stores: quantise the network, or give {chip.family} synapses",
                 population=projection.post.name,
                 resource="native_synapses",
             )
@@ -81,8 +78,8 @@ def neuron_models(net: Network, chip: Chip) -> Iterator[CompileError]:
         if allowed is None or model.is_input or {type(model).__name__, model.model} & set(allowed):
             continue
         yield CompileError(
-            f"population '{name}': chip {chip.name} has no {type(model).__name__} neurons, only {', '.join(allowed)}: "
-            "use one of these, or a chip such as 'loihi2' or 'unlimited'",
+            f"population '{name}': chip {chip.name} has no {type(model).__name__} neurons, only "
+            f"{', '.join(allowed)}: use one of these, or a chip such as 'loihi2' or 'unlimited'",
             population=name,
             resource="neuron_models",
         )
@@ -115,8 +112,8 @@ def registers(net: Network, chip: Chip) -> Iterator[CompileError]:
                 continue
             worst = np.extract(bad, values)[0]
             yield CompileError(
-                f"population '{name}': {register} = {worst:g} is outside {chip.name}'s [{span[0]}, {span[1]}]: "
-                f"{REMEDIES[limit]}",
+                f"population '{name}': {register} = {worst:g} is outside {chip.name}'s "
+                f"[{span[0]}, {span[1]}]: {REMEDIES[limit]}",
                 population=name,
                 resource=limit,
                 need=float(worst),
@@ -135,10 +132,14 @@ def weights(net: Network, chip: Chip) -> Iterator[CompileError]:
         if isinstance(synapses, Synapses):
             facts.append(("weight_bits", synapses.bits))
         if limits.weight is not None:
-            values = np.asarray(synapses.kernel) if isinstance(synapses, Conv) else stored(matrix_of(synapses))
+            values = (
+                np.asarray(synapses.kernel) if isinstance(synapses, Conv) else stored(matrix_of(synapses))
+            )
             facts += [("weight", values.min(initial=0)), ("weight", values.max(initial=0))]
         for limit, value in facts:
-            yield from _in_range(projection, name, chip, limit, int(value), "quantise with fewer bits or rescale")
+            yield from _in_range(
+                projection, name, chip, limit, int(value), "quantise with fewer bits or rescale"
+            )
 
 
 def delays(net: Network, chip: Chip) -> Iterator[CompileError]:
@@ -157,8 +158,8 @@ def payloads(net: Network, chip: Chip) -> Iterator[CompileError]:
         need = int(getattr(projection.synapses, "message_bits", 0))
         if bits is not None and need > bits:
             yield CompileError(
-                f"projection '{name}' needs spikes of {need} bits, {chip.name}'s carry {bits}: set message_bits={bits}, "
-                "or use a chip with graded spikes ('loihi2', 'unlimited')",
+                f"projection '{name}' needs spikes of {need} bits, {chip.name}'s carry {bits}: "
+                f"set message_bits={bits}, or use a chip with graded spikes ('loihi2', 'unlimited')",
                 population=projection.post.name,
                 resource="spike_bits",
                 need=need,
@@ -174,7 +175,7 @@ def learning(net: Network, chip: Chip) -> Iterator[CompileError]:
             continue
         if not chip.learning.rules:
             yield CompileError(
-                f"projection '{name}' learns, chip {chip.name} cannot: leave rule out, or use a chip that learns",
+                f"projection '{name}' learns, chip {chip.name} cannot: take a chip that learns",
                 population=projection.post.name,
                 resource="learning",
             )
@@ -182,12 +183,16 @@ def learning(net: Network, chip: Chip) -> Iterator[CompileError]:
         for trace in ("x1_impulse", "x2_impulse", "y1_impulse", "y2_impulse", "y3_impulse"):
             value = getattr(rule, trace, 0) or 0
             if top is not None and value > top:
-                yield from _in_range(projection, name, chip, "trace_impulse", value, "scale the rule's traces down")
+                yield from _in_range(
+                    projection, name, chip, "trace_impulse", value, "scale the rule's traces down"
+                )
         if hasattr(rule, "tag_bits"):
             yield from _in_range(projection, name, chip, "tag_bits", int(rule.tag_bits), "use fewer tag bits")
 
 
-def _in_range(projection: Any, name: str, chip: Chip, limit: str, value: float, remedy: str) -> Iterator[CompileError]:
+def _in_range(
+    projection: Any, name: str, chip: Chip, limit: str, value: float, remedy: str
+) -> Iterator[CompileError]:
     span = getattr(chip.limits, limit)
     if span is None:
         return
@@ -216,98 +221,7 @@ NETWORK_RULES: tuple[Callable[[Network, Chip], Iterator[CompileError]], ...] = (
 
 
 def check_network(net: Network, chip: Chip) -> None:
-    """Raise the first error of `NETWORK_RULES`; returns None for a network that the chip's registers can hold."""
+    """Raise the first error of `NETWORK_RULES`, if there is any."""
     for rule in NETWORK_RULES:
         for error in rule(net, chip):
             raise error
-
-
-class CoreRule(NamedTuple):
-    """A limit of one core: the column that counts it, the chip's limit, its words and a way out."""
-
-    column: str
-    limit: Callable[[Chip], int | None]
-    unit: str
-    remedy: str
-
-
-def _axon_limit(chip: Chip) -> int | None:
-    """Input axons: the table's size, the width of an axon id and of the field in a spike, whichever is least."""
-    limits = chip.limits
-    found = [limits.input_axons]
-    if limits.axon_id_bits is not None and "discrete" in limits.axon_id_bits:
-        found.append(1 << limits.axon_id_bits["discrete"])
-    if limits.spike_fields is not None:
-        found.append(limits.spike_fields.get("axon"))
-    return min((f for f in found if f is not None), default=None)
-
-
-def _neuron_limit(chip: Chip) -> int | None:
-    return chip.limits.neurons
-
-
-_SPREAD = "spread it over more cores, e.g. partition(max_neurons=...)"
-_SPLIT = "place the populations that differ on different cores"
-
-CORE_RULES: tuple[CoreRule, ...] = (
-    CoreRule("neurons", _neuron_limit, "neurons", "place part of it on another core"),
-    CoreRule("input_axons", _axon_limit, "input axons", _SPREAD + ", or prune its inputs"),
-    CoreRule("output_axons", lambda c: c.limits.output_axons, "output axon slots", _SPREAD + ", or target fewer cores"),
-    CoreRule("synapses", lambda c: c.limits.synapses, "synapses", _SPREAD + ", or prune"),
-    CoreRule("synapse_bits", lambda c: c.limits.synapse_bits, "bits of synapse memory", _SPREAD + ", or fewer bits"),
-    CoreRule("synapse_map", lambda c: c.limits.synapse_map_entries, "synapse map entries", _SPREAD),
-    CoreRule("formats", lambda c: c.limits.synapse_formats, "synapse formats", "give projections equal bits/exponents"),
-    CoreRule("decay_profiles", lambda c: c.limits.decay_profiles, "decay profiles", "use fewer different decays"),
-    CoreRule(
-        "threshold_profiles", lambda c: c.limits.threshold_profiles, "threshold profiles",
-        "use fewer different thresholds, or " + _SPREAD,
-    ),
-    CoreRule("pre_traces", lambda c: c.limits.pre_trace_profiles, "pre-trace profiles", _SPLIT),
-    CoreRule("shared", lambda c: 1 if c.limits.core_shared else None, "values of a core-wide register", _SPLIT),
-    CoreRule(
-        "mixed_learning", lambda c: 0 if c.limits.learning_uniform else None, "cores with learning and fixed synapses",
-        "let all synapses of its core learn or none",
-    ),
-    CoreRule("axon_fanout", lambda c: c.limits.axon_fanout, "synapses of one axon", _SPREAD),
-    CoreRule("fan_in", lambda c: c.limits.fan_in, "synapses of one neuron", "prune its inputs or insert a relay layer"),
-    CoreRule("input_lines", lambda c: c.limits.input_units, "input lines", _SPREAD),
-)  # fmt: skip
-
-
-def enforce(allocation: Allocation, chip: Chip) -> None:
-    """Raise for the first limit that a core exceeds, the worst core of it."""
-    for rule in CORE_RULES:
-        limit = allocation.limits[rule.column]
-        counts = allocation.table[rule.column]
-        if limit is None or not counts.size or counts.max() <= limit:
-            continue
-        worst = int(np.argmax(counts))
-        raise core_error(rule, chip, allocation, worst, limit)
-    fields = chip.limits.spike_fields or {}
-    top = int(np.max(allocation.cores % chip.topology.cores, initial=0))
-    if "core" in fields and top >= fields["core"]:
-        raise CompileError(
-            f"core {top} has no address in a spike of {chip.name}, which names cores 0..{fields['core'] - 1}: "
-            "use a chip description with fewer cores",
-            core=top, resource="spike_fields", need=top, limit=fields["core"] - 1,
-        )  # fmt: skip
-
-
-def core_error(rule: CoreRule, chip: Chip, allocation: Allocation, row: int, limit: int) -> CompileError:
-    """The error for a core (row of the table) beyond `limit`, naming the population with the largest share."""
-    core, need = int(allocation.cores[row]), int(allocation.table[rule.column][row])
-    share = allocation.parts.get(rule.column, allocation.parts["neurons"])[:, row]
-    population = allocation.populations[int(np.argmax(share))]
-    return too_much(rule, chip, population, core, need, limit)
-
-
-def too_much(rule: CoreRule, chip: Chip, population: str, core: int, need: int, limit: int) -> CompileError:
-    """The sentence: who needs how much of what where, what is allowed, and what to do."""
-    if rule.column == "mixed_learning":
-        text = f"population '{population}' on core {core} has learning and fixed synapses; {chip.name} allows one kind"
-    else:
-        allowed = "registers shared by the core: 1" if rule.column == "shared" else str(limit)
-        text = f"population '{population}' needs {need} {rule.unit} on core {core}; {chip.name} allows {allowed}"
-    return CompileError(
-        f"{text}: {rule.remedy}", population=population, core=core, resource=rule.column, need=need, limit=limit
-    )

@@ -7,31 +7,37 @@ import numpy as np
 from chipsim.errors import CompileError
 from chipsim.schema import Chip
 
-from .allocate import fan_in
 from .axons import owner
-from .check import CORE_RULES, too_much
+from .core_rules import CORE_RULES, CoreRule, too_much
+from .counting import fan_in
 from .incoming import Incoming
 from .network import Network
 from .profiles import decay_key, profile_ids, shared_ids, taught, threshold_key
 
+#: Neurons looked at first; four times as many when all of them fit.
 FIRST_WINDOW = 64
 
 
 class Cutter:
-    """Cuts `order` (program numbers of neurons) for one chip."""
+    """Cuts `order` (program numbers of neurons) for one chip.
 
-    def __init__(self, net: Network, chip: Chip, order: np.ndarray, max_neurons: int | None = None) -> None:
+    Limits that grow with a core's neurons are kept while cutting; those that depend on other cores (output
+    axons) or on the finished core (formats, pre-traces) are left to the caller.
+    """
+
+    def __init__(
+        self, net: Network, chip: Chip, order: np.ndarray, max_neurons: int | None, packing: str = "indexed"
+    ) -> None:
         self.net, self.chip, self.order = net, chip, order
-        self.rules = {rule.column: (rule, rule.limit(chip)) for rule in CORE_RULES}
+        self.rules: dict[str, tuple[CoreRule, int | None]] = {
+            r.column: (r, r.limit(chip)) for r in CORE_RULES
+        }
         caps = [k for k in (self.rules["neurons"][1], max_neurons) if k is not None]
         self.cap = min(caps, default=order.size)
         self.population = owner(net)[order]
-        self.incoming = Incoming.of(net, order, chip)
-        self.limited = [
-            (name, limit)
-            for name in ("input_axons", "synapses", "synapse_bits")
-            if (limit := self.rules[name][1]) is not None
-        ]
+        limits = {name: self.rules[name][1] for name in ("input_axons", "synapses", "synapse_bits")}
+        self.limited = {name: limit for name, limit in limits.items() if limit is not None}
+        self.incoming = Incoming.of(net, order, chip, packing) if self.limited else None
         self.distinct = self._profiles()
         self.shared = [shared_ids(net, register)[order] for register in chip.limits.core_shared]
         self.taught = [flags[order] for flags in taught(net)] if chip.limits.learning_uniform else []
@@ -53,10 +59,14 @@ class Cutter:
         counts = fan_in(self.net)[self.order]
         worst = int(np.argmax(counts))
         if counts[worst] > limit:
-            names = list(self.net.populations)
-            raise too_much(rule, self.chip, names[self.population[worst]], 0, int(counts[worst]), limit)
+            raise too_much(rule, self.chip, self._name(worst), 0, int(counts[worst]), limit)
 
-    def cut(self, *, aligned: bool = False, blocks: np.ndarray | None = None) -> np.ndarray:
+    def _name(self, place: int) -> str:
+        return list(self.net.populations)[self.population[place]]
+
+    def cut(
+        self, *, aligned: bool = False, blocks: np.ndarray | None = None, slots: np.ndarray | None = None
+    ) -> np.ndarray:
         """Bounds of the cores in `order`, (cores + 1,) int64.
 
         Parameters
@@ -65,50 +75,65 @@ class Cutter:
             Start a population on a new core if the rest of the current one cannot hold it.
         blocks : (m,) int or None
             No core may span two different blocks.
+        slots : (m,) int or None
+            Output axon slots that each neuron is expected to need.
+
+        Raises
+        ------
+        CompileError
+            If one neuron alone is too much for a core.
         """
         m, bounds, window = self.order.size, [0], FIRST_WINDOW
-        self.incoming.seen[:] = 0
         stops = _ends(blocks) if blocks is not None else np.array([m])
         ends = _ends(self.population)
+        if self.incoming is not None:
+            self.incoming.seen[:] = 0
         while (a := bounds[-1]) < m:
             most = min(a + self.cap, int(stops[np.searchsorted(stops, a, side="right")]))
+            if slots is not None:
+                most = a + max(1, self._sending(slots[a:most]))
             b, why = self._longest(a, most, window)
             if b == a:
                 raise self._refuse(a, why, len(bounds) - 1)
             if aligned and b < m:
                 b = _aligned(a, b, ends)
             window = max(FIRST_WINDOW, 2 * (b - a))
-            self.incoming.take(a, b)
+            if self.incoming is not None:
+                self.incoming.take(a, b)
             bounds.append(b)
         return np.array(bounds, np.int64)
+
+    def _sending(self, slots: np.ndarray) -> int:
+        limit = self.rules["output_axons"][1]
+        return slots.size if limit is None else int(np.searchsorted(np.cumsum(slots), limit, side="right"))
 
     def _longest(self, a: int, most: int, window: int) -> tuple[int, str]:
         """Furthest end of a core that starts at a, and what ends it."""
         end, why = self._profile_end(a, most)
-        if not self.limited:
-            return end, why
-        while True:
+        while self.incoming is not None:
             b = min(end, a + window)
             needs = self.incoming.needs(a, b)
-            lengths = {name: int(np.searchsorted(needs[name], limit, side="right")) for name, limit in self.limited}
+            lengths = {
+                k: int(np.searchsorted(needs[k], limit, side="right")) for k, limit in self.limited.items()
+            }
             name = min(lengths, key=lambda k: lengths[k])
             if lengths[name] < b - a:
                 return a + lengths[name], name
             if b == end:
-                return end, why
+                break
             window *= 4
+        return end, why
 
     def _profile_end(self, a: int, most: int) -> tuple[int, str]:
         end, why = most, "neurons"
         for name, limit, before in self.distinct:
-            new = np.cumsum(before[a:end] < a)
-            length = int(np.searchsorted(new, limit, side="right"))
+            length = int(np.searchsorted(np.cumsum(before[a:end] < a), limit, side="right"))
             if length < end - a:
                 end, why = a + length, name
         for ids in self.shared:
             part = ids[a:end]
             minds = part[part >= 0]
-            other = (part >= 0) & (part != (minds[0] if minds.size else 0))
+            other = (part >= 0) & (part != minds[:1]) if minds.size else np.zeros(0, bool)
             if other.any():
                 end, why = a + int(np.argmax(other)), "shared"
         if self.taught:
@@ -121,13 +146,23 @@ class Cutter:
     def _refuse(self, a: int, why: str, core: int) -> CompileError:
         """The first neuron of a core alone exceeds a limit."""
         rule, limit = self.rules[why]
-        need = int(self.incoming.needs(a, a + 1)[why][0]) if why in dict(self.limited) else 2
-        name = list(self.net.populations)[self.population[a]]
-        error = too_much(rule, self.chip, name, core, need, limit or 0)
-        return CompileError(
-            f"one neuron alone is too much for a core. {error}",
-            population=name, core=core, resource=why, need=need, limit=limit,
-        )  # fmt: skip
+        need = 2
+        if self.incoming is not None and why in self.limited:
+            need = int(self.incoming.needs(a, a + 1)[why][0])
+        return lone(too_much(rule, self.chip, self._name(a), core, need, limit or 0))
+
+
+def lone(error: CompileError) -> CompileError:
+    """`error` said of a single neuron, for which more cores are no way out."""
+    text = str(error).split(": ")[0]
+    return CompileError(
+        f"{text}, for one neuron alone: prune its synapses, or use a chip with larger cores",
+        population=error.population,
+        core=error.core,
+        resource=error.resource,
+        need=error.need,
+        limit=error.limit,
+    )
 
 
 def _before(ids: np.ndarray) -> np.ndarray:

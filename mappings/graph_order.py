@@ -1,4 +1,4 @@
-"""Parts of a network whose neurons talk to each other: METIS where pymetis is installed, else a spectral order."""
+"""Parts of a network whose neurons talk to each other: METIS if installed, else a spectral order."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ SPECTRAL_NEURONS = 20_000
 def affinity(net: Network, rates: Mapping[str, Any] | None) -> sp.csr_array:
     """Symmetric (n, n) weights: how many packets per step two neurons on one core may save.
 
-    A spike costs one packet per core that holds a target. Sharing that between k targets is worth 1 / k of it to
-    each pair (source, target); the targets of an input line, which has no core, are tied to each other in a ring.
+    A spike costs one packet per core that holds a target. Shared between k targets that is worth 1 / k to
+    each pair (source, target); the targets of an input line, which has no core, are tied in a chain.
     """
-    n, start = total(net), starts(net)
-    rate, outside = spike_rates(net, rates), is_input(net)
+    n, start, rate = total(net), starts(net), spike_rates(net, rates)
     rows, columns, weights = [], [], []
     for projection in net.projections.values():
         indptr, indices = pattern(projection.synapses)
@@ -51,8 +50,7 @@ def affinity(net: Network, rates: Mapping[str, Any] | None) -> sp.csr_array:
     graph = (graph + graph.T).tocsr()
     graph.setdiag(0)
     graph.eliminate_zeros()
-    keep = ~outside
-    return graph if keep.all() else graph
+    return graph
 
 
 def graph_parts(net: Network, rates: Mapping[str, Any] | None, parts: int, seed: int) -> np.ndarray:
@@ -80,11 +78,13 @@ def _metis(graph: sp.csr_array, parts: int, seed: int) -> np.ndarray | None:
     weights = np.maximum(1, np.rint(graph.data / graph.data.max() * WEIGHT_SCALE)).astype(np.int64)
     adjacency = pymetis.CSRAdjacency(graph.indptr, graph.indices)
     options = pymetis.Options(seed=seed)
-    _, membership = pymetis.part_graph(parts, adjacency, eweights=weights, options=options, recursive=parts <= 8)
+    _, membership = pymetis.part_graph(
+        parts, adjacency, eweights=weights, options=options, recursive=parts <= 8
+    )
     return np.asarray(membership, np.int64)
 
 
-def _sequence(graph: sp.csr_array) -> np.ndarray:
+def _sequence(graph: Any) -> np.ndarray:
     """A sequence in which neighbours in the graph are near: connected parts together, spectral inside."""
     if graph.shape[0] > SPECTRAL_NEURONS or not graph.nnz:
         return np.asarray(reverse_cuthill_mckee(graph, symmetric_mode=True), np.int64)
@@ -96,8 +96,8 @@ def _sequence(graph: sp.csr_array) -> np.ndarray:
     return np.concatenate(pieces)
 
 
-def _spectral(graph: sp.csr_array) -> np.ndarray:
-    """Sorted by the Fiedler vector of the normalised Laplacian; reverse Cuthill-McKee where it does not converge."""
+def _spectral(graph: Any) -> np.ndarray:
+    """Sorted by the Fiedler vector of the normalised Laplacian, or reverse Cuthill-McKee if that fails."""
     n = graph.shape[0]
     degree = np.asarray(graph.sum(axis=1)).ravel()
     scale = sp.diags_array(1 / np.sqrt(np.maximum(degree, 1e-30)))
@@ -107,7 +107,8 @@ def _spectral(graph: sp.csr_array) -> np.ndarray:
     else:
         try:
             start = np.sqrt(degree) + np.linspace(-1, 1, n) * np.sqrt(degree.mean())
-            vector = eigsh(walk, k=2, which="LA", v0=start, maxiter=5000)[1][:, 0]
+            found: Any = eigsh(walk, k=2, which="LA", v0=start, maxiter=5000)
+            vector = found[1][:, 0]
         except ArpackError:
             return np.asarray(reverse_cuthill_mckee(graph, symmetric_mode=True), np.int64)
     vector = vector / np.sqrt(np.maximum(degree, 1e-30))

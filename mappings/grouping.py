@@ -20,7 +20,10 @@ def grouped_order(net: Network, chip: Chip, neurons: np.ndarray) -> np.ndarray |
     keys = [shared_ids(net, register)[neurons] for register in chip.limits.core_shared]
     if chip.limits.learning_uniform:
         keys.append(taught(net)[0][neurons].astype(np.int64))
-    for limit, key in ((chip.limits.decay_profiles, decay_key), (chip.limits.threshold_profiles, threshold_key)):
+    for limit, key in (
+        (chip.limits.decay_profiles, decay_key),
+        (chip.limits.threshold_profiles, threshold_key),
+    ):
         if limit is not None:
             ids = profile_ids(net, key)[neurons]
             if np.unique(ids).size > limit:

@@ -1,4 +1,4 @@
-"""Synapses in the order of their targets: what a core needs as neurons are added to it one after the other."""
+"""Synapses in the order of their targets: what a core needs as neurons are added to it one by one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ import scipy.sparse as sp
 
 from chipsim.schema import Chip, Limits
 
-from .axons import pattern, starts
-from .check import _axon_limit
+from .axons import pattern, starts, total
 from .network import Network
-from .packing import SynapseWidth, base_limit, bits_per_axon, synapse_width
-
-HUGE = np.iinfo(np.int64).max
+from .packing import base_limit, bits_per_axon, synapse_width
 
 
 @dataclass
@@ -33,7 +30,10 @@ class Incoming:
         Row of the column's entry before this one (undefined where rank is 0).
     source, projection : (columns,) int
         Program number of each column's source, and its projection.
-    widths : one per projection
+    bits : (projections,) int64
+        Bits of a synapse without index.
+    packing : str
+        How memory is counted, see `mappings.packing`.
     """
 
     indptr: np.ndarray
@@ -42,100 +42,108 @@ class Incoming:
     previous: np.ndarray
     source: np.ndarray
     projection: np.ndarray
-    widths: list[SynapseWidth]
+    bits: np.ndarray
     limits: Limits
-    axon_limit: int | None
+    packing: str
     seen: np.ndarray = field(init=False)
+    merges: bool = field(init=False)
 
     def __post_init__(self) -> None:
         #: Entries of each column that the cores so far have taken.
         self.seen = np.zeros(self.source.size, np.int32)
+        #: True if some source has several columns, which share one axon.
+        self.merges = bool(np.any(np.bincount(self.source) > 1)) if self.source.size else False
 
     @classmethod
-    def of(cls, net: Network, order: np.ndarray, chip: Chip) -> Incoming:
+    def of(cls, net: Network, order: np.ndarray, chip: Chip, packing: str = "indexed") -> Incoming:
         """Sort the synapses of `net` by the place of their target in `order` (program numbers)."""
-        place = np.zeros(sum(p.n for p in net.populations.values()), np.int64)
+        place = np.zeros(total(net), np.int32)
         place[order] = np.arange(order.size)
-        start, at = starts(net), 0
-        pointers, rows, sources, owners, widths = [np.zeros(1, np.int64)], [], [], [], []
-        for k, projection in enumerate(net.projections.values()):
-            indptr, indices = pattern(projection.synapses)
-            rows.append(place[start[projection.post.name] + indices].astype(np.int32))
-            pointers.append(indptr[1:].astype(np.int64) + at)
-            at += len(indices)
-            sources.append(start[projection.pre.name] + np.arange(projection.pre.n))
-            owners.append(np.full(projection.pre.n, k, np.int32))
-            widths.append(synapse_width(projection.synapses, projection.rule, chip.limits.synapse_packing))
-        flat = np.concatenate(rows) if rows else np.zeros(0, np.int32)
-        source = np.concatenate(sources) if sources else np.zeros(0, np.int64)
-        owned = np.concatenate(owners) if owners else np.zeros(0, np.int32)
-        pointer = np.concatenate(pointers)
+        start, projections = starts(net), list(net.projections.values())
+        found = [pattern(p.synapses) for p in projections]
+        rows = [place[start[p.post.name] :][f.indices] for p, f in zip(projections, found)]
+        offset = np.cumsum([0, *(len(f.indices) for f in found)])
+        pointer = np.concatenate(
+            [np.zeros(1, np.int64), *(f.indptr[1:] + at for f, at in zip(found, offset))]
+        )
+        none = [np.zeros(0, np.int32)]
+        source = np.concatenate([*(start[p.pre.name] + np.arange(p.pre.n) for p in projections), *none])
+        widths = [synapse_width(p.synapses, p.rule, chip.limits.synapse_packing).bits for p in projections]
+        flat = np.concatenate([*rows, *none]).astype(np.int32, copy=False)
         shape = (order.size, source.size)
         if np.any(order[1:] < order[:-1]):
             pointer, flat = _sorted(pointer, flat, shape)
         by_row = sp.csc_array((np.arange(flat.size), flat, pointer), shape=shape).tocsr()
         entry, column = by_row.data, by_row.indices
-        rank = (entry - pointer[column]).astype(np.int32)
-        previous = flat[np.maximum(entry - 1, 0)]
         return cls(
-            by_row.indptr.astype(np.int64), column, rank, previous, source, owned, widths, chip.limits, _axon_limit(chip)
+            indptr=by_row.indptr.astype(np.int64),
+            column=column,
+            rank=(entry - pointer[column]).astype(np.int32),
+            previous=flat[np.maximum(entry - 1, 0)],
+            source=source.astype(np.int64),
+            projection=np.repeat(np.arange(len(projections)), [p.pre.n for p in projections]),
+            bits=np.array(widths, np.int64),
+            limits=chip.limits,
+            packing=packing,
         )
 
-    @property
-    def is_limited(self) -> bool:
-        """True if the chip limits anything that depends on synapses."""
-        limits = self.limits
-        synapse_limits = (limits.synapses, limits.synapse_bits, limits.synapse_map_entries, limits.input_units)
-        return self.axon_limit is not None or any(k is not None for k in synapse_limits)
-
     def needs(self, a: int, b: int) -> dict[str, np.ndarray]:
-        """What a core needs that holds rows a .. k, for every k in [a, b): resource -> (b - a,) int64."""
+        """What a core needs that holds rows a .. k, for every k in [a, b): resource -> (b - a,) int64.
+
+        Memory is counted with the index field that b - a neurons need, so it may exceed what `pack` finds.
+        """
         part = slice(self.indptr[a], self.indptr[b])
         column = self.column[part]
         row = np.repeat(np.arange(b - a), np.diff(self.indptr[a : b + 1]))
         rank = self.rank[part] - self.seen[column]
         fresh = np.flatnonzero(rank == 0)
-        source, first_at = np.unique(self.source[column[fresh]], return_index=True)
-        axons = np.cumsum(np.bincount(row[fresh[first_at]], minlength=b - a))
+        if self.merges:
+            fresh = fresh[np.unique(self.source[column[fresh]], return_index=True)[1]]
+        axons = np.cumsum(np.bincount(row[fresh], minlength=b - a))
         out = {"input_axons": axons, "synapses": self.indptr[a + 1 : b + 1] - self.indptr[a]}
         if self.limits.synapse_bits is not None:
-            out["synapse_bits"] = self._bits(a, b, column, row, rank, self.previous[part])
+            out["synapse_bits"] = self._memory(column, row, rank, self.previous[part] - a, b - a)
         return out
 
-    def _bits(
-        self, a: int, b: int, column: np.ndarray, row: np.ndarray, rank: np.ndarray, previous: np.ndarray
+    def _memory(
+        self, column: np.ndarray, row: np.ndarray, rank: np.ndarray, previous: np.ndarray, rows: int
     ) -> np.ndarray:
-        """Synapse memory of rows a .. k: per projection the cheaper of dense runs and indexed rows."""
-        packing, highest = self.limits.synapse_packing, base_limit(self.limits)
+        """Synapse memory of the first 1, 2, ... rows: per projection the cheaper of runs and indexed."""
+        packing = self.limits.synapse_packing
+        projection = self.projection[column]
+        present = np.flatnonzero(np.bincount(projection, minlength=self.bits.size))
+        compact = np.zeros(self.bits.size, np.int64)
+        compact[present] = np.arange(present.size)
+        which = compact[projection]
+        counts, bits = np.arange(rows + 1), self.bits[present, None]
+
+        def grown(width: np.ndarray, after: np.ndarray, before: np.ndarray) -> np.ndarray:
+            table = bits_per_axon(counts, width, packing)
+            added = np.bincount(
+                which * rows + row, table[which, after] - table[which, before], bits.size * rows
+            )
+            return np.cumsum(np.rint(added).astype(np.int64).reshape(bits.size, rows), axis=1)
+
+        if self.packing == "nengo_loihi":
+            return grown(bits, rank + 1, rank).sum(axis=0)
+        base = self._base(column, row, rank)
+        best = grown(bits, row - base + 1, np.where(rank == 0, 0, previous - base + 1))
+        index = min((f for f in packing.index_field_bits if f and 1 << f >= rows), default=None)
+        if index is not None:
+            best = np.minimum(best, grown(bits + index, rank + 1, rank))
+        return best.sum(axis=0)
+
+    def _base(self, column: np.ndarray, row: np.ndarray, rank: np.ndarray) -> np.ndarray:
+        """Row at which the axon of each entry starts."""
         opening = np.zeros(self.source.size, np.int64)
         fresh = rank == 0
         opening[column[fresh]] = row[fresh]
-        base = opening[column] if highest is None else np.minimum(opening[column], highest)
-        reach = row - base + 1
-        reach_before = np.where(fresh, 0, previous - a - base + 1)
-        projection = self.projection[column]
-        index = min((f for f in packing.index_field_bits if 1 << f >= b - a and f), default=None)
-        total = np.zeros(b - a, np.int64)
-        for k in np.unique(projection):
-            mine = projection == k
-            width, at = self.widths[k].bits, row[mine]
-            table = bits_per_axon(np.arange(b - a + 2), width, packing)
-            best = _running(table[reach[mine]] - table[reach_before[mine]], at, b - a)
-            if index is not None:
-                table = bits_per_axon(np.arange(b - a + 2), width + index, packing)
-                sparse = _running(table[rank[mine] + 1] - table[rank[mine]], at, b - a)
-                best = np.minimum(best, sparse)
-            total += best
-        return total
+        highest = base_limit(self.limits)
+        return opening[column] if highest is None else np.minimum(opening[column], highest)
 
     def take(self, a: int, b: int) -> None:
         """Rows [a, b) have become a core."""
-        column = self.column[self.indptr[a] : self.indptr[b]]
-        np.add.at(self.seen, column, 1)
-
-
-def _running(added: np.ndarray, row: np.ndarray, rows: int) -> np.ndarray:
-    return np.cumsum(np.rint(np.bincount(row, weights=added, minlength=rows)).astype(np.int64))
+        np.add.at(self.seen, self.column[self.indptr[a] : self.indptr[b]], 1)
 
 
 def _sorted(pointer: np.ndarray, rows: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,13 +1,13 @@
 """How synapses of an axon fill a core's memory: bits per synapse, blocks, headers, words.
 
-Source of blocks and fields: nengo-loihi 1.1.0 block.py (`SynapseConfig.bits_per_axon`). There a compression of 3
-stores no index at all, even of sparse rows; here ("indexed") each projection takes, core by core, the cheaper of
+Source of blocks and fields: nengo-loihi 1.1.0 block.py (`SynapseConfig.bits_per_axon`). There compression 3
+stores no index, even of sparse rows; here ("indexed") each projection takes, core by core, the cheaper of
 
 * **dense runs**: no index; an axon stores every weight, zeros too, from its base to its last target;
 * **indexed**: an axon stores its synapses only, each with an index field wide enough for the largest distance
   from an axon's base to one of its targets.
 
-An axon's base is its first target or the highest base the chip can write (``compartment_base``), whichever is lower.
+An axon's base is its first target, or the highest base that the chip can write if that is lower.
 ``packing="nengo_loihi"`` counts as that tool does: synapses only, no index.
 """
 
@@ -53,8 +53,8 @@ def field(need: int, fields: tuple[int, ...]) -> int:
 
 
 def rule_state(rule: Any) -> dict[str, int]:
-    """Bits a learning rule keeps per "synapse", "pre" axon and "post" neuron; zeros where it declares none."""
-    declared = getattr(rule, "state_bits", None)
+    """Bits a learning rule keeps per "synapse", "pre" axon, "post" neuron; zeros where it declares none."""
+    declared: Any = getattr(rule, "state_bits", None)
     if callable(declared):
         declared = declared()
     if isinstance(declared, (int, np.integer)):
@@ -102,22 +102,31 @@ def base_limit(limits: Limits) -> int | None:
 
 
 def pack(
-    rows: AxonRows, column: np.ndarray, cores: int, width: SynapseWidth, limits: Limits, method: str = "indexed"
+    rows: AxonRows,
+    cores: int,
+    width: SynapseWidth,
+    limits: Limits,
+    method: str = "indexed",
 ) -> Packed:
     """Synapse memory of one projection on every core.
 
     Parameters
     ----------
     rows
-        From `axons.axon_rows`.
-    column : (r,) int
-        Column (0..cores - 1) of each row's core.
+        From `axons.axon_rows`, with cores counted from 0.
+    cores
+        How many there are.
+    width
+        Bits of a synapse without its index.
+    method
+        One of `METHODS`.
     """
     if method not in METHODS:
         raise CompileError(f"packing={method!r} is not one of {', '.join(METHODS)}")
-    packing = limits.synapse_packing
+    packing, column = limits.synapse_packing, rows.core
     if method == "nengo_loihi":
-        return Packed(_sum(bits_per_axon(rows.count, width.bits, packing), column, cores), np.zeros(cores, np.int64))
+        bits = _sum(bits_per_axon(rows.count, width.bits, packing), column, cores)
+        return Packed(bits, np.zeros(cores, np.int64))
     highest = base_limit(limits)
     base = rows.first if highest is None else np.minimum(rows.first, highest)
     reach = rows.last - base

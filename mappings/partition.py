@@ -1,7 +1,7 @@
 """Partition: which neurons share a core.
 
-Cores are runs of a sequence of neurons: the program's own order, populations grouped by what a core must share, or
-the order that a graph partition suggests. Each run is made as long as the chip's limits allow.
+Cores are runs of a sequence of neurons: the program's own order, neurons grouped by what a core must share,
+or the order that a graph partition suggests. Each run is made as long as the chip's limits allow.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from chipsim.errors import CompileError
 from chipsim.schema import Chip
 
 from .allocate import Allocation, usage
-from .axons import is_input, owner, total
-from .check import CORE_RULES, too_much
-from .cutting import Cutter
+from .axons import all_rows, distinct_axons, is_input, pattern, total
+from .core_rules import CORE_RULES, core_error, core_limits
+from .cutting import Cutter, lone
+from .graph_order import graph_parts
+from .grouping import grouped_order
 from .network import Network
 from .traffic_graph import Traffic, traffic
 
@@ -26,8 +28,10 @@ METHODS = ("auto", "inorder", "graph")
 #: A reordering by graph breaks runs of neighbours, on which emulation is fast: it must lower the packets that
 #: leave their core to this share of what filling in order needs.
 PAYS = 0.8
-#: "auto" leaves the graph partitioner out above this many synapses: it would take longer than it can win.
-GRAPH_SYNAPSES = 2_000_000
+#: "auto" leaves the graph partitioner out above this many synapses: about a second of METIS.
+GRAPH_SYNAPSES = 300_000
+#: Rounds of cutting again with the output axons that the last cut needed, before cores are split instead.
+ROUNDS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +47,7 @@ class Partition:
     method : str
         What made it: "one core", "inorder", "aligned", "balanced" or "graph".
     cut_packets, inorder_packets : float
-        Packets per step that leave their core, here and when cores are filled in order; NaN where not counted.
+        Packets per step that leave their core, here and when cores are filled in order.
     notes : dict
         What was tried: method -> (cores, packets per step).
     """
@@ -86,8 +90,8 @@ def partition(
         Population -> spikes per step per neuron, measured or predicted; None weighs all neurons alike.
     method : {"auto", "inorder", "graph"}
         "inorder" fills core after core in program order. "graph" groups neurons by who talks to whom (METIS
-        where pymetis is installed, else a spectral order). "auto" takes the best that keeps neighbours together,
-        and the graph's order only where it pays.
+        where pymetis is installed, else a spectral order). "auto" takes the best that keeps neighbours
+        together, and the graph's order only where it pays.
     max_neurons : int or None
         A lower limit of neurons per core than the chip's, to spread a network.
     packing
@@ -107,19 +111,12 @@ def partition(
     neurons = np.flatnonzero(~is_input(net))
     if not neurons.size:
         raise CompileError(f"network '{net.name}' has no neurons, only inputs: add a population of neurons")
-    if _unlimited(chip) and max_neurons is None:
+    if max_neurons is None and all(limit is None for limit in core_limits(chip).values()):
         core = np.full(total(net), -1, np.int32)
         core[neurons] = 0
         return Partition(core, 1, "one core", 0.0, 0.0)
     maker = _Maker(net, chip, rates, max_neurons, packing)
     return maker.best(method, neurons, seed)
-
-
-def _unlimited(chip: Chip) -> bool:
-    """True if one core holds any network."""
-    from .allocate import core_limits
-
-    return all(limit is None for limit in core_limits(chip).values())
 
 
 @dataclass
@@ -136,113 +133,103 @@ class _Maker:
     def best(self, method: str, neurons: np.ndarray, seed: int) -> Partition:
         """The partition that `method` asks for."""
         self.add("inorder", neurons)
-        cores, flow = self._size("inorder"), self.found["inorder"][1]
+        cores, before = self.size("inorder"), self.found["inorder"][1]
         chosen = "inorder"
         if method == "auto" and cores > 1:
-            self.add("aligned", neurons, aligned=True)
-            self.add("balanced", neurons, aligned=True, max_neurons=-(-neurons.size // cores))
-            grouped = self._grouped(neurons)
-            if grouped is not None:
-                self.add("grouped", grouped)
-            fewest = min(self._size(name) for name in self.found)
-            chosen = min((k for k in self.found if self._size(k) == fewest), key=self._score)
+            chosen = self._best_of_runs(neurons, cores)
         if cores > 1 and (method == "graph" or (method == "auto" and self._worth_a_graph())):
-            self._add_graph(neurons, self._size(chosen), seed)
+            part = graph_parts(self.net, self.rates, self.size(chosen), seed)[neurons]
+            order = np.argsort(part, kind="stable")
+            self.add("graph", neurons[order], blocks=part[order])
             if method == "graph" or self._pays(chosen):
                 chosen = "graph" if "graph" in self.found else chosen
-        core, chosen_flow = self.found[chosen]
-        notes = {name: (self._size(name), t.cut) for name, (_, t) in self.found.items()}
-        return Partition(core, self._size(chosen), chosen, chosen_flow.cut, flow.cut, notes)
+        core, after = self.found[chosen]
+        notes = {name: (self.size(name), flow.cut) for name, (_, flow) in self.found.items()}
+        return Partition(core, self.size(chosen), chosen, after.cut, before.cut, notes)
+
+    def _best_of_runs(self, neurons: np.ndarray, cores: int) -> str:
+        """Fewest cores first, then fewest packets, then the most even spread."""
+        self.add("balanced", neurons, max_neurons=-(-neurons.size // cores))
+        if sum(not p.model.is_input for p in self.net.populations.values()) > 1:
+            self.add("aligned", neurons, aligned=True)
+        grouped = grouped_order(self.net, self.chip, neurons)
+        if grouped is not None:
+            self.add("grouped", grouped)
+        fewest = min(self.size(name) for name in self.found)
+        return min((k for k in self.found if self.size(k) == fewest), key=self._score)
 
     def _score(self, name: str) -> tuple[float, int]:
-        """Packets first; of equals the one that spreads the work most evenly."""
         core, flow = self.found[name]
         return round(flow.cut, 9), int(np.bincount(core[core >= 0]).max())
 
-    def _size(self, name: str) -> int:
+    def size(self, name: str) -> int:
+        """Cores of a candidate."""
         return int(self.found[name][0].max()) + 1
 
     def _worth_a_graph(self) -> bool:
-        synapses = sum(int(p.indices.size) for p in self._patterns())
+        synapses = sum(len(pattern(p.synapses).indices) for p in self.net.projections.values())
         return 0 < synapses <= GRAPH_SYNAPSES
 
-    def _patterns(self) -> list[Any]:
-        from .axons import pattern
-
-        return [pattern(p.synapses) for p in self.net.projections.values()]
-
     def _pays(self, than: str) -> bool:
-        if "graph" not in self.found or self._size("graph") > self._size(than):
+        if "graph" not in self.found or self.size("graph") > self.size(than):
             return False
         return self.found["graph"][1].cut < PAYS * self.found[than][1].cut
 
-    def _grouped(self, neurons: np.ndarray) -> np.ndarray | None:
-        """Populations that may share a core side by side, or None if that is the program's order already."""
-        from .grouping import grouped_order
-
-        return grouped_order(self.net, self.chip, neurons)
-
-    def _add_graph(self, neurons: np.ndarray, cores: int, seed: int) -> None:
-        from .graph_order import graph_parts
-
-        part = graph_parts(self.net, self.rates, cores, seed)
-        order = neurons[np.argsort(part[neurons], kind="stable")]
-        self.add("graph", order, blocks=part[order])
-
-    def add(self, name: str, order: np.ndarray, **options: Any) -> None:
-        """Cut `order` into cores and keep the result, unless it breaks a limit (only the first one may raise)."""
-        cap = min((k for k in (self.max_neurons, options.pop("max_neurons", None)) if k), default=None)
+    def add(self, name: str, order: np.ndarray, *, max_neurons: int | None = None, **options: Any) -> None:
+        """Cut `order` into cores and keep the result; only the first candidate may fail."""
+        cap = min((k for k in (self.max_neurons, max_neurons) if k is not None), default=None)
         try:
-            core = self._cut(order, cap, **options)
+            core = self._cut(order, cap, options)
         except CompileError:
             if name == "inorder":
                 raise
             return
         self.found[name] = (core, traffic(self.net, core, self.rates))
 
-    def _cut(self, order: np.ndarray, cap: int | None, **options: Any) -> np.ndarray:
-        cutter = Cutter(self.net, self.chip, order, cap)
-        bounds = cutter.cut(**options)
-        for _ in range(64):
+    def _cut(self, order: np.ndarray, cap: int | None, options: dict[str, Any]) -> np.ndarray:
+        cutter = Cutter(self.net, self.chip, order, cap, self.packing)
+        bounds, slots = cutter.cut(**options), np.zeros(order.size, np.int64)
+        for k in range(64):
             core = np.full(total(self.net), -1, np.int32)
             core[order] = np.repeat(np.arange(len(bounds) - 1, dtype=np.int32), np.diff(bounds))
             table = usage(self.net, core, self.chip, packing=self.packing)
-            finer = self._split(bounds, table)
-            if finer is None:
+            over = _over(table)
+            if not over:
                 return core
-            bounds = finer
-        raise CompileError(f"network '{self.net.name}' cannot be cut to fit {self.chip.name}: prune its connections")
+            if set(over) == {"output_axons"} and k < ROUNDS:
+                slots = np.maximum(slots, self._slots(core)[order])
+                bounds = cutter.cut(**options, slots=slots)
+            else:
+                bounds = self._split(bounds, table, over)
+        raise CompileError(
+            f"network '{self.net.name}' cannot be cut to fit {self.chip.name}: prune its synapses"
+        )
 
-    def _split(self, bounds: np.ndarray, table: Allocation) -> np.ndarray | None:
-        """Bounds with every core that exceeds a limit cut in so many parts, None if none does."""
-        parts = np.ones(len(bounds) - 1, np.int64)
+    def _slots(self, core: np.ndarray) -> np.ndarray:
+        """Output axon slots of each neuron, (n,) int64."""
+        pre, _ = distinct_axons(all_rows(self.net, core), int(core.max()) + 1)
+        return np.bincount(pre, minlength=core.size) * self.chip.limits.axon_slots.get("discrete", 1)
+
+    def _split(self, bounds: np.ndarray, table: Allocation, over: dict[str, np.ndarray]) -> np.ndarray:
+        """Bounds with every core that exceeds a limit cut in as many parts as its excess suggests."""
+        lengths = np.diff(bounds)
+        parts = np.ones(lengths.size, np.int64)
         for rule in CORE_RULES:
             limit = table.limits[rule.column]
-            if limit is None:
-                continue
-            need = table.table[rule.column]
-            over = np.flatnonzero(need > limit)
-            for k in over:
-                if bounds[k + 1] - bounds[k] == 1:
-                    raise self._alone(rule, table, int(k), limit)
-                wanted = -(-int(need[k]) // limit) if limit else 2
-                parts[k] = max(parts[k], min(max(wanted, 2), int(bounds[k + 1] - bounds[k])))
-        if np.all(parts == 1):
-            return None
+            for k in over.get(rule.column, ()):
+                if lengths[k] == 1:
+                    raise lone(core_error(rule, self.chip, table, int(k), limit or 0))
+                wanted = -(-int(table.table[rule.column][k]) // limit) if limit else 2
+                parts[k] = max(parts[k], min(max(wanted, 2), lengths[k]))
         pieces = [np.linspace(bounds[k], bounds[k + 1], parts[k] + 1)[:-1] for k in range(parts.size)]
         return np.append(np.concatenate(pieces), bounds[-1]).astype(np.int64)
 
-    def _alone(self, rule: Any, table: Allocation, row: int, limit: int) -> CompileError:
-        core = int(table.cores[row])
-        column = table.parts["neurons"][:, row]
-        population = table.populations[int(np.argmax(column))]
-        error = too_much(rule, self.chip, population, core, int(table.table[rule.column][row]), limit)
-        lone = f"one neuron alone is too much for a core. {error}"
-        return CompileError(
-            lone, population=error.population, core=core, resource=error.resource, need=error.need, limit=limit
-        )
 
-
-def owners(net: Network, order: np.ndarray) -> np.ndarray:
-    """Population index of each neuron of `order`."""
-    return owner(net)[order]
+def _over(table: Allocation) -> dict[str, np.ndarray]:
+    """Column -> rows of cores beyond its limit, only columns that have some."""
+    found = {
+        name: np.flatnonzero(table.table[name] > limit)
+        for name, limit in table.limits.items()
+        if limit is not None
+    }
+    return {name: rows for name, rows in found.items() if rows.size}

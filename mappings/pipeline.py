@@ -17,17 +17,16 @@ from chipsim.program import PopulationImage, Program, ProjectionImage
 from chipsim.schema import Chip
 
 from .allocate import allocate
-from .axons import total
+from .axons import starts, total
 from .check import check_network
 from .network import Network
-from .partition import Partition
 from .partition import partition as make_partition
-from .place import Placement, cores_per_chip, place
+from .place import cores_per_chip, place
 from .traffic_graph import traffic
 
 #: Families whose chips run time steps on cores; these passes map them.
 TIME_STEP_FAMILIES = ("loihi", "float")
-#: Other families: family -> lowering(net, chip, *, dt, seed, arithmetic, placement, rates, **options) -> Program.
+#: Other families: family -> lowering(net, chip, *, dt, seed, arithmetic, placement, rates, name) -> Program.
 FAMILY_LOWERING: dict[str, Callable[..., Program]] = {}
 
 
@@ -59,12 +58,12 @@ def compile(
     seed : int
         Of the random parts of the compiler and of a run.
     arithmetic
-        A preset's name ("lava", "nengo_loihi", "brian2_loihi", "float") or an `Arithmetic` instead of the chip's.
+        A preset ("lava", "nengo_loihi", "brian2_loihi", "float") or an `Arithmetic` instead of the chip's.
     placement : dict or None
-        Made by hand: population -> one physical core or (n,) of them. Every population of neurons must be named;
-        inputs left out stay on the host (-1). Limits are checked all the same.
+        Made by hand: population -> one physical core or (n,) of them. Every population of neurons must be
+        named; inputs left out stay on the host (-1). Limits are checked all the same.
     rates : dict or None
-        Population -> spikes per step per neuron, one number or (n,): what partition and place weigh traffic with.
+        Population -> spikes per step per neuron, one number or (n,): what traffic is weighed with.
     partition : {"auto", "inorder", "graph"}
         See `mappings.partition.partition`.
     quantise : dict or None
@@ -91,20 +90,33 @@ def compile(
     if chip.family not in TIME_STEP_FAMILIES:
         options = dict(dt=dt, seed=seed, arithmetic=arithmetic, placement=placement, rates=rates, name=name)
         return _lowering(chip)(net, chip, **options)
-    native, stages, units = _native(net, chip, dt, dict(quantise or {}))
+    native, report = _native(net, chip, dt, dict(quantise or {}))
     check_network(native, chip)
+    stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
     if placement is not None:
         core = placed_by_hand(native, chip, placement)
-        stages["partition"] = stages["place"] = {"method": "by hand", "cores": int(np.unique(core[core >= 0]).size)}
+        stages["place"] = {"method": "by hand", "cores": int(np.unique(core[core >= 0]).size)}
     else:
         parts = make_partition(
             native, chip, rates=rates, method=partition, max_neurons=max_neurons, packing=packing, seed=seed
         )
-        spot = _placed(native, chip, parts, rates, seed)
+        flow = traffic(native, parts.core, rates) if parts.cores > 1 else None
+        spot = place(parts, chip, flow, seed=seed)
         core = spot.core
-        stages["partition"], stages["place"] = parts.report(), spot.report()
+        stages |= {"partition": parts.report(), "place": spot.report()}
     stages["allocate"] = allocate(native, core, chip, packing=packing).report()
-    return _program(native, chip, core, units, stages, _arithmetic(arithmetic, chip), dt, seed, name or net.name)
+    populations, projections = _images(native, report)
+    return Program(
+        chip=chip,
+        populations=populations,
+        projections=projections,
+        core=core,
+        arithmetic=_arithmetic(arithmetic, chip),
+        dt=float(dt),
+        seed=int(seed),
+        name=name or net.name,
+        stages=stages,
+    )
 
 
 def _check_arguments(net: Any, dt: float, seed: int) -> None:
@@ -112,7 +124,7 @@ def _check_arguments(net: Any, dt: float, seed: int) -> None:
         raise CompileError(f"compile takes a Network, not {type(net).__name__}: build one with cs.Network()")
     if not net.n:
         raise CompileError(f"network '{net.name}' has no neurons, only inputs: add a population of neurons")
-    if not np.isscalar(dt) or not np.isfinite(dt) or dt <= 0:
+    if isinstance(dt, bool) or not isinstance(dt, (int, float, np.number)) or not 0 < float(dt) < np.inf:
         raise CompileError(f"dt={dt!r} must be a positive number of seconds per step, e.g. dt=1e-3")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise CompileError(f"seed={seed!r} must be a whole number")
@@ -122,7 +134,7 @@ def _lowering(chip: Chip) -> Callable[..., Program]:
     if chip.family not in FAMILY_LOWERING:
         known = ", ".join((*TIME_STEP_FAMILIES, *FAMILY_LOWERING))
         raise CompileError(
-            f"chip {chip.name} is of family '{chip.family}', which no mapper serves; choose a chip of {known}",
+            f"chip {chip.name} is of family '{chip.family}', which no mapper serves; choose one of {known}",
             resource="family",
         )
     return FAMILY_LOWERING[chip.family]
@@ -153,17 +165,17 @@ def _native_synapses(synapses: Any, chip: Chip) -> bool:
     return isinstance(synapses, (Synapses, FloatSynapses))
 
 
-def _native(net: Network, chip: Chip, dt: float, options: dict) -> tuple[Network, dict[str, Any], Any]:
-    """The native network, the stages so far, and the quantiser's report (None if there was nothing to do)."""
+def _native(net: Network, chip: Chip, dt: float, options: dict[str, Any]) -> tuple[Network, Any]:
+    """The native network and the quantiser's report, None if there was nothing to quantise."""
     if is_native(net, chip):
         if options:
-            raise CompileError("quantise options were given, but the network is native already: leave them out")
-        return net, {}, None
+            raise CompileError(
+                "quantise options were given, but the network is native already: leave them out"
+            )
+        return net, None
     from .quantise import quantise as make_native
 
-    native, report = make_native(net, chip, dt=dt, **options)
-    plain = report.report() if hasattr(report, "report") else report
-    return native, {"quantise": plain}, report
+    return make_native(net, chip, dt=dt, **options)
 
 
 def placed_by_hand(net: Network, chip: Chip, placement: Mapping[str, Any]) -> np.ndarray:
@@ -176,7 +188,9 @@ def placed_by_hand(net: Network, chip: Chip, placement: Mapping[str, Any]) -> np
     """
     unknown = sorted(set(placement) - set(net.populations))
     if unknown:
-        raise CompileError(f"placement: no population '{unknown[0]}'; the network has {', '.join(net.populations)}")
+        raise CompileError(
+            f"placement: no population '{unknown[0]}'; the network has {', '.join(net.populations)}"
+        )
     core, at = np.full(total(net), -1, np.int32), 0
     for name, population in net.populations.items():
         part, at = slice(at, at + population.n), at + population.n
@@ -184,7 +198,9 @@ def placed_by_hand(net: Network, chip: Chip, placement: Mapping[str, Any]) -> np
         if name in placement:
             core[part] = _cores_of(chip, population.n, placement[name], name, lowest)
         elif lowest == 0:
-            raise CompileError(f"placement says nothing about population '{name}': give its core, or {population.n}")
+            raise CompileError(
+                f"placement says nothing about population '{name}': give its core, or {population.n}"
+            )
     return core
 
 
@@ -207,26 +223,18 @@ def _cores_of(chip: Chip, n: int, value: Any, name: str, lowest: int) -> np.ndar
     return cores
 
 
-def _placed(net: Network, chip: Chip, parts: Partition, rates: Mapping[str, Any] | None, seed: int) -> Placement:
-    flow = traffic(net, parts.core, rates) if parts.cores > 1 else None
-    return place(parts, chip, flow, seed=seed)
-
-
-def _program(
-    net: Network, chip: Chip, core: np.ndarray, report: Any, stages: dict, numbers: Arithmetic, dt: float, seed: int,
-    name: str,
-) -> Program:  # fmt: skip
-    names = list(net.populations)
-    units = getattr(report, "units", None) or {}
-    weight_units = getattr(report, "weight_units", None) or {}
-    images, at = [], 0
-    for label, population in net.populations.items():
-        images.append(PopulationImage(label, population.model, at, units.get(label)))
-        at += population.n
+def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tuple[ProjectionImage, ...]]:
+    """Populations and projections as a program holds them, with ideal units where there are."""
+    units = report.units if report is not None else {}
+    weight_units = report.weight_units if report is not None else {}
+    start, number = starts(net), {name: k for k, name in enumerate(net.populations)}
+    populations = tuple(
+        PopulationImage(name, p.model, start[name], units.get(name)) for name, p in net.populations.items()
+    )
     projections = tuple(
         ProjectionImage(
-            p.name, names.index(p.pre.name), names.index(p.post.name), p.synapses, p.rule, weight_units.get(p.name)
+            name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, weight_units.get(name)
         )
-        for p in net.projections.values()
+        for name, p in net.projections.items()
     )
-    return Program(chip, tuple(images), projections, core, numbers, float(dt), int(seed), name, stages)
+    return populations, projections

@@ -15,7 +15,7 @@ from .partition import Partition
 from .traffic_graph import Traffic
 
 #: Above this many cores the quadratic assignment gives way to exchanges only.
-FAQ_CORES = 256
+FAQ_CORES = 128
 #: Sweeps of pairwise exchanges at most.
 SWEEPS = 20
 EXCHANGE_CORES = 512
@@ -59,7 +59,7 @@ def cores_per_chip(chip: Chip) -> int:
 
 
 def slots(chip: Chip, count: int) -> np.ndarray:
-    """The first `count` usable physical cores, chip after chip, (count,) int64; raises CompileError if too few."""
+    """The first `count` usable physical cores, chip after chip, (count,) int64; CompileError if too few."""
     usable, chips = cores_per_chip(chip), chip.topology.chips
     if chips is not None and count > usable * chips:
         raise CompileError(
@@ -80,12 +80,21 @@ def distances(chip: Chip, cores: np.ndarray) -> np.ndarray:
     return np.abs(x[:, None] - x[None, :]) + np.abs(y[:, None] - y[None, :])
 
 
+def hops_of(traffic: Traffic, chip: Chip, physical: np.ndarray) -> float:
+    """Hops x packets per step with logical core k on `physical[k]`."""
+    pairs = traffic.packets.tocoo()
+    tile = np.asarray(physical) // chip.topology.cores_per_tile
+    x, y = tile // chip.topology.height, tile % chip.topology.height
+    hops = np.abs(x[pairs.row] - x[pairs.col]) + np.abs(y[pairs.row] - y[pairs.col])
+    return float((hops * pairs.data).sum())
+
+
 def place(partition: Partition, chip: Chip, traffic: Traffic | None, *, seed: int = 0) -> Placement:
     """Choose physical cores for the logical ones.
 
-    Cores fill as few tiles as can hold them (an idle tile need not take part in a barrier). Within these, hops x
-    packets is minimised: FAQ (scipy.optimize.quadratic_assignment), then exchanges of pairs as long as one helps.
-    The result is never worse than the order of the logical cores.
+    Cores fill as few tiles as can hold them (an idle tile need not take part in a barrier). Within these,
+    hops x packets are minimised: FAQ (scipy.optimize.quadratic_assignment), then exchanges of pairs as long
+    as one helps. The result is never worse than the order of the logical cores.
 
     Parameters
     ----------
@@ -101,11 +110,10 @@ def place(partition: Partition, chip: Chip, traffic: Traffic | None, *, seed: in
     """
     count = partition.cores
     found = slots(chip, count)
-    room = _room(chip, found)
-    flow = None if traffic is None else _symmetric(traffic, count)
-    if flow is None or count == 1 or not flow.any() or count > EXCHANGE_CORES:
-        hops = 0.0 if flow is None else _cost(flow, distances(chip, found))
+    if traffic is None or count == 1 or count > EXCHANGE_CORES:
+        hops = 0.0 if traffic is None else hops_of(traffic, chip, found)
         return _placement(partition, found, hops, hops, "inorder")
+    room, flow = _room(chip, found), _symmetric(traffic, count)
     distance = distances(chip, room).astype(np.float64)
     padded = np.zeros((room.size, room.size))
     padded[:count, :count] = flow
@@ -120,7 +128,9 @@ def place(partition: Partition, chip: Chip, traffic: Traffic | None, *, seed: in
     return _placement(partition, room[best[:count]], cost, before, method)
 
 
-def _placement(partition: Partition, physical: np.ndarray, hops: float, before: float, method: str) -> Placement:
+def _placement(
+    partition: Partition, physical: np.ndarray, hops: float, before: float, method: str
+) -> Placement:
     physical = physical.astype(np.int32)
     core = np.where(partition.core >= 0, physical[partition.core], -1).astype(np.int32)
     return Placement(core, physical, hops, before, method)
@@ -135,9 +145,8 @@ def _room(chip: Chip, found: np.ndarray) -> np.ndarray:
 
 
 def _symmetric(traffic: Traffic, count: int) -> np.ndarray:
-    dense = np.zeros((count, count))
-    size = traffic.packets.shape[0]
-    dense[:size, :size] = traffic.packets.toarray() if count <= 4096 else 0
+    dense, size = np.zeros((count, count)), traffic.host.size
+    dense[:size, :size] = traffic.packets.toarray()
     dense = dense + dense.T
     np.fill_diagonal(dense, 0)
     return dense
@@ -152,12 +161,14 @@ def _starts(flow: np.ndarray, distance: np.ndarray, seed: int):
     """Placements from which exchanges begin: name and permutation."""
     yield "exchange", np.arange(flow.shape[0])
     if flow.shape[0] <= FAQ_CORES:
-        found = quadratic_assignment(flow, distance, method="faq", options={"rng": np.random.default_rng(seed)})
+        found = quadratic_assignment(
+            flow, distance, method="faq", options={"rng": np.random.default_rng(seed)}
+        )
         yield "faq+exchange", np.asarray(found.col_ind)
 
 
 def _exchange(flow: np.ndarray, distance: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Exchange the best partner of each core in turn until no exchange helps; `order[k]` is the slot of core k."""
+    """Exchange each core with its best partner until none helps; `order[k]` is the slot of core k."""
     order = order.copy()
     here = distance[np.ix_(order, order)]
     for _ in range(SWEEPS):
@@ -176,7 +187,7 @@ def _exchange(flow: np.ndarray, distance: np.ndarray, order: np.ndarray) -> np.n
 
 
 def _gain(flow: np.ndarray, here: np.ndarray, i: int) -> np.ndarray:
-    """Change of the cost if core i changed places with each core, (c,); `here` are the cores' present distances."""
+    """Change of the cost if core i changed places with each core, (c,); `here` are present distances."""
     difference = here - here[i]
     change = difference @ flow[i] - np.einsum("jk,jk->j", flow, difference)
     # The distance between the two stays as it is, but both sums above took it for zero.

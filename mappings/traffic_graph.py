@@ -56,7 +56,9 @@ def spike_rates(net: Network, rates: Mapping[str, Any] | None) -> np.ndarray:
     out, at = np.ones(total(net)), 0
     unknown = sorted(set(rates or {}) - set(net.populations))
     if unknown:
-        raise CompileError(f"rates: no population '{unknown[0]}'; the network has {', '.join(net.populations)}")
+        raise CompileError(
+            f"rates: no population '{unknown[0]}'; the network has {', '.join(net.populations)}"
+        )
     for name, population in net.populations.items():
         if rates is not None and name in rates:
             value = np.asarray(rates[name], np.float64)
