@@ -123,7 +123,7 @@ def sop_state(
     w = _registers(stored, *WEIGHT_RANGE[sign_mode], what=f"{rule.name}: {sign_mode} weights")
     t = _registers(_at_synapses(tags, post, ptr, shape), *TAG_RANGE, what=f"{rule.name}: tags")
     d = _registers(_at_synapses(delays, post, ptr, shape), *DELAY_RANGE, what=f"{rule.name}: delays")
-    return _state(rule, truncate_weights(w, sign_mode, num_weight_bits), t, d, ptr, post, shape, np.int32)
+    return rows_state(rule, ptr, post, truncate_weights(w, sign_mode, num_weight_bits), shape[0], t, d)
 
 
 def float_state(
@@ -136,24 +136,34 @@ def float_state(
     t, d = (_at_synapses(v, post, ptr, shape).astype(np.float64) for v in (tags, delays))
     if not all(np.isfinite(v).all() for v in (w, t, d)):
         raise NetworkError(f"{rule.name}: weights, tags and delays must be finite numbers")
-    return _state(rule, w, t, d, ptr, post, shape, np.float64)
+    return rows_state(rule, ptr, post, w, shape[0], t, d)
 
 
-def _state(
-    rule: SumOfProducts, w: Any, t: Any, d: Any, ptr: Any, post: Any, shape: tuple[int, int], dtype: Any
+def rows_state(
+    rule: SumOfProducts, row_ptr: Any, post: Any, w: Any, n_post: int, t: Any = None, d: Any = None
 ) -> State:
-    n_post, n_pre = shape
+    """State at rest from synapses that are already in rows of their presynaptic neuron, unchecked.
+
+    Parameters
+    ----------
+    row_ptr, post
+        (n_pre + 1,) and (s,) int32: row i is row_ptr[i]..row_ptr[i + 1], `post` names the target.
+    w, t, d
+        (s,) int32 for the integer engine, float64 for the floating-point one; used in place, so that
+        delivery can read the weights where they are learned. t and d default to 0.
+    """
+    n_pre, dtype = len(row_ptr) - 1, w.dtype
     return State(
         w=w,
-        t=t,
-        d=d,
+        t=_zeros(dtype, w.size) if t is None else t,
+        d=_zeros(dtype, w.size) if d is None else d,
         x=_zeros(dtype, 2, n_pre),
         y=_zeros(dtype, 3, n_post),
         tx=_zeros(np.int32, n_pre),
         ty=_zeros(np.int32, n_post),
         hx=_zeros(dtype, rule.t_epoch + 1, 2, n_pre),
         hy=_zeros(dtype, rule.t_epoch + 1, 3, n_post),
-        row_ptr=ptr,
+        row_ptr=row_ptr,
         post=post,
         counts=_zeros(np.int64, 5),
         batch=_zeros(np.int32, 9, BATCH),

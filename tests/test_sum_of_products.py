@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -443,3 +446,21 @@ def test_linear_engine_refuses_what_it_lacks() -> None:
             linear_state(SumOfProducts(**values), np.zeros((1, 1)))
     with pytest.raises(NetworkError, match="whole numbers"):
         linear_state(SumOfProducts(dw="x0*x1", x1_impulse=1.5, x1_tau=3), np.zeros((1, 1)))
+
+
+def test_the_documentation_runs(capsys) -> None:
+    """Every Python block of the page, one after another in one namespace."""
+    page = (Path(__file__).parent.parent / "docs" / "loihi_learning.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert len(blocks) == 3
+    names: dict = {}
+    for block in blocks:
+        exec(block, names)
+    assert names["rule"].tables().product.tobytes() != b""
+    assert "u0 * t * y2" in capsys.readouterr().out
+    errors = re.search(r"```text\n(.*?)```", page, re.S).group(1).splitlines()
+    for line in errors:
+        text = re.search(r"'(.*?)'", line).group(1)
+        with pytest.raises(NetworkError) as error:
+            parse("dw", text)
+        assert str(error.value) == line
