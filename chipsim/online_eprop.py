@@ -1,4 +1,6 @@
-"""Online e-prop of a recurrent network: weights change in every step (kernel: `kernels.rules.eprop_online`)."""
+"""Online e-prop of a recurrent network: weights change in every step (kernel:
+`kernels.rules.eprop_online`).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ TARGET_DELAY = 3  # steps from a target row to the readout it is compared with
 
 @dataclass(frozen=True)
 class OnlineRun:
-    """What a run leaves: z (N, n) uint8; v, psi, signal (N, n), y (N, m); weights (post, pre); loss per iteration.
+    """What a run leaves: z (N, n) uint8; v, psi, signal (N, n), y (N, m); weights (post, pre); loss per
+    iteration.
 
     w_*: weights after all finished steps. w_*_last: what each synapse's last presynaptic spike saw.
     """
@@ -42,8 +45,8 @@ class OnlineRun:
 class OnlineEProp:
     """Constants; times in steps, rates in spikes per step. Symbols as in the kernel's header.
 
-    reset: "subtract" or "to" (v_reset). surrogate: a key of `kernels.surrogates.KINDS`. optimizer: "gradient_descent"
-    or "adam".
+    reset: "subtract" or "to" (v_reset). surrogate: a key of `kernels.surrogates.KINDS`. optimizer:
+    "gradient_descent" or "adam".
     """
 
     tau_m: float = 30.0
@@ -150,8 +153,8 @@ class OnlineEProp:
     ) -> OnlineRun:
         """Present x (T, n_in) with target (T, m) `repeats` times in a row, learning throughout.
 
-        steps: length of the run, default repeats T + 5 so that the last row's error has arrived. After the last row
-        the target generator holds its last value. Matrices are (post, pre), feedback (n, m).
+        steps: length of the run, default repeats T + 5 so that the last row's error has arrived. After the
+        last row the target generator holds its last value. Matrices are (post, pre), feedback (n, m).
         """
         rows = np.asarray(x, dtype=np.uint8)
         goal = np.asarray(target, dtype=np.float64)

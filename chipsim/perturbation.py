@@ -1,6 +1,7 @@
 """Weight perturbation of a black box: the chip is run, its cost is read, nothing else is known of it.
 
-Kernels and sources: `kernels.rules.weight_perturbation`. Every evaluation is counted, because each is a run of the chip.
+Kernels and sources: `kernels.rules.weight_perturbation`. Every evaluation is counted, because each is a run
+of the chip.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ Array = NDArray[np.float64]
 class Perturbation:
     """How weights are perturbed and changed.
 
-    size: perturbation, in weight units (with a format: a multiple of its step, default one step). eta: learning rate.
-    serial: one weight after the other, else all at once with signs +-size. central: two-sided differences.
-    format: declared fixed point of the weights, None for float64.
+    size: perturbation, in weight units (with a format: a multiple of its step, default one step). eta:
+    learning rate. serial: one weight after the other, else all at once with signs +-size. central:
+    two-sided differences. format: declared fixed point of the weights, None for float64.
     """
 
     eta: float = 1.0
@@ -42,8 +43,8 @@ class Perturbation:
             and abs(self.size / self.format.step - round(self.size / self.format.step)) > 1e-9
         ):
             raise NetworkError(
-                f"weight perturbation: size {self.size} is no multiple of the weight step {self.format.step}; the chip "
-                "cannot hold the perturbed weight"
+                f"weight perturbation: size {self.size} is no multiple of the step {self.format.step}; "
+                "the chip cannot hold the perturbed weight"
             )
 
 
@@ -51,8 +52,9 @@ class Perturbation:
 class Learner:
     """Weights of a black box that learns by perturbation.
 
-    cost: function of the weights (N,) that runs the chip and returns one number. evaluations: runs so far; `updates`:
-    steps so far; `stalled`: wanted changes that were rounded away; `saturated`: weights held at the end of their format.
+    cost: function of the weights (N,) that runs the chip and returns one number. evaluations: runs so far;
+    `updates`: steps so far; `stalled`: wanted changes that were rounded away; `saturated`: weights held at
+    the end of their format.
     """
 
     cost: Callable[[Array], float]

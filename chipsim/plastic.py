@@ -10,7 +10,8 @@ from scipy import sparse
 
 from chipsim.errors import RunError
 from chipsim.rule_declaration import Rule
-from chipsim.rule_kernel import COUNTERS, compile_rule, constant_values, post_rows, pre_rows
+from chipsim.rule_kernel import compile_rule
+from chipsim.rule_source import COUNTERS, constant_values, post_rows, pre_rows
 
 Array = NDArray[np.float64]
 

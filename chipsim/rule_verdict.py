@@ -146,15 +146,18 @@ def literal(value: float) -> tuple[str, float]:
         mantissa, exponent = mantissa // 2, exponent + 1
     if mantissa == 0 or exponent > EXPONENT_MAX:
         raise NotPolynomial(
-            f"needs the factor {value:.3g} in the engine's units; it has 2^{EXPONENT_MIN} to 7*2^{EXPONENT_MAX}"
+            f"needs the factor {value:.3g} in the engine's units; "
+            f"it has 2^{EXPONENT_MIN} to 7*2^{EXPONENT_MAX}"
         )
     return (f"2^{exponent}" if mantissa == 1 else f"{mantissa}*2^{exponent}"), error
 
 
 def engine_units(rule: Rule) -> dict[str, float]:
-    """What one unit of each name is in the engine's integers: weights and states by their step, traces by their impulse.
+    """What one unit of each name is in the engine's integers: weights and states by their step, traces by
+    their impulse.
 
-    Undeclared formats: the weight's range on 8 bits (bounds, or -1 to 1), states the weight's step, factors 1.
+    Undeclared formats: the weight's range on 8 bits (bounds, or -1 to 1), states the weight's step, factors
+    1.
     """
     low, high = rule.bounds
     span = high - low if math.isfinite(high - low) else 2.0
@@ -197,15 +200,17 @@ def sum_of_products(rule: Rule) -> Verdict:
             adapt.append(f"trace {name} is set by a spike; the engine adds, with saturation at 127")
     if rule.third:
         adapt.append(
-            f"third factor {', '.join(rule.third)} has to be written to {registers[rule.third[0]]} of each neuron, an "
-            "integer from 0 to 127; traces of the postsynaptic side then come from the neuron, too"
+            f"third factor {', '.join(rule.third)} has to be written to {registers[rule.third[0]]} of each "
+            "neuron, an integer from 0 to 127; traces of the postsynaptic side then come from the neuron, too"
         )
         export["three_factor"] = True
     return Verdict(engine, "runs with changes" if adapt else "runs", tuple(adapt), export)
 
 
 def epoch_power(changes_: dict[str, Polynomial]) -> int:
-    """The K of the engine's one dependency uK (every 2^K-th epoch): large enough for the slowest spikeless term."""
+    """The K of the engine's one dependency uK (every 2^K-th epoch): large enough for the slowest spikeless
+    term.
+    """
     slow = [abs(c) for p in changes_.values() for f, c in p.items() if not {"pre", "post"} & set(f)]
     power = 0
     while slow and min(slow) * 2.0**power < FINE and power < MAX_EPOCH_POWER:
@@ -226,7 +231,8 @@ def engine_text(
             epoch = power
             spelled.insert(0, f"u{epoch}")
             adapt.append(
-                f"the change of {name} without a spike ({product}) happens every {2**epoch} steps (epochs of one step), not always"
+                f"the change of {name} without a spike ({product}) happens every {2**epoch} steps "
+                "(with epochs of one step), not in all"
             )
         try:
             text, error = literal(c * 2.0**epoch)

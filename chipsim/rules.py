@@ -50,17 +50,19 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chipsim.eprop import Adam, Descent, EProp, EPropNet, Precision
+from chipsim.eprop import Adam, Descent, EProp, Precision
+from chipsim.eprop_net import EPropNet
 from chipsim.fixed_format import Fixed, fixed
 from chipsim.online_eprop import OnlineEProp, OnlineRun
 from chipsim.plastic import Plastic
 from chipsim.rule_check import Report, check
 from chipsim.rule_cost import Cost, cost
 from chipsim.rule_declaration import RESERVED, Rule, RuleError, State, Surrogate, Trace, normal_body, parse
-from chipsim.rule_kernel import COUNTERS, compile_rule
+from chipsim.rule_kernel import compile_rule
 from chipsim.rule_kernel import signature as kernel_signature
 from chipsim.rule_locality import Ranges, check_expression, idle
 from chipsim.rule_reference import reference_step
+from chipsim.rule_source import COUNTERS
 from chipsim.rule_verdict import Verdict, sum_of_products, verdict
 
 __all__ = [

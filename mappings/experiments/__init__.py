@@ -1,1 +1,3 @@
-"""Experiments as functions: each takes its settings and a progress callback, and returns a result with its loss curve."""
+"""Experiments as functions: each takes its settings and a progress callback, and returns a result with its
+loss curve.
+"""

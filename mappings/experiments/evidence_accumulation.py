@@ -1,8 +1,9 @@
 """Evidence accumulation by e-prop: count cues on two sides, wait a second, say which side had more.
 
-Set-up of Bellec et al. (2020), figure 4: seven cues of 100 ms every 150 ms, each left or right with probability 0.7 for
-the side of the answer, 1050 ms of delay, 150 ms of recall. 50 LIF and 50 adaptive LIF neurons (time constant 2 s), softmax
-error in the recall window only, Adam. Fresh data in every batch. `SMALL` is the same in miniature.
+Set-up of Bellec et al. (2020), figure 4: seven cues of 100 ms every 150 ms, each left or right with
+probability 0.7 for the side of the answer, 1050 ms of delay, 150 ms of recall. 50 LIF and 50 adaptive LIF
+neurons (time constant 2 s), softmax error in the recall window only, Adam. Fresh data in every batch.
+`SMALL` is the same in miniature.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chipsim.eprop import Adam, EProp, EPropNet, Precision
+from chipsim.eprop import Adam, EProp, Precision
+from chipsim.eprop_net import EPropNet
 from chipsim.fixed_format import fixed
 
 Array = NDArray[np.float64]
@@ -53,7 +55,9 @@ SMALL = Size(
 
 @dataclass(frozen=True)
 class EvidenceResult:
-    """errors, losses: per iteration (fraction of wrong answers, mean cross-entropy). solved_at: iteration or None."""
+    """errors, losses: per iteration (fraction of wrong answers, mean cross-entropy). solved_at: iteration
+    or None.
+    """
 
     seed: int
     errors: Array
@@ -116,7 +120,9 @@ def make_net(size: Size, seed: int, precision: Precision | None, **changes: Any)
 
 
 def chip_precision(weight_bits: int, trace_bits: int, rounding: str = "stochastic") -> Precision:
-    """Formats for this task: weights in +-1, traces in [0, 16), signals in +-4, membranes 16 bits, psi in five levels."""
+    """Formats for this task: weights in +-1, traces in [0, 16), signals in +-4, membranes 16 bits, psi in
+    five levels.
+    """
     return Precision(
         weights=fixed(weight_bits, WEIGHT_SPAN, rounding=rounding),
         trace=fixed(trace_bits, TRACE_SPAN, signed=False, rounding=rounding),
@@ -155,8 +161,8 @@ def run(
 ) -> EvidenceResult:
     """Train until the error of the last ten iterations is under 7 % on average, or for `iterations`.
 
-    progress: called with (iteration, mean error of the last ten). resume: `EvidenceResult.state`. threads: sequences of a
-    batch computed side by side; the sum is taken in order, so results do not depend on it.
+    progress: called with (iteration, mean error of the last ten). resume: `EvidenceResult.state`. threads:
+    sequences of a batch computed side by side; the sum is taken in order, so results do not depend on it.
     """
     net = make_net(size, seed, precision, **changes)
     rng = np.random.default_rng([seed, 1])

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chipsim.eprop import Descent, EProp, EPropNet, Precision
+from chipsim.eprop import Descent, EProp, Precision
+from chipsim.eprop_net import EPropNet
 from chipsim.errors import RunError
 from chipsim.fixed_format import fixed
 

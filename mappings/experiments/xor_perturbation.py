@@ -1,7 +1,7 @@
 """XOR by weight perturbation: the network is a black box that is run, perturbed, and run again.
 
-Set-up after Jabri and Flower (1992): a 2-3-1 net of sigmoid units, one weight perturbed after the other, forward
-differences. Solved when all four outputs are within 0.2 of their targets.
+Set-up after Jabri and Flower (1992): a 2-3-1 net of sigmoid units, one weight perturbed after the other,
+forward differences. Solved when all four outputs are within 0.2 of their targets.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ FLOAT, CHIP = Perturbation(eta=1.0, size=1e-3), Perturbation(eta=1.0, size=0.125
 
 @dataclass(frozen=True)
 class XorRun:
-    """epochs: updates until solved, or None; chip_runs: patterns presented, over all evaluations; costs per epoch."""
+    """epochs: updates until solved, or None; chip_runs: patterns presented, over all evaluations; costs per
+    epoch.
+    """
 
     seed: int
     epochs: int | None
@@ -73,7 +75,9 @@ def run_one(
     box: Callable[[Array], Array] = outputs,
     progress: Callable[[int, float], None] | None = None,
 ) -> XorRun:
-    """One seed. box: weights -> the four outputs; by default a model of the chip's units, or any run of an emulator."""
+    """One seed. box: weights -> the four outputs; by default a model of the chip's units, or any run of an
+    emulator.
+    """
 
     def cost(weights: Array) -> float:
         return 0.5 * float(((box(weights) - TARGETS) ** 2).sum())

@@ -1,4 +1,6 @@
-"""How each kind of learning file is replayed: build from the file, run, return {name: (ours, recorded, tolerance)}."""
+"""How each kind of learning file is replayed: build from the file, run, return {name: (ours, recorded,
+tolerance)}.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,19 @@ def eprop_rule(p: dict, n: int) -> EProp:
     adam = str(p.get("optimizer", "")).startswith("adam")
     window = p.get("window", p.get("dims", {}).get("recall"))
     return EProp(
-        tau_m=p["tau_m"], tau_out=p["tau_out"], tau_a=p.get("tau_a", 1.0), thr=p["thr"], beta=beta, gamma=p["gamma"],
-        n_ref=p["n_ref"], scale_input=p["scale_in"], loss="cross_entropy" if evidence else "mse", window=window,
-        average_gradient="average_gradient" in p, c_reg=p["c_reg"], f_target=p["f_target"],
+        tau_m=p["tau_m"],
+        tau_out=p["tau_out"],
+        tau_a=p.get("tau_a", 1.0),
+        thr=p["thr"],
+        beta=beta,
+        gamma=p["gamma"],
+        n_ref=p["n_ref"],
+        scale_input=p["scale_in"],
+        loss="cross_entropy" if evidence else "mse",
+        window=window,
+        average_gradient="average_gradient" in p,
+        c_reg=p["c_reg"],
+        f_target=p["f_target"],
         optimizer=Adam(p["eta"]) if adam else Descent(p.get("eta", 0.0)),
     )
 
@@ -64,7 +76,9 @@ def first_gradient(data, gradients, checks: Checks) -> None:
 
 
 def recorded_columns(data, gradient) -> Checks:
-    """Traces of a few neurons; the file does not say which, so each recorded column must equal one neuron's."""
+    """Traces of a few neurons; the file does not say which, so each recorded column must equal one
+    neuron's.
+    """
     checks: Checks = {}
     signal = gradient.error @ data["B"].astype(float).T
     for name, ours in (("a_seq1", gradient.run.a), ("L_seq1", signal), ("L_it1", signal)):
@@ -78,7 +92,9 @@ def recorded_columns(data, gradient) -> Checks:
 
 
 def eprop_sequences(path: Path, data) -> Checks:
-    """Regression or evidence: train on the recorded sequences, compare spikes, losses, gradients and weights."""
+    """Regression or evidence: train on the recorded sequences, compare spikes, losses, gradients and
+    weights.
+    """
     p = json.loads(str(data["params"]))
     rule = eprop_rule(p, data["Wrec0"].shape[0])
     net = rule.net(data["Win0"], data["Wrec0"], data["Wout0"], data["B"])
@@ -103,7 +119,11 @@ def eprop_sequences(path: Path, data) -> Checks:
     for name, ours in (("in", net.w_in), ("rec", net.w_rec), ("out", net.w_out)):
         checks[f"W{name}_final"] = (ours, data[f"W{name}_final"], TIGHT)
     if "loss_tf_reference" in data:
-        checks["loss_tf_reference"] = (losses, data["loss_tf_reference"], 1e-7 if rule.loss == "mse" else 1e-6)
+        checks["loss_tf_reference"] = (
+            losses,
+            data["loss_tf_reference"],
+            1e-7 if rule.loss == "mse" else 1e-6,
+        )
     return checks
 
 
@@ -116,7 +136,9 @@ def eprop_tiny(path: Path, data) -> Checks:
     for feedback, tag, reg in (("symmetric", "sym", 0.0), ("random", "rnd_reg", p["c_reg"])):
         for form in ("adjoint", "traces"):
             part = EProp(**{**vars(rule), "feedback": feedback, "c_reg": reg, "form": form})
-            g = part.net(data["Win"], data["Wrec"], data["Wout"], data["B"]).gradient(data["x"], data["ystar"])
+            g = part.net(data["Win"], data["Wrec"], data["Wout"], data["B"]).gradient(
+                data["x"], data["ystar"]
+            )
             checks[f"dWin_{tag} {form}"] = (g.w_in, data[f"dWin_{tag}"], TIGHT)
             checks[f"dWrec_{tag} {form}"] = (g.w_rec, data[f"dWrec_{tag}"], TIGHT)
             checks[f"dWout {form}"] = (g.w_out, data["dWout"], TIGHT)
@@ -161,7 +183,14 @@ def eprop_online(path: Path, data) -> Checks:
     )
     x, spikes = bits(data, "X"), bits(data, "spikes")
     run = rule.run(
-        x, data["Y"], int(data["n_iter"]), data["Win0"], data["Wrec0"], data["Wout0"], data["B"], spikes.shape[0] - 1
+        x,
+        data["Y"],
+        int(data["n_iter"]),
+        data["Win0"],
+        data["Wrec0"],
+        data["Wout0"],
+        data["B"],
+        spikes.shape[0] - 1,
     )
     steps = int(data["n_iter"]) * x.shape[0]
     checks: Checks = {
@@ -221,10 +250,12 @@ def replay_superspike(path: Path, data) -> Checks:
     error = np.empty((len(source), len(data["W2"])))
     superspike.filtered_error(par, data["S_target"], spikes, error)
     checks: Checks = {
-        "S1": (layers[1][2], data["S1"], EXACT), "S2": (layers[2][2], data["S2"], EXACT),
+        "S1": (layers[1][2], data["S1"], EXACT),
+        "S2": (layers[2][2], data["S2"], EXACT),
         "U2": (layers[2][1][:, : data["U2"].shape[1]], data["U2"], TIGHT),
         "U1": (layers[1][1][:, : data["U1"].shape[1]], data["U1"], TIGHT),
-        "err": (error, data["err"], TIGHT), "loss": (0.5 * (error**2).sum(), data["loss"], TIGHT),
+        "err": (error, data["err"], TIGHT),
+        "loss": (0.5 * (error**2).sum(), data["loss"], TIGHT),
     }
     signals = {"dW2": (2, error), "dW1_sym": (1, error @ data["W2"]), "dW1_random": (1, error @ data["B"].T)}
     for name, (k, signal) in signals.items():

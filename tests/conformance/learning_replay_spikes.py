@@ -55,7 +55,14 @@ def stdp_replays(params: dict, dopamine: np.ndarray) -> dict[str, Any]:
     rules["stdp_triplet_synapse"] = lambda *a: stdp_triplet.replay(triplet, *a)
     p = params["jonke_synapse"]
     jonke = stdp_jonke.JonkeStdp(
-        p["tau_plus"], p["tau_minus"], p["lambda"], p["alpha"], p["beta"], p["mu_plus"], p["mu_minus"], p["Wmax"]
+        p["tau_plus"],
+        p["tau_minus"],
+        p["lambda"],
+        p["alpha"],
+        p["beta"],
+        p["mu_plus"],
+        p["mu_minus"],
+        p["Wmax"],
     )
     rules["jonke_synapse"] = lambda *a: stdp_jonke.replay(jonke, *a)
     p = params["vogels_sprekeler_synapse"]
@@ -63,9 +70,19 @@ def stdp_replays(params: dict, dopamine: np.ndarray) -> dict[str, Any]:
     rules["vogels_sprekeler_synapse"] = lambda *a: vogels_sprekeler.replay(vogels, *a)
     p = params["stdp_dopamine_synapse"]
     reward = stdp_dopamine.DopamineStdp(
-        p["tau_plus"], p["tau_minus"], p["tau_c"], p["tau_n"], p["A_plus"], p["A_minus"], p["b"], p["Wmin"], p["Wmax"]
+        p["tau_plus"],
+        p["tau_minus"],
+        p["tau_c"],
+        p["tau_n"],
+        p["A_plus"],
+        p["A_minus"],
+        p["b"],
+        p["Wmin"],
+        p["Wmax"],
     )
-    rules["stdp_dopamine_synapse"] = lambda pre, post, *a: stdp_dopamine.replay(reward, pre, post, dopamine, *a)
+    rules["stdp_dopamine_synapse"] = lambda pre, post, *a: stdp_dopamine.replay(
+        reward, pre, post, dopamine, *a
+    )
     return rules
 
 
@@ -131,7 +148,7 @@ def replay_spike_rules(path: Path, data) -> Checks:
         "tempotron_dVmax_dw": (slopes, data["tempotron_dVmax_dw"], TIGHT),
         "span_dw": ([span.update(s, desired, actual, lam, tau_span) for s in inputs], data["span_dw"], TIGHT),
     }
-    # The recorded amplitude is another rule's (128, a memristor constant): the data fix it to one number instead.
+    # The recorded amplitude is another rule's constant (128, memristor); the data fix the true one.
     shape = np.array([resume.update(s, desired, actual, 0.0, 1.0, tau) for s in inputs])
     rest = data["resume_dw"] - a * (len(desired) - len(actual))
     amplitude = float(shape @ rest / (shape @ shape))
@@ -150,7 +167,10 @@ def integer_and_slow_rules(data, checks: Checks) -> None:
     history, weights = np.empty((n_steps, 5), np.int64), np.empty((n_steps, k), np.int64)
     start = data["sdsp_w0"].astype(np.int64)
     sdsp.replay(par, pre, data["sdsp_dv"], p["thr"], p["reset"], p["vmax"], start, history, weights)
-    checks["sdsp_hist"], checks["sdsp_w"] = (history, data["sdsp_hist"], EXACT), (weights, data["sdsp_w"], EXACT)
+    checks["sdsp_hist"], checks["sdsp_w"] = (
+        (history, data["sdsp_hist"], EXACT),
+        (weights, data["sdsp_w"], EXACT),
+    )
     p = json.loads(str(data["btsp_params"]))
     slow = btsp.Btsp(
         p["tau_ET"], p["tau_IS"], p["k_plus"], p["k_minus"], p["alpha_plus"], p["beta_plus"],
@@ -190,8 +210,8 @@ def replay_surrogates(path: Path, data) -> Checks:
 def replay_curves(path: Path, data) -> Checks:
     """NEST's 200 iterations of pattern generation, from the weights and input of `eprop_tf_regression`.
 
-    The recorder updates some input weights 3 steps early (README): after a few iterations one spike flips and the
-    curve drifts around the exact one.
+    The recorder updates some input weights 3 steps early (README): after a few iterations one spike flips
+    and the curve drifts around the exact one.
     """
     start = np.load(next(path.parent.parent.rglob("eprop_tf_regression.npz")))
     rule = eprop_rule(json.loads(str(start["params"])), start["Wrec0"].shape[0])

@@ -8,7 +8,11 @@ from tests.conformance.conftest import golden_files, golden_id
 from tests.conformance.learning_replay import KINDS
 from tests.conformance.learning_replay_spikes import SPIKE_KINDS
 
-LATER = ("contrastive", "mlp_credit", "pearlmutter")  # rules of the credit-assignment library, not of this one
+LATER = (
+    "contrastive",
+    "mlp_credit",
+    "pearlmutter",
+)  # rules of the credit-assignment library, not of this one
 ALL_KINDS = {**KINDS, **SPIKE_KINDS}
 
 
