@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from chipsim.arithmetic import PRESETS, arithmetic
+from chipsim.chip_table import markdown, rich_chip, rich_overview
 from chipsim.description import SHIPPED, load_chip, shipped
 from chipsim.errors import DescriptionError
 from chipsim.schema import Chip, Limits
@@ -204,3 +208,16 @@ def test_yaml_files_say_nothing_twice():
 def test_units():
     assert scale("pJ", "energy") == 1e-12 and scale("us", "time") == 1e-6
     assert [human(x, "J") for x in (2.36e-11, 1.5e-3, 0, 3)] == ["23.6 pJ", "1.5 mJ", "0 J", "3 J"]
+
+
+def test_page_of_chips_is_up_to_date():
+    page = Path(__file__).parent.parent / "docs" / "chips.md"
+    assert page.read_text(encoding="utf-8") == markdown(), "run python docs/make_chips.py"
+
+
+def test_tables_of_a_chip():
+    console = Console(width=2000, file=io.StringIO())
+    console.print(rich_overview(), rich_chip(load_chip("loihi"), sources=True))
+    said = console.file.getvalue()
+    assert "Davies 2018 Table 2" in said and "neurons per core" in said and "truenorth" in said
+    assert "not published" in said

@@ -1,0 +1,168 @@
+"""Chip descriptions for people: an overview of all chips, and every number of one chip with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .description import load_chip, shipped
+from .units import human
+
+if TYPE_CHECKING:
+    from .schema import Chip
+
+HEAD = (
+    "chip",
+    "family",
+    "cores",
+    "neurons/core",
+    "weight bits",
+    "learning",
+    "cost sets",
+    "static",
+    "J known",
+    "s known",
+)
+STATUSES = ("measured", "published", "fitted", "assumed")
+
+
+def row(chip: Chip) -> tuple[str, ...]:
+    """One line of the overview: what it holds, and how many constants of its default set are known."""
+    limits = chip.limits
+    bits = limits.weight_bits
+    sets = ", ".join(f"{n} (default)" if n == chip.cost_set and len(chip.costs) > 1 else n for n in chip.costs)
+    known = {"energy": [0, 0], "time": [0, 0]}
+    static = "unknown"
+    if chip.cost_set is not None:
+        costs = chip.costs_named()
+        static = "unknown" if costs.static_power is None else human(costs.static_power.si, "W")
+        for path, constant in costs.constants().items():
+            kind = path.rsplit(".", 1)[-1]
+            if kind in known:
+                known[kind][0] += constant is not None
+                known[kind][1] += 1
+    return (
+        chip.name,
+        chip.family,
+        str(limits.cores or chip.topology.cores),
+        _count(limits.neurons),
+        "-" if bits is None else str(bits[1]) if bits[0] == bits[1] else f"{bits[0]}-{bits[1]}",
+        ", ".join(chip.learning.rules) or "none",
+        sets or "none",
+        static,
+        *(f"{have} of {all_}" if all_ else "-" for have, all_ in known.values()),
+    )
+
+
+def _count(limit: int | None) -> str:
+    return "no limit" if limit is None else str(limit)
+
+
+def limits(chip: Chip) -> list[tuple[str, str, str, str]]:
+    """(name, value, meaning, source) of every limit that the chip has."""
+    out = []
+    for name, field in type(chip.limits).model_fields.items():
+        value = getattr(chip.limits, name)
+        if name == "sources" or value is None or value == () or value is False:
+            continue
+        source = chip.limits.sources.get(name, "")
+        if value == field.get_default(call_default_factory=True) and not source:
+            continue
+        out.append((name, _plain(value), field.description or "", source))
+    return out
+
+
+def _plain(value: Any) -> str:
+    if hasattr(value, "model_dump"):
+        value = value.model_dump()
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
+    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int) for v in value):
+        return f"{value[0]} to {value[1]}"
+    if isinstance(value, tuple):
+        return ", ".join(_plain(v) for v in value)
+    return str(value)
+
+
+def constants(chip: Chip, cost_set: str) -> list[tuple[str, str, str, str]]:
+    """(name, value, status, source) of every constant of a cost set; unknown ones say so."""
+    out = []
+    for path, constant in chip.costs[cost_set].constants().items():
+        if constant is None:
+            out.append((path, "unknown", "", "not published"))
+        else:
+            out.append((path, f"{constant.value:g} {constant.unit}", constant.status, constant.source))
+    return out
+
+
+def rich_overview(names: Iterable[str] | None = None) -> Any:
+    """A rich table of the shipped chips, or of those named."""
+    from rich.table import Table
+
+    table = Table(title="Chips")
+    for name in HEAD:
+        table.add_column(name)
+    for name in names or shipped():
+        table.add_row(*row(load_chip(name)))
+    return table
+
+
+def rich_chip(chip: Chip, sources: bool = False) -> Any:
+    """Rich tables of one chip: limits, and with `sources` every constant of every cost set."""
+    from rich.console import Group
+    from rich.table import Table
+
+    parts: list[Any] = [f"[bold]{chip.title}[/bold] ({chip.name}, family {chip.family})", chip.note]
+    table = Table(title="Limits")
+    for head in ("limit", "value", "meaning", *(["source"] if sources else [])):
+        table.add_column(head)
+    for name, value, meaning, source in limits(chip):
+        table.add_row(name, value, meaning, *([source] if sources else []))
+    parts.append(table)
+    for cost_set, costs in chip.costs.items():
+        table = Table(title=f"Costs {cost_set}: {costs.title}", caption=costs.note or None)
+        for head in ("constant", "value", "status", "source")[: 4 if sources else 3]:
+            table.add_column(head)
+        for entry in constants(chip, cost_set):
+            if sources or entry[1] != "unknown":
+                table.add_row(*entry[: 4 if sources else 3])
+        parts.append(table)
+    return Group(*parts)
+
+
+def to_dict(chip: Chip) -> dict[str, Any]:
+    """Plain data of a whole description, for JSON."""
+    return chip.model_dump(mode="json")
+
+
+def markdown() -> str:
+    """The page docs/chips.md: overview, and limits and constants of every shipped chip with their sources."""
+    lines = [
+        "# Chips",
+        "",
+        "Made from the files in `chipsim/chips` by `python docs/make_chips.py`; do not edit. What nobody published",
+        "is `unknown`, and estimates say so. Write your own chip as a YAML file that starts with `base: loihi` and",
+        "changes what differs.",
+        "",
+        *_grid(HEAD, [row(load_chip(name)) for name in shipped()]),
+    ]
+    for name in shipped():
+        chip = load_chip(name)
+        lines += ["", f"## {chip.title} (`{name}`)", "", chip.note]
+        found = [(f"`{n}`", v, m, s) for n, v, m, s in limits(chip)]
+        if found:
+            lines += ["", *_grid(("limit", "value", "meaning", "source"), found)]
+        for cost_set, costs in chip.costs.items():
+            known = [(f"`{p}`", v, s, w) for p, v, s, w in constants(chip, cost_set) if v != "unknown"]
+            missing = [f"`{p}`" for p, v, _, _ in constants(chip, cost_set) if v == "unknown"]
+            default = ", the default" if cost_set == chip.cost_set else ""
+            lines += ["", f"Costs `{cost_set}`{default}: {costs.title}. {costs.note}".rstrip(), ""]
+            lines += _grid(("constant", "value", "status", "source"), known)
+            lines += ["", f"Unknown: {', '.join(missing)}."] if missing else []
+    return "\n".join(lines) + "\n"
+
+
+def _grid(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    head = list(head)
+    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return out + ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in rows]
