@@ -47,9 +47,7 @@ def merged(lines: Mapping[str, Any]) -> dict[str, Any]:
         group = "hops" if name.startswith("hop_") else "learning" if name.startswith("learning_") else name
         out[group] = out[group] + value if group in out else value
     order = list(LINE_COLOURS)
-    return dict(
-        sorted(out.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
-    )
+    return dict(sorted(out.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
 
 @styled
@@ -62,9 +60,7 @@ def energy_lines(energy: Mapping[str, float | None], *, title: str = "Energy by 
     for k, (name, joules) in enumerate(energy.items()):
         ax.barh(k, (joules or 0.0) * factor, color=LINE_COLOURS.get(name, COLOURS[7]), height=0.7)
         said = "not published" if joules is None else f"{joules * factor:.3g} {unit}  ({joules / total:.1%})"
-        ax.annotate(
-            said, ((joules or 0.0) * factor, k), (4, 0), textcoords="offset points", va="center", size=8
-        )
+        ax.annotate(said, ((joules or 0.0) * factor, k), (4, 0), textcoords="offset points", va="center", size=8)
     ax.set_yticks(range(len(energy)), [name.replace("_", " ") for name in energy])
     ax.invert_yaxis()
     ax.set(xlabel=f"energy of the run ({unit})", title=title)
@@ -146,7 +142,7 @@ def core_map(
     share: Sequence[float] | np.ndarray,
     *,
     loads: np.ndarray | None = None,
-    what: str = "neurons in use",
+    what: str = "neurons, % of a core",
 ) -> Figure:
     """The mesh seen from above: tiles, their cores coloured by `share`, links drawn by the packets over them.
 
@@ -165,12 +161,13 @@ def core_map(
     box = _window(width, height, cores_per_tile, np.asarray(cores, int), loads)
     columns, rows = box[1] - box[0], box[3] - box[2]
     made, ax = figure(float(np.clip(0.9 + 5.8 * rows / max(columns, 3), 1.9, 6.5)))
-    paint = ScalarMappable(Normalize(0, 100), "YlGnBu")
+    top = float(np.clip(5 * np.ceil(20 * np.max(share, initial=0.0)), 5, 100))
+    paint = ScalarMappable(Normalize(0, top), "YlGnBu")
     full = dict(zip(np.asarray(cores).tolist(), np.asarray(share, float)))
     _tiles(ax, height, cores_per_tile, full, box, paint)
     if loads is not None:
         _links(ax, np.asarray(loads, float), height, box)
-    made.colorbar(paint, ax=ax, label=f"{what} (% of a core)", shrink=0.9)
+    made.colorbar(paint, ax=ax, label=what, shrink=0.9)
     ax.set_xlim(box[0] - 0.55, box[1] - 0.45)
     ax.set_ylim(box[2] - 0.55, box[3] - 0.45)
     ax.set_aspect("equal")
@@ -215,7 +212,7 @@ def _tiles(ax: Axes, height: int, per_tile: int, share: dict[int, float], box: A
                 fill = "#eceff3" if full is None else paint.to_rgba(100 * full)
                 ax.add_patch(Rectangle((left, low), 0.9 * cell, 0.9 * cell, fc=fill, lw=0, zorder=3))
                 if full is not None and label:
-                    ink = "white" if full > 0.6 else INK
+                    ink = "white" if 100 * full > 0.6 * paint.norm.vmax else INK
                     spot = left + 0.45 * cell, low + 0.45 * cell
                     ax.text(*spot, str(core), ha="center", va="center", fontsize=6, color=ink, zorder=4)
 
