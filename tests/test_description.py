@@ -219,5 +219,5 @@ def test_tables_of_a_chip():
     console = Console(width=2000, file=io.StringIO())
     console.print(rich_overview(), rich_chip(load_chip("loihi"), sources=True))
     said = console.file.getvalue()
-    assert "Davies 2018 Table 2" in said and "neurons per core" in said and "truenorth" in said
+    assert "Davies 2018 Table 2" in said and "(compartments) per core" in said and "truenorth" in said
     assert "not published" in said

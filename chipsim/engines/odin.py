@@ -15,6 +15,7 @@ from ..native.bitfields import insert, nibbles, synapse_words
 from .event_engine import EventEngine, EventRun
 
 __all__ = ["EventRun", "OdinEngine", "TinyOdinEngine"]
+NO_CALCIUM = 8  #: lower calcium threshold that no calcium reaches
 UNREACHED = 32767  #: threshold that an Izhikevich neuron's place in the LIF arrays has
 
 
@@ -60,7 +61,7 @@ class OdinEngine(EventEngine):
         f = {name: np.where(is_lif, values, 0).astype(np.int16) for name, values in fields.items()}
         lif = odin.Lif(
             f["leak_str"] * f["leak_en"], np.where(is_lif, f["thr"], UNREACHED).astype(np.int16), f["ca_en"],
-            f["theta_mem"], f["theta1"], f["theta2"], f["theta3"], f["ca_leak"] * f["ca_en"], f["v"], f["ca"], f["ca_count"],
+            f["theta_mem"], np.where(f["ca_en"] == 1, f["theta1"], NO_CALCIUM).astype(np.int16), f["theta2"], f["theta3"], f["ca_leak"] * f["ca_en"], f["v"], f["ca"], f["ca_count"],
         )  # fmt: skip
         scratch = [np.zeros(256, np.uint8) for _ in range(4)]
         registers = odin.Registers(r.open_loop, r.src_ctrl, r.mon_en, r.mon_neur, r.mon_syn, r.upd_unmapped,
@@ -68,7 +69,7 @@ class OdinEngine(EventEngine):
         machine = odin.Machine(
             registers, r.syn_sign, lif, np.flatnonzero(~is_lif), is_lif.astype(np.uint8),
             np.stack([izh[name] for name in odin_izh.PARAMETERS], 1), np.stack([izh[name] for name in odin_izh.STATES], 1),
-            (fields["disable"] == 0).astype(np.uint8), nibbles(p.synapses), *scratch, np.zeros(1, np.int64),
+            (fields["disable"] == 0).astype(np.uint8), nibbles(p.synapses), *scratch, np.zeros(256, np.int16), np.zeros(1, np.int64),
             np.zeros(4, np.int64),
         )  # fmt: skip
         flags = programmed_flags(machine) if p.flags is None else p.flags
