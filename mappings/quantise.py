@@ -86,10 +86,10 @@ def quantise(
         if name in ideal
     }  # fmt: skip
     native = _rebuild(net, lowered)
-    populations = {k: fates(native, k, low.report) for k, low in lowered.items()}
-    if chip.family == "float":
-        populations = {k: low.report for k, low in lowered.items()}
-    elif floats is not None:
+    populations = {k: low.report for k, low in lowered.items()}
+    if chip.family == "loihi":
+        populations = {k: fates(native, k, report) for k, report in populations.items()}
+    if chip.family == "loihi" and floats is not None:
         chosen = PRESETS["nengo_loihi"] if method == "nengo_loihi" else chip.arithmetic.resolve()
         populations = _rates(populations, floats, run_integer(native, calibration or {}, chosen))
     return native, _report(method, dt, lowered, populations)
@@ -142,8 +142,8 @@ def _lower(
         return lower_float(population, incoming, dt)
     if options.method == "nengo_loihi":
         return lower_nengo(population, incoming, chip, dt)
-    current = floats.current[population.name] if floats is not None else None
-    return lower(population, incoming, chip, dt, options, current)
+    seen = None if floats is None else (floats.current[population.name], floats.voltage[population.name])
+    return lower(population, incoming, chip, dt, options, seen)
 
 
 def _rebuild(net: Network, lowered: dict[str, Lowered]) -> Network:

@@ -46,14 +46,15 @@ class Lowered:
 
 
 def lower(
-    population: Population, incoming: list[Projection], chip: Chip, dt: float, options: Options, current: Any = None
-) -> Lowered:
+    population: Population, incoming: list[Projection], chip: Chip, dt: float, options: Options,
+    seen: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Lowered:  # fmt: skip
     """One population with everything that shares its scale.
 
     Parameters
     ----------
-    current : (n,) float64 or None
-        Largest |current| per neuron seen in a calibration run, ideal units; None takes the worst case.
+    seen : ((n,), (n,)) float64 or None
+        Largest |u| and |v| per neuron in a calibration run, ideal units; None takes the worst case.
 
     Raises
     ------
@@ -68,7 +69,13 @@ def lower(
     gain, bias = rec.gain * u_fix * v_fix, rec.bias * v_fix
     weights = {p.name: scaled_rows(p.synapses, gain, p.name) for p in incoming}
     signs = {k: derive_sign(_values(w)) for k, w in weights.items()}
-    demand = _demand(rec, du, bias, weights, signs, incoming, options, current)
+    if options.bits < 2 and "mixed" in signs.values():
+        worst = next(k for k, sign in signs.items() if sign == "mixed")
+        raise CompileError(
+            f"projection '{worst}': with 1 bit, weights of both signs have no positive value; use bits=2 or more, "
+            "or split it into an excitatory and an inhibitory projection"
+        )
+    demand = _demand(rec, du, dv, bias, weights, signs, incoming, options, seen)
     scale, exponent, overflows = choose_scale(demand, _no_exponent(ranges, incoming), options.granularity)
     model = _model(population.model.shape, rec, du, dv, bias, scale, ranges)
     synapses, reports = {}, {}
@@ -143,8 +150,8 @@ def _row_tops(weights: Any, projection: Projection, n: int) -> np.ndarray:
 
 
 def _demand(
-    rec: Recurrence, du: np.ndarray, bias: np.ndarray, weights: dict[str, Any], signs: dict[str, str],
-    incoming: list[Projection], options: Options, current: Any,
+    rec: Recurrence, du: np.ndarray, dv: np.ndarray, bias: np.ndarray, weights: dict[str, Any], signs: dict[str, str],
+    incoming: list[Projection], options: Options, seen: tuple[np.ndarray, np.ndarray] | None,
 ) -> Demand:  # fmt: skip
     fill, worst = np.zeros(rec.n), np.zeros(rec.n)
     for p in incoming:
@@ -156,9 +163,12 @@ def _demand(
         fill = np.maximum(fill, rows / levels)
         worst += _row_sums(w, p, rec.n)
     worst = worst / ((du + 1) / DECAY_ONE)
-    measured = current is not None
-    ceiling = current * options.headroom if measured else worst
-    return Demand(fill, rec.threshold, np.abs(bias), np.minimum(ceiling, worst) if measured else worst, measured)
+    lost = np.maximum(dv, 1) / DECAY_ONE
+    voltage = np.where(np.isfinite(rec.threshold), 0.0, (worst + np.abs(bias)) / lost)
+    if seen is not None:
+        worst = np.minimum(worst, seen[0] * options.headroom)
+        voltage = np.minimum(voltage, seen[1] * options.headroom)
+    return Demand(fill, rec.threshold, np.abs(bias), worst, voltage, seen is not None)
 
 
 def _unit(synapses: Any, rec: Recurrence, gain: np.ndarray, scale: np.ndarray) -> float | None:
@@ -220,7 +230,10 @@ def _projection_exponent(values: np.ndarray, top: int, step: int, options: Optio
     if largest == 0:
         return 0
     exponent = np.ceil(np.log2(largest / ((top + 0.5 * step) * 2.0**INPUT_SHIFT)))
-    return int(np.clip(exponent, *ranges.exponent))
+    # The low bits of a mantissa with fewer than 9 bits are zero, so so many shifts to the right lose nothing; more
+    # would cut the sum of all weights (toward minus infinity) at each step.
+    lowest = max(ranges.exponent[0], 1 - step.bit_length())
+    return int(np.clip(exponent, lowest, ranges.exponent[1]))
 
 
 def _weight_report(

@@ -28,12 +28,13 @@ BOUND = 1 << 23
 class Run:
     """What a reference run left behind.
 
-    `spikes`, `v`: population -> (steps, n); `current`: population -> (n,) largest |u| seen.
+    `spikes`, `v`: population -> (steps, n); `current`, `voltage`: population -> (n,) largest |u|, |v| seen.
     """
 
     spikes: dict[str, np.ndarray]
     v: dict[str, np.ndarray]
     current: dict[str, np.ndarray] = field(default_factory=dict)
+    voltage: dict[str, np.ndarray] = field(default_factory=dict)
 
     def rates(self, name: str) -> np.ndarray:
         """Spikes per step of each neuron, (n,)."""
@@ -203,6 +204,7 @@ def _run(
         raise NetworkError(f"the network has no population '{unknown[0]}'; it has {', '.join(net.populations)}")
     v = {k: np.zeros((steps if keep_v else 0, s.v.size)) for k, s in state.items()}
     current = {k: np.zeros(s.v.size) for k, s in state.items()}
+    voltage = {k: np.zeros(s.v.size) for k, s in state.items()}
     into = {k: [p for p in paths if p.post == k] for k in state}
     for t in range(steps):
         for name, s in state.items():
@@ -211,6 +213,7 @@ def _run(
                 path.add(drive, trains, t)
             trains[name][t] = s.step(drive, t)
             np.maximum(current[name], np.abs(s.u), out=current[name])
+            np.maximum(voltage[name], np.abs(s.v), out=voltage[name])
             if keep_v:
                 v[name][t] = s.v
-    return Run({k: trains[k] for k in state}, v, current)
+    return Run({k: trains[k] for k in state}, v, current, voltage)

@@ -108,7 +108,7 @@ class QuantiseReport:
         """Projection -> ideal weight of mantissa 1."""
         return {name: p.unit for name, p in self.projections.items()}
 
-    def as_dict(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         """Plain data for a file or a report."""
         return {
             "method": self.method,

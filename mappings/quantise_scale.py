@@ -2,7 +2,8 @@
 
 One scale serves a population's threshold, bias and all projections into it: v_int = scale * v. A projection's
 weights become mantissa * 2**(exponent + 6); the largest weight of the population takes the full mantissa at the
-largest exponent at which threshold, bias and the current's range still fit.
+largest exponent at which threshold, bias and the current's range still fit. Where none fits, the scale is what the
+threshold or bias allow, and weights use fewer bits.
 """
 
 from __future__ import annotations
@@ -60,16 +61,19 @@ class Demand:
     ----------
     fill : (n,) float64
         Largest weight into a neuron per step of mantissa: the scale 2**(e + 6) / fill uses the mantissa in full.
-    threshold, bias, current : (n,) float64
-        Threshold (infinite: none), |bias|, and the largest |current| to be held without overflow.
+    threshold, bias, current, voltage : (n,) float64
+        Threshold (infinite: none), |bias|, and the largest |current| and |voltage| to be held without overflow
+        (voltage 0 for neurons that spike: their threshold bounds it).
     measured : bool
-        `current` was seen in a calibration run (else it is the worst case of all sources firing at once).
+        `current` and `voltage` were seen in a calibration run (else they are the worst case of all sources firing
+        at once).
     """
 
     fill: np.ndarray
     threshold: np.ndarray
     bias: np.ndarray
     current: np.ndarray
+    voltage: np.ndarray
     measured: bool
 
 
@@ -107,7 +111,7 @@ def choose_scale(demand: Demand, ranges: Ranges, granularity: str) -> tuple[np.n
     """(scale (n,), exponent of the fullest weight, whether the worst-case current may overflow)."""
     hard = _cap(demand.threshold, ranges.vth << VTH_SHIFT)
     hard = np.minimum(hard, _cap(demand.bias, ranges.bias))
-    soft = _cap(demand.current, STATE_MAX)
+    soft = np.minimum(_cap(demand.current, STATE_MAX), _cap(demand.voltage, STATE_MAX))
     if demand.measured:
         hard = np.minimum(hard, soft)
     fill = float(demand.fill.max(initial=0.0))
@@ -116,12 +120,10 @@ def choose_scale(demand: Demand, ranges: Ranges, granularity: str) -> tuple[np.n
         return np.full(demand.fill.size, scale if np.isfinite(scale) else float(STATE_MAX)), 0, False
     room, hard_room = float(np.min(np.minimum(hard, soft))), float(np.min(hard))
     exponent = _exponent(fill, room, ranges)
-    if exponent < 0 and not demand.measured:
-        exponent = min(0, _exponent(fill, hard_room, ranges))
     wanted = 2.0 ** (exponent + 6) / fill
     if granularity == "neuron":
         own = np.where(demand.fill > 0, demand.fill, fill)
-        scale = np.minimum(2.0 ** (exponent + 6) / own, np.maximum(hard if demand.measured else room, wanted))
+        scale = np.minimum(2.0 ** (exponent + 6) / own, np.maximum(np.minimum(hard, soft), wanted))
         scale = _grouped(np.minimum(scale, hard), ranges.threshold_profiles)
     else:
         scale = np.full(demand.fill.size, min(wanted, hard_room))
@@ -131,15 +133,19 @@ def choose_scale(demand: Demand, ranges: Ranges, granularity: str) -> tuple[np.n
 def _cap(values: np.ndarray, limit: float) -> np.ndarray:
     """Largest scale per neuron at which `values` stay within `limit`; infinite values bind nothing."""
     binding = np.isfinite(values) & (values > 0)
-    return np.where(binding, limit / np.where(binding, values, 1.0), np.inf)
+    with np.errstate(over="ignore"):
+        return np.where(binding, limit / np.where(binding, values, 1.0), np.inf)
 
 
 def _exponent(fill: float, room: float, ranges: Ranges) -> int:
-    """Largest exponent at which a full mantissa stays below the scale `room`."""
-    low, high = ranges.exponent
+    """Largest exponent >= 0 at which a full mantissa stays below the scale `room`, 0 if there is none.
+
+    Below 0 nothing is won: what is added to the current is a multiple of 2**6 all the same.
+    """
+    high = ranges.exponent[1]
     if not np.isfinite(room):
         return high
-    return int(np.clip(np.floor(np.log2(room * fill)) - 6, low, high))
+    return int(np.clip(np.floor(np.log2(room * fill)) - 6, 0, high))
 
 
 def _grouped(scale: np.ndarray, profiles: int | None) -> np.ndarray:

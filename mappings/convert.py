@@ -1,0 +1,383 @@
+"""From a trained network of ReLUs to one of spikes: data-based threshold balancing (Rueckauer et al. 2017).
+
+An integrate-and-fire neuron with threshold 1 that receives a drive a per step fires at rate a. So every layer's
+weights and bias are divided by a high percentile of its activations on data (and multiplied by that of the layer
+before): activations up to that percentile become rates up to `max_rate`. Inputs are spikes at a rate proportional
+to their value, evenly spaced, without chance.
+
+Reset by subtraction keeps what a spike leaves over; with reset to zero that is lost, about half a step's drive per
+spike, so lower rates are more exact. `balance_zero_reset` lowers the threshold by what is lost on the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chipsim.errors import NetworkError
+from chipsim.native.base import SpikeSource
+from chipsim.native.loihi import LIF as LoihiLIF
+from chipsim.native.loihi import LIFReset
+from chipsim.native.synapses import Conv
+
+from .ideal import IF, Conv2d
+from .network import Network
+
+ACTIVATIONS = ("relu", "linear")
+RESETS = ("subtract", "zero")
+READOUTS = ("spikes", "signed")
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """A fully connected layer: activation(x W^T + b).
+
+    `weights` (out, in), `bias` (out,) or None; `activation` "relu" or "linear".
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray | None = None
+    activation: str = "relu"
+
+    @property
+    def n_in(self) -> int:
+        """Inputs."""
+        return self.weights.shape[1]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Layout of the outputs."""
+        return (self.weights.shape[0],)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Activations before the nonlinearity, (m, out), for inputs (m, in)."""
+        return x @ self.weights.T + self.biases()
+
+    def biases(self) -> np.ndarray:
+        """Bias of each output, (out,)."""
+        return np.zeros(self.shape[0]) if self.bias is None else np.asarray(self.bias, dtype=np.float64)
+
+    def synapses(self, factor: float, signed: bool = False) -> Any:
+        """Weights times `factor`, (post, pre); both signs stacked for signed readouts."""
+        scaled = np.asarray(self.weights, dtype=np.float64) * factor
+        return np.concatenate([scaled, -scaled]) if signed else scaled
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """A convolution on (channels, height, width) images, cross-correlation as in torch.
+
+    `kernel` (out, in / groups, k0, k1), `bias` (out,) or None; geometry as in `mappings.ideal.Conv2d`. Average
+    and sum pooling are convolutions with one group per channel: see `pooling`.
+    """
+
+    kernel: np.ndarray
+    input_shape: tuple[int, int, int]
+    bias: np.ndarray | None = None
+    activation: str = "relu"
+    stride: Any = 1
+    padding: Any = 0
+    dilation: Any = 1
+    groups: int = 1
+
+    def _conv(self, factor: float = 1.0) -> Conv:
+        return Conv2d(
+            np.asarray(self.kernel, dtype=np.float64) * factor, self.input_shape, stride=self.stride,
+            padding=self.padding, dilation=self.dilation, groups=self.groups,
+        )  # fmt: skip
+
+    @property
+    def n_in(self) -> int:
+        """Inputs."""
+        return int(np.prod(self.input_shape))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Layout of the outputs (channels, height, width)."""
+        return self._conv().output_shape
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Activations before the nonlinearity, (m, out), for flat inputs (m, in)."""
+        from scipy.sparse import csr_array
+
+        conv = self._conv()
+        post, pre, index = conv.targets()
+        matrix = csr_array((conv.kernel.ravel()[index], (post, pre)), shape=conv.shape)
+        return (matrix @ x.T).T + self.biases()
+
+    def biases(self) -> np.ndarray:
+        """Bias of each output neuron, (out,)."""
+        shape = self.shape
+        bias = np.zeros(shape[0]) if self.bias is None else np.asarray(self.bias, dtype=np.float64)
+        return np.repeat(bias, shape[1] * shape[2])
+
+    def synapses(self, factor: float, signed: bool = False) -> Any:
+        """The convolution with its kernel times `factor`."""
+        if signed:
+            raise NetworkError("a convolution cannot be a signed readout; end the network with a dense layer")
+        return self._conv(factor)
+
+
+Layer = Dense | Convolution
+
+
+def pooling(input_shape: tuple[int, int, int], size: Any, stride: Any = None, *, average: bool = True) -> Convolution:
+    """Average or sum pooling as a linear convolution of one kernel per channel."""
+    k0, k1 = (size, size) if np.ndim(size) == 0 else size
+    value = 1.0 / (k0 * k1) if average else 1.0
+    kernel = np.full((input_shape[0], 1, k0, k1), value)
+    return Convolution(
+        kernel, input_shape, None, "linear", stride if stride is not None else (k0, k1), groups=input_shape[0]
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Conversion:
+    """A spiking network made from layers, with what is needed to drive and read it.
+
+    Attributes
+    ----------
+    network : Network
+        Populations "in", "layer1", ..., "out"; ideal `IF` neurons.
+    layers : tuple
+    scales : tuple of float
+        Activation that the full rate of each population stands for, input first.
+    max_rate, input_rate : float
+        Full rate of neurons and of inputs, spikes per step.
+    readout : str
+        "spikes": one output neuron per output; "signed": a second half of neurons counts negative values.
+    """
+
+    network: Network
+    layers: tuple[Layer, ...]
+    scales: tuple[float, ...]
+    max_rate: float
+    input_rate: float
+    readout: str
+
+    @property
+    def depth(self) -> int:
+        """Layers, which is also the delay in steps from an input spike to what it causes at the output."""
+        return len(self.layers)
+
+    @property
+    def populations(self) -> list[str]:
+        """Names in order of depth, input first."""
+        return list(self.network.populations)
+
+    def encode(self, data: np.ndarray, steps: int) -> np.ndarray:
+        """Input spikes for `data` (m, n_in), one sample after another: (m * steps + depth, n_in) bool.
+
+        Each value fires round(value / scale * input_rate * steps) times, evenly spaced.
+        """
+        x = np.clip(np.asarray(data, dtype=np.float64).reshape(len(data), -1) / self.scales[0], 0, 1)
+        t = np.arange(steps + 1)[None, :, None]
+        count = np.floor(t * x[:, None, :] * self.input_rate + 0.5)
+        spikes = np.diff(count, axis=1) > 0
+        flat = spikes.reshape(-1, x.shape[1])
+        return np.concatenate([flat, np.zeros((self.depth, x.shape[1]), bool)])
+
+    def window(self, spikes: np.ndarray, population: str, steps: int) -> np.ndarray:
+        """A population's spikes (t, n) cut into the samples' presentations: (m, steps, n)."""
+        late = self.populations.index(population)
+        samples = (len(spikes) - self.depth) // steps
+        return spikes[late : late + samples * steps].reshape(samples, steps, -1)
+
+    def decode(self, counts: np.ndarray, steps: int) -> np.ndarray:
+        """Values of the outputs (m, out) from the output neurons' spike counts (m, n) in `steps` steps."""
+        values = np.asarray(counts, dtype=np.float64)
+        if self.readout == "signed":
+            half = values.shape[-1] // 2
+            values = values[..., :half] - values[..., half:]
+        return values * (self.scales[-1] / (self.max_rate * steps))
+
+    def activations(self, data: np.ndarray) -> list[np.ndarray]:
+        """What the original layers compute for `data`, (m, out) each; ReLU applied where a layer has it."""
+        return forward(self.layers, data)
+
+    def errors(self, data: np.ndarray, spikes: dict[str, np.ndarray], steps: int) -> dict[str, dict[str, float]]:
+        """Per layer: correlation of rates with activations, and rms error relative to the scale.
+
+        `spikes`: population -> (t, n) of a run on `encode(data, steps)`.
+        """
+        found = {}
+        for layer, (name, wanted) in enumerate(zip(self.populations[1:], self.activations(data))):
+            rate = self.window(spikes[name], name, steps).mean(axis=1) / self.max_rate
+            if self.readout == "signed" and layer == self.depth - 1:
+                rate = rate[:, : wanted.shape[1]] - rate[:, wanted.shape[1] :]
+            else:
+                wanted = np.maximum(wanted, 0)
+            target = wanted / self.scales[layer + 1]
+            found[name] = {
+                "correlation": float(np.corrcoef(rate.ravel(), target.ravel())[0, 1]),
+                "rms_error": float(np.sqrt(np.mean((rate - target) ** 2))),
+            }
+        return found
+
+
+def forward(layers: Sequence[Layer], data: np.ndarray) -> list[np.ndarray]:
+    """Activations of every layer for `data` (m, n_in), after its ReLU where it has one."""
+    x, out = np.asarray(data, dtype=np.float64).reshape(len(data), -1), []
+    for layer in layers:
+        x = layer.forward(x)
+        if layer.activation == "relu":
+            x = np.maximum(x, 0)
+        out.append(x)
+    return out
+
+
+def convert_relu(
+    layers: Sequence[Layer],
+    data: np.ndarray,
+    *,
+    percentile: float = 99.9,
+    reset: str = "subtract",
+    max_rate: float = 1.0,
+    input_rate: float = 1.0,
+    readout: str = "spikes",
+    balance_zero_reset: bool = False,
+    name: str = "converted",
+) -> Conversion:
+    """A network of integrate-and-fire neurons whose rates are the activations of `layers`.
+
+    Parameters
+    ----------
+    layers : sequence of Dense and Convolution
+        In order; all but the last with ReLU (a linear layer inside, such as pooling, must not go negative).
+    data : (m, n_in) ndarray
+        Samples on which activations are balanced; inputs must not be negative.
+    percentile : float
+        Of the positive activations of a layer; it becomes the full rate.
+    reset : {"subtract", "zero"}
+    max_rate, input_rate : float
+        Full rate of neurons and of inputs in spikes per step, in (0, 1].
+    readout : {"spikes", "signed"}
+        "signed" gives each output a second neuron for negative values.
+    balance_zero_reset : bool
+        With reset to zero, lower each layer's threshold so that rates fit the data best.
+
+    Raises
+    ------
+    NetworkError
+        Layers that do not fit each other or the data, negative inputs, layers that are silent on the data.
+    """
+    _check(layers, data, percentile, reset, readout, max_rate, input_rate)
+    activations = forward(layers, data)
+    x_top = float(np.max(data))
+    scales = [x_top if x_top > 0 else 1.0]
+    net = Network(name)
+    before = net.add("in", SpikeSource(layers[0].n_in))
+    rate_before = input_rate
+    for k, (layer, found) in enumerate(zip(layers, activations)):
+        last = k == len(layers) - 1
+        signed = last and readout == "signed"
+        scale = _scale(found, percentile, k, signed)
+        bias = layer.biases() / scale * max_rate
+        drive = np.abs(found) / scale * max_rate
+        threshold = _lowered_threshold(drive) if reset == "zero" and balance_zero_reset else 1.0
+        shape = (2 * layer.shape[0],) if signed else layer.shape
+        neurons = IF(
+            shape, threshold=threshold, bias=np.concatenate([bias, -bias]) if signed else bias, reset=reset
+        )  # fmt: skip
+        here = net.add("out" if last else f"layer{k + 1}", neurons)
+        factor = scales[-1] / scale * max_rate / rate_before
+        net.connect(before, here, layer.synapses(factor, signed))
+        before, rate_before = here, max_rate
+        scales.append(scale)
+    return Conversion(net, tuple(layers), tuple(scales), max_rate, input_rate, readout)
+
+
+def _check(
+    layers: Sequence[Layer], data: np.ndarray, percentile: float, reset: str, readout: str, max_rate: float,
+    input_rate: float,
+) -> None:  # fmt: skip
+    if not layers:
+        raise NetworkError("convert_relu: no layers were given")
+    for name, value, allowed in (("reset", reset, RESETS), ("readout", readout, READOUTS)):
+        if value not in allowed:
+            raise NetworkError(f"convert_relu: {name}={value!r} is not one of {', '.join(allowed)}")
+    for name, value, top in (("percentile", percentile, 100), ("max_rate", max_rate, 1), ("input_rate", input_rate, 1)):
+        if not 0 < value <= top:
+            raise NetworkError(f"convert_relu: {name}={value} is outside (0, {top}]")
+    samples = np.asarray(data)
+    if samples.ndim < 2 or not len(samples) or int(np.prod(samples.shape[1:])) != layers[0].n_in:
+        raise NetworkError(f"convert_relu: data has shape {samples.shape}; give (samples, {layers[0].n_in})")
+    if not np.all(np.isfinite(samples)) or samples.min() < 0:
+        raise NetworkError("convert_relu: data holds negative or non-finite values; spikes carry values >= 0 only")
+    for k, (one, two) in enumerate(zip(layers, layers[1:])):
+        if int(np.prod(one.shape)) != two.n_in:
+            raise NetworkError(
+                f"convert_relu: layer {k + 1} gives {int(np.prod(one.shape))} values, layer {k + 2} takes {two.n_in}"
+            )
+    for k, layer in enumerate(layers):
+        if layer.activation not in ACTIVATIONS:
+            raise NetworkError(f"convert_relu: layer {k + 1} has activation {layer.activation!r}; give relu or linear")
+
+
+def _scale(found: np.ndarray, percentile: float, k: int, signed: bool) -> float:
+    live = np.abs(found[found != 0]) if signed else found[found > 0]
+    if not live.size:
+        raise NetworkError(f"convert_relu: layer {k + 1} is silent on all samples; give data that drives it")
+    return float(np.percentile(live, percentile))
+
+
+def _lowered_threshold(drive: np.ndarray) -> float:
+    """Threshold in [0.5, 1] at which a neuron that resets to zero fires at rates closest to its drives."""
+    levels = np.quantile(drive[drive > 1e-3], np.linspace(0, 1, 513)) if np.any(drive > 1e-3) else np.ones(1)
+    thresholds = np.linspace(0.5, 1.0, 51)
+    rates = 1.0 / (np.floor(thresholds[:, None] / levels) + 1)
+    return float(thresholds[np.argmin(((rates - np.minimum(levels, 1.0)) ** 2).mean(axis=1))])
+
+
+def present(native: Network, steps: int, depth: dict[str, int] | None = None) -> Network:
+    """A quantised feed-forward network that forgets between presentations of `steps` steps.
+
+    Every `loihi.LIF` becomes a `loihi.LIFReset`: u and v are cleared every `steps` steps, each layer one step
+    later than the one before, when the first spikes of the next sample arrive. So samples follow each other
+    without a gap and each is computed as if it were alone.
+
+    Raises
+    ------
+    NetworkError
+        Recurrent networks, delays, neurons other than LIF, or neurons that do not start at 0.
+    """
+    if steps < 1:
+        raise NetworkError(f"present: steps={steps}; a presentation takes at least one step")
+    depths = _depths(native) if depth is None else depth
+    out = Network(native.name)
+    out.metadata = dict(native.metadata)
+    for name, population in native.populations.items():
+        model = population.model
+        if not model.is_input:
+            if type(model) is not LoihiLIF or np.any(model.values["v"]) or np.any(model.values["u"]):
+                raise NetworkError(f"present: population '{name}' is not a loihi.LIF that starts at rest")
+            registers: dict[str, Any] = dict(model.values)
+            model = LIFReset(
+                model.shape, **registers, reset_interval=steps, reset_offset=(depths[name] + 1) % steps
+            )
+        out.add(name, model)
+    for name, p in native.projections.items():
+        out.connect(p.pre.name, p.post.name, p.synapses, rule=p.rule, name=name)
+    return out
+
+
+def _depths(net: Network) -> dict[str, int]:
+    """Steps from the input to each population, by the projections into it; all paths must agree."""
+    depth = {k: 0 for k, p in net.populations.items() if p.model.is_input}
+    waiting = [k for k in net.populations if k not in depth]
+    while waiting:
+        ready = [
+            k for k in waiting if all(p.pre.name in depth for p in net.projections.values() if p.post.name == k)
+        ]
+        if not ready:
+            raise NetworkError(f"present: population '{waiting[0]}' is in a loop; only feed-forward networks are cut")
+        for k in ready:
+            found = {depth[p.pre.name] + 1 + p.max_delay for p in net.projections.values() if p.post.name == k}
+            if len(found) > 1:
+                raise NetworkError(f"present: population '{k}' is reached after different numbers of steps")
+            depth[k] = found.pop() if found else 1
+            waiting.remove(k)
+    return depth

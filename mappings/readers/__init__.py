@@ -1,0 +1,1 @@
+"""Networks from other tools, one file per tool; each imports its tool only when called."""
