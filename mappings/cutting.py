@@ -110,19 +110,26 @@ class Cutter:
     def _longest(self, a: int, most: int, window: int) -> tuple[int, str]:
         """Furthest end of a core that starts at a, and what ends it."""
         end, why = self._profile_end(a, most)
-        while self.incoming is not None:
-            b = min(end, a + window)
-            needs = self.incoming.needs(a, b)
-            lengths = {
-                k: int(np.searchsorted(needs[k], limit, side="right")) for k, limit in self.limited.items()
-            }
-            name = min(lengths, key=lambda k: lengths[k])
-            if lengths[name] < b - a:
-                return a + lengths[name], name
-            if b == end:
-                break
+        if self.incoming is None:
+            return end, why
+        length, name = self._fitting(a, min(end, a + window))
+        while not name and a + length < end:
             window *= 4
-        return end, why
+            length, name = self._fitting(a, min(end, a + window))
+        narrow = window // 4
+        while name and narrow > length:
+            # Fewer neurons need a narrower index field, so that more of them may fit than a wide look found.
+            length = max(length, self._fitting(a, min(end, a + narrow))[0])
+            narrow //= 4
+        return a + length, name or why
+
+    def _fitting(self, a: int, b: int) -> tuple[int, str]:
+        """How many of the neurons [a, b) fit a core, and what keeps the others out ("" if all fit)."""
+        assert self.incoming is not None
+        needs = self.incoming.needs(a, b)
+        lengths = {k: int(np.searchsorted(needs[k], limit, side="right")) for k, limit in self.limited.items()}
+        name = min(lengths, key=lambda k: lengths[k])
+        return lengths[name], name if lengths[name] < b - a else ""
 
     def _profile_end(self, a: int, most: int) -> tuple[int, str]:
         end, why = most, "neurons"
