@@ -98,7 +98,7 @@ def new_work(neurons: int) -> Work:
     return Work(*(np.zeros(size, np.int64) for _ in range(4)), np.zeros(2, np.int64))
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def next_action(clock, fifo, events, host, log, until):
     """The controller's next action; its first edge goes to clock[EDGE]. DONE if it would begin at `until` or later.
 
@@ -135,7 +135,7 @@ def next_action(clock, fifo, events, host, log, until):
     return action
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def push(clock, fifo, entry, edge, popping):
     """Write one entry into the FIFO on `edge`, or lose it when full (also when the head leaves on that edge)."""
     if clock[COUNT] == fifo.size:
@@ -147,14 +147,14 @@ def push(clock, fifo, entry, edge, popping):
         clock[PEAK] = max(clock[PEAK], clock[COUNT] - popping)
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def pop(clock, fifo):
     """Remove the head of the FIFO."""
     clock[HEAD] = (clock[HEAD] + 1) % fifo.size
     clock[COUNT] -= 1
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def sweep(clock, fifo, host, log, work, positions, popping):
     """Place the work of a sweep on edges: position j is written on EDGE + 2 (j+1) + the stalls so far.
 
@@ -191,7 +191,7 @@ def sweep(clock, fifo, host, log, work, positions, popping):
     return first + 2 * positions + stall
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def trace(clock, log, edge, code):
     """Note that state `code` is entered after `edge`, if a trace is kept."""
     if log.trace.shape[0] > 0:
@@ -200,7 +200,7 @@ def trace(clock, log, edge, code):
         clock[N_TRACE] += 1
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def settle_input(clock, fifo, host, controller, log, work, action, positions, entry):
     """Finish an input event: its sweep over `positions` (or the push of `entry`), then the handshake."""
     k = clock[NEXT]
@@ -222,7 +222,7 @@ def settle_input(clock, fifo, host, controller, log, work, action, positions, en
     trace(clock, log, low, 0)
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def settle_pop(clock, fifo, host, controller, log, work, action, positions):
     """Finish the event at the head of the FIFO: its sweep over `positions`, then its removal."""
     edge = clock[EDGE]

@@ -35,7 +35,7 @@ class Burst(NamedTuple):
     delivered: np.ndarray  # (p, 3) core, packet, cycles after the spike
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def start(waiting, b, n, columns):
     """Put the packets at the merges of their own routers; False if one would leave the grid."""
     merge, kind, claim, dx, dy, flying = b.merge, b.kind, b.claim, b.dx, b.dy, b.flying
@@ -70,7 +70,7 @@ def advance(kind, dx, dy, columns):
     return LOCAL - kind, kind - NORTH, LOCAL, 0, 0
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def burst(waiting, b, n, columns):
     """Follow `n` packets (core, packet) to their ends, in ``b.delivered``; the cycles until all is quiet, or -1.
 

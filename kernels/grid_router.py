@@ -114,7 +114,7 @@ def occupied(net, merge):
     return -1
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def falling(net):
     """Falling edge: every merge takes, hands on, or stands still; idle ones leave the list."""
     kept = 0
@@ -136,7 +136,7 @@ def falling(net):
     net.counters[N_ACTIVE] = kept
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def rising(net, injected, arrivals, written):
     """Rising edge of all buffers; packets leaving for a scheduler go to `arrivals` (core, packet). Returns their number.
 

@@ -40,12 +40,12 @@ _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
 class Records(NamedTuple):
-    """What happened, int64 rows, with the number of rows used."""
+    """What happened, int32 rows, with the number of rows used; deliveries of one cycle in any order."""
 
     spikes: np.ndarray  # (s, 4) tick, core, neuron, cycle
     deliveries: np.ndarray  # (d, 5) tick, core, cycle, axon, delivery tick; for the output bus too
     busy: np.ndarray  # (b, 3) tick, core, cycle at which the core is idle again
-    used: np.ndarray  # (3,) rows used
+    used: np.ndarray  # int64 (3,) rows used
 
 
 class Firing(NamedTuple):
@@ -68,11 +68,6 @@ def deliver(cores, state, net, records, firing, tick, cycle, period, core, packe
     row = records.used[1]
     records.used[1] = row + 1
     values = records.deliveries
-    while row > 0 and values[row - 1, 0] == tick + late and values[row - 1, 2] == cycle - late * period:
-        if values[row - 1, 1] < core:
-            break
-        values[row] = values[row - 1]
-        row -= 1
     values[row, 0], values[row, 1], values[row, 2] = tick + late, core, cycle - late * period
     values[row, 3], values[row, 4] = axon, ahead
     if not cores.is_core[core]:
@@ -88,7 +83,7 @@ def deliver(cores, state, net, records, firing, tick, cycle, period, core, packe
     state.scheduler[core, (tick + ahead) % SLOTS, word] |= np.uint64(1) << np.uint64(axon & 63)
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def send(cores, net, records, firing, tick, cycle):
     """Neurons whose turn is this cycle put their packet on the way, or wait while a local buffer is full.
 
@@ -119,7 +114,7 @@ def send(cores, net, records, firing, tick, cycle):
     return soonest
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def together(cores, state, net, queues, records, firing, injected, tick, cycle, turn, last, period):
     """Deliver what was just sent into an idle network as one burst, if nothing else happens before it is over."""
     if net.counters[STUCK] > 0:
@@ -140,7 +135,7 @@ def together(cores, state, net, queues, records, firing, injected, tick, cycle, 
     return True
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def route(cores, state, net, queues, records, firing, injected, arrivals, tick, first, last, period):
     """The network and the sending neurons from cycle `first` to `last` of a tick; empty stretches are skipped."""
     turn = np.int64(1 << 60)

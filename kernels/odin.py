@@ -39,7 +39,7 @@ class Lif(NamedTuple):
     thr: np.ndarray
     ca_en: np.ndarray
     theta_mem: np.ndarray
-    theta1: np.ndarray
+    theta1: np.ndarray  # 8, above all calcium, where calcium is off
     theta2: np.ndarray
     theta3: np.ndarray
     ca_leak: np.ndarray  # 0 where calcium does not leak
@@ -64,6 +64,7 @@ class Machine(NamedTuple):
     down: np.ndarray
     fired: np.ndarray  # uint8 (256,), scratch: threshold reached in this event
     weight: np.ndarray  # uint8 (256,), scratch: weights before the update
+    sum_: np.ndarray  # int16 (256,), scratch: potential before the firing test
     one: np.ndarray  # int64 (1,), scratch: index of a single neuron
     activity: np.ndarray  # int64 (4,), counters
 
@@ -80,7 +81,7 @@ def store_lif(m, j, v1, leak_tick):
             ca = np.int16(ca + 1)
         elif leak_tick and not spike and ca > 0:
             ca = np.int16(ca - 1)
-    eligible = lif.ca_en[j] != 0 and lif.theta1[j] <= ca
+    eligible = lif.theta1[j] <= ca
     above = v >= lif.theta_mem[j]
     lif.v[j] = v
     lif.ca[j] = ca
@@ -109,40 +110,71 @@ def lif_references(m, first, count):
         store_lif(m, j, np.int16(max(np.int16(lif.v[j] - lif.leak[j]), np.int16(0))), tick)
 
 
-@njit(**_JIT)
-def spike_row(m, pre):
-    """The spike of neuron `pre` at all its synapses: weights to the neurons, then SDSP with the flags before."""
-    lif = m.lif
-    row = m.row[pre]
-    weight = m.weight
-    up, down, fired = m.up, m.down, m.fired
-    update = np.uint8(m.registers.upd_unmapped)
-    open_ = np.uint8(7 * m.registers.prop_unmapped)
-    sign = np.int16(-1) if m.inhibitory[pre] else np.int16(1)
+@njit(forceinline=True, **_JIT)
+def learn_row(row, weight, up, down, update, open_):
+    """SDSP on a row of nibbles with the flags as they are; the weights before it, as neurons see them, go to `weight`."""
     for j in range(NEURONS):
         nibble = row[j]
         w = np.uint8(nibble & np.uint8(7))
         mapped = np.uint8(nibble >> np.uint8(3))
-        seen = np.uint8(w & np.uint8(np.uint8(mapped * np.uint8(7)) | open_))
-        weight[j] = seen
+        weight[j] = np.uint8(w & np.uint8(np.uint8(mapped * np.uint8(7)) | open_))
         plastic = np.uint8(mapped | update)
         raise_ = np.uint8(np.uint8(up[j] & plastic) & np.uint8(w < 7))
         lower = np.uint8(np.uint8(down[j] & plastic) & np.uint8(w > 0))
         row[j] = np.uint8(np.uint8(nibble + raise_) - lower)
+
+
+@njit(forceinline=True, **_JIT)
+def integrate(v, weight, sign, sum_):
+    """Potential plus signed weight, saturated at 0 and 255, into `sum_`."""
     for j in range(NEURONS):
-        v1 = np.int16(lif.v[j] + np.int16(sign * np.int16(weight[j])))
-        v1 = np.int16(min(max(v1, np.int16(0)), np.int16(255)))
-        spike = v1 >= lif.thr[j]
-        v = np.int16(0) if spike else v1
-        learns = lif.ca_en[j]
-        ca = np.int16(min(np.int16(lif.ca[j] + np.int16(learns & np.int16(spike))), np.int16(7)))
-        eligible = (learns != 0) & (lif.theta1[j] <= ca)
-        above = v >= lif.theta_mem[j]
-        lif.v[j] = v
-        lif.ca[j] = ca
-        up[j] = eligible & above & (ca < lif.theta3[j])
-        down[j] = eligible & (not above) & (ca < lif.theta2[j])
+        v1 = np.int16(v[j] + np.int16(sign * np.int16(weight[j])))
+        sum_[j] = np.int16(min(max(v1, np.int16(0)), np.int16(255)))
+
+
+@njit(forceinline=True, **_JIT)
+def fire(sum_, thr, v, fired):
+    """Firing test and reset."""
+    for j in range(NEURONS):
+        spike = sum_[j] >= thr[j]
         fired[j] = spike
+        v[j] = np.int16(0) if spike else sum_[j]
+
+
+@njit(forceinline=True, **_JIT)
+def count_calcium(ca, ca_en, fired):
+    """Calcium of the neurons that fired, saturated at 7."""
+    for j in range(NEURONS):
+        ca[j] = np.int16(min(np.int16(ca[j] + np.int16(ca_en[j] & np.int16(fired[j]))), np.int16(7)))
+
+
+@njit(forceinline=True, **_JIT)
+def flag_up(v, theta_mem, ca, theta1, theta3, up):
+    """UP flags: potential high and calcium in its window."""
+    for j in range(NEURONS):
+        up[j] = (v[j] >= theta_mem[j]) & (theta1[j] <= ca[j]) & (ca[j] < theta3[j])
+
+
+@njit(forceinline=True, **_JIT)
+def flag_down(v, theta_mem, ca, theta1, theta2, down):
+    """DOWN flags: potential low and calcium in its window."""
+    for j in range(NEURONS):
+        down[j] = (v[j] < theta_mem[j]) & (theta1[j] <= ca[j]) & (ca[j] < theta2[j])
+
+
+@njit(forceinline=True, **_JIT)
+def spike_row(m, pre):
+    """The spike of neuron `pre` at all its synapses: SDSP with the flags before, the weights before to the LIF neurons.
+
+    One short loop per quantity, because a loop over a dozen arrays does not vectorise (too many overlaps to rule out).
+    """
+    lif = m.lif
+    learn_row(m.row[pre], m.weight, m.up, m.down, np.uint8(m.registers.upd_unmapped), np.uint8(7 * m.registers.prop_unmapped))
+    integrate(lif.v, m.weight, np.int16(-1) if m.inhibitory[pre] else np.int16(1), m.sum_)
+    fire(m.sum_, lif.thr, lif.v, m.fired)
+    count_calcium(lif.ca, lif.ca_en, m.fired)
+    flag_up(lif.v, lif.theta_mem, lif.ca, lif.theta1, lif.theta3, m.up)
+    flag_down(lif.v, lif.theta_mem, lif.ca, lif.theta1, lif.theta2, m.down)
 
 
 @njit(**_JIT)

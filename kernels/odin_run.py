@@ -42,7 +42,7 @@ from kernels.odin import (
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def packet(work, at, address):
     """Append an output packet at a position."""
     work.packet_at[work.n[1]] = at
@@ -63,7 +63,7 @@ def monitor(m, work, at, j, flag):
         packet(work, at, state[odin_izh.CORE])
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def report(m, work, first, count, popped, synapse_at):
     """What the neurons first .. first + count - 1 push and send, at positions 0 .. count - 1.
 
@@ -120,7 +120,7 @@ def operands(m, action, a, b):
     return a & 255, kind, v >> 2
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def serve(m, work, action, a, b):
     """Compute one action with operands `a`, `b` (a FIFO entry in `a`); returns the positions of its sweep."""
     if action == BIST_ROW or action == BIST_ALL:

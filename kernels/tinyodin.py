@@ -57,7 +57,7 @@ def leak_range(m, first, last):
         m.fired[j] = spike
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def add_range(m, first, last, weights):
     """Signed weights (int8, indexed by neuron) at neurons first .. last - 1; the potential saturates."""
     for j in range(first, last):
@@ -68,7 +68,7 @@ def add_range(m, first, last, weights):
         m.fired[j] = spike
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def report(m, work, first, count):
     """What neurons first .. first + count - 1 push and send."""
     for at in range(count):
@@ -85,7 +85,7 @@ def report(m, work, first, count):
                 work.n[1] += 1
 
 
-@njit(**_JIT)
+@njit(forceinline=True, **_JIT)
 def serve(m, work, action, a, virtual):
     """Compute one action with operand `a` (a FIFO entry, or a neuron); returns the positions of its sweep."""
     first, count = 0, m.max_neur + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,12 @@ class GridRun:
 
     Attributes
     ----------
-    spikes : (s, 4) int64
+    spikes : (s, 4) int32
         Tick (1, 2, ...), core, neuron, cycle.
-    deliveries : (d, 5) int64
-        Tick during which a packet arrives, core, cycle, axon, delivery tick.
-    outputs : (o, 3) int64
-        Tick, output axon, cycle at the output bus.
-    idle : (b, 3) int64
+    arrivals : (a, 5) int32; to_core : (a,) bool
+        Tick during which a packet arrives, core (or output bus), cycle, axon, delivery tick; in the order of the
+        simulation. `deliveries` and `outputs` are its two parts in order.
+    idle : (b, 3) int32
         Tick, core, cycle at which the core is idle again.
     ticks, cycles : int
     lost : int
@@ -36,13 +36,27 @@ class GridRun:
     """
 
     spikes: np.ndarray
-    deliveries: np.ndarray
-    outputs: np.ndarray
+    arrivals: np.ndarray
+    to_core: np.ndarray
     idle: np.ndarray
     ticks: int
     cycles: int
     lost: int
     activity: dict[str, int]
+
+    @cached_property
+    def deliveries(self) -> np.ndarray:
+        """Packets that reached a core, (d, 5): tick, core, cycle, axon, delivery tick."""
+        return _in_order(self.arrivals[self.to_core])
+
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """Packets that reached the output bus, (o, 3): tick, output axon, cycle."""
+        return _in_order(self.arrivals[~self.to_core])[:, [0, 3, 2]]
+
+
+def _in_order(rows: np.ndarray) -> np.ndarray:
+    return rows[np.lexsort((rows[:, 1], rows[:, 2], rows[:, 0]))]
 
 
 class GridEngine:
@@ -58,6 +72,7 @@ class GridEngine:
     def __init__(self, program: GridProgram, *, clocked: bool = False) -> None:
         self.program, self.clocked = program, clocked
         self._cores = _pack(program)
+        self._fan_out = program.crossbar.sum(axis=1, dtype=np.int64)
         self.reset()
 
     def reset(self) -> None:
@@ -135,7 +150,16 @@ class GridEngine:
             if done < count:
                 records = _grown(records)
         self._tick = first + count
-        return _result(p, records, ticks, int(self._net.counters[router.LOST]) - lost)
+        return self._result(records, ticks, int(self._net.counters[router.LOST]) - lost)
+
+    def _result(self, records: grid_run.Records, ticks: int, lost: int) -> GridRun:
+        p = self.program
+        spikes, arrived, idle = (a[:n].copy() for a, n in zip(records[:3], records.used))
+        at_core = p.is_core[arrived[:, 1]]
+        reached = int(at_core.sum())
+        activity = {"spikes": len(spikes), "deliveries": reached, "outputs": len(arrived) - reached}
+        activity["synaptic_events"] = int(self._fan_out[arrived[at_core, 1], arrived[at_core, 3]].sum())
+        return GridRun(spikes, arrived, at_core, idle, ticks, ticks * p.period, lost, activity)
 
     def _inputs(self, packets: Any, ticks: int) -> tuple[np.ndarray, np.ndarray, int, int]:
         """Packed packets, their offsets per slot run, the first slot and the number of slots of this call."""
@@ -214,15 +238,16 @@ def _queues(cores: int) -> grid_burst.Burst:
 
 
 def _records(p: GridProgram, entering: int, count: int) -> grid_run.Records:
-    room = 2 * (p.cores * p.neurons + entering) + 8192
-    idle = np.empty((count * p.cores, 3), np.int64)
-    return grid_run.Records(np.empty((room, 4), np.int64), np.empty((room, 5), np.int64), idle, np.zeros(3, np.int64))
+    neurons = p.cores * p.neurons
+    room = 2 * (neurons + entering) + 8192 + min(count * neurons // 8, 1 << 22)
+    idle = np.empty((count * p.cores, 3), np.int32)
+    return grid_run.Records(np.empty((room, 4), np.int32), np.empty((room, 5), np.int32), idle, np.zeros(3, np.int64))
 
 
 def _grown(records: grid_run.Records) -> grid_run.Records:
     larger = []
     for rows in (records.spikes, records.deliveries):
-        new = np.empty((2 * len(rows), rows.shape[1]), np.int64)
+        new = np.empty((2 * len(rows), rows.shape[1]), np.int32)
         new[: len(rows)] = rows
         larger.append(new)
     return records._replace(spikes=larger[0], deliveries=larger[1])
@@ -232,12 +257,3 @@ def _refusal(code: int, p: GridProgram) -> str:
     if code == grid_run.OVERRUN:
         return f"a core was still busy when the next tick came; period={p.period} is too short for its spikes"
     return f"input packets were still waiting when the next tick came; send fewer per tick or lengthen period={p.period}"
-
-
-def _result(p: GridProgram, records: grid_run.Records, ticks: int, lost: int) -> GridRun:
-    spikes, arrived, idle = (a[:n].copy() for a, n in zip(records[:3], records.used))
-    at_core = p.is_core[arrived[:, 1]]
-    activity = {"spikes": len(spikes), "deliveries": int(at_core.sum()), "outputs": int((~at_core).sum())}
-    fan_in = p.crossbar.sum(axis=1, dtype=np.int64)
-    activity["synaptic_events"] = int(fan_in[arrived[at_core, 1], arrived[at_core, 3]].sum())
-    return GridRun(spikes, arrived[at_core], arrived[~at_core][:, [0, 3, 2]], idle, ticks, ticks * p.period, lost, activity)

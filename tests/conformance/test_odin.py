@@ -47,7 +47,7 @@ class Comparison:
         want, got = np.asarray(self.z[name]), np.asarray(got)
         assert got.shape == want.shape, f"{name}: {got.shape} instead of {want.shape}"
         wrong = np.argwhere(got.astype(np.int64) != want.astype(np.int64))
-        assert wrong.size == 0, f"{name}: {len(wrong)} differ, first at {wrong[0].tolist()}"
+        assert len(wrong) == 0, f"{name}: {len(wrong)} differ, first at {wrong[0].tolist()}"
 
     def finish(self) -> None:
         left = set(self.z) - self.seen
