@@ -13,125 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 
 from chipsim.errors import NetworkError
 from chipsim.native.base import SpikeSource
-from chipsim.native.loihi import LIF as LoihiLIF
-from chipsim.native.loihi import LIFReset
-from chipsim.native.synapses import Conv
 
-from .ideal import IF, Conv2d
+from .ideal import IF
+from .layers import ACTIVATIONS, Layer, forward
 from .network import Network
 
-ACTIVATIONS = ("relu", "linear")
 RESETS = ("subtract", "zero")
 READOUTS = ("spikes", "signed")
-
-
-@dataclass(frozen=True, eq=False)
-class Dense:
-    """A fully connected layer: activation(x W^T + b).
-
-    `weights` (out, in), `bias` (out,) or None; `activation` "relu" or "linear".
-    """
-
-    weights: np.ndarray
-    bias: np.ndarray | None = None
-    activation: str = "relu"
-
-    @property
-    def n_in(self) -> int:
-        """Inputs."""
-        return self.weights.shape[1]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Layout of the outputs."""
-        return (self.weights.shape[0],)
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        """Activations before the nonlinearity, (m, out), for inputs (m, in)."""
-        return x @ self.weights.T + self.biases()
-
-    def biases(self) -> np.ndarray:
-        """Bias of each output, (out,)."""
-        return np.zeros(self.shape[0]) if self.bias is None else np.asarray(self.bias, dtype=np.float64)
-
-    def synapses(self, factor: float, signed: bool = False) -> Any:
-        """Weights times `factor`, (post, pre); both signs stacked for signed readouts."""
-        scaled = np.asarray(self.weights, dtype=np.float64) * factor
-        return np.concatenate([scaled, -scaled]) if signed else scaled
-
-
-@dataclass(frozen=True, eq=False)
-class Convolution:
-    """A convolution on (channels, height, width) images, cross-correlation as in torch.
-
-    `kernel` (out, in / groups, k0, k1), `bias` (out,) or None; geometry as in `mappings.ideal.Conv2d`. Average
-    and sum pooling are convolutions with one group per channel: see `pooling`.
-    """
-
-    kernel: np.ndarray
-    input_shape: tuple[int, int, int]
-    bias: np.ndarray | None = None
-    activation: str = "relu"
-    stride: Any = 1
-    padding: Any = 0
-    dilation: Any = 1
-    groups: int = 1
-
-    def _conv(self, factor: float = 1.0) -> Conv:
-        return Conv2d(
-            np.asarray(self.kernel, dtype=np.float64) * factor, self.input_shape, stride=self.stride,
-            padding=self.padding, dilation=self.dilation, groups=self.groups,
-        )  # fmt: skip
-
-    @property
-    def n_in(self) -> int:
-        """Inputs."""
-        return int(np.prod(self.input_shape))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Layout of the outputs (channels, height, width)."""
-        return self._conv().output_shape
-
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        """Activations before the nonlinearity, (m, out), for flat inputs (m, in)."""
-        from scipy.sparse import csr_array
-
-        conv = self._conv()
-        post, pre, index = conv.targets()
-        matrix = csr_array((conv.kernel.ravel()[index], (post, pre)), shape=conv.shape)
-        return (matrix @ x.T).T + self.biases()
-
-    def biases(self) -> np.ndarray:
-        """Bias of each output neuron, (out,)."""
-        shape = self.shape
-        bias = np.zeros(shape[0]) if self.bias is None else np.asarray(self.bias, dtype=np.float64)
-        return np.repeat(bias, shape[1] * shape[2])
-
-    def synapses(self, factor: float, signed: bool = False) -> Any:
-        """The convolution with its kernel times `factor`."""
-        if signed:
-            raise NetworkError("a convolution cannot be a signed readout; end the network with a dense layer")
-        return self._conv(factor)
-
-
-Layer = Dense | Convolution
-
-
-def pooling(input_shape: tuple[int, int, int], size: Any, stride: Any = None, *, average: bool = True) -> Convolution:
-    """Average or sum pooling as a linear convolution of one kernel per channel."""
-    k0, k1 = (size, size) if np.ndim(size) == 0 else size
-    value = 1.0 / (k0 * k1) if average else 1.0
-    kernel = np.full((input_shape[0], 1, k0, k1), value)
-    return Convolution(
-        kernel, input_shape, None, "linear", stride if stride is not None else (k0, k1), groups=input_shape[0]
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,17 +112,6 @@ class Conversion:
         return found
 
 
-def forward(layers: Sequence[Layer], data: np.ndarray) -> list[np.ndarray]:
-    """Activations of every layer for `data` (m, n_in), after its ReLU where it has one."""
-    x, out = np.asarray(data, dtype=np.float64).reshape(len(data), -1), []
-    for layer in layers:
-        x = layer.forward(x)
-        if layer.activation == "relu":
-            x = np.maximum(x, 0)
-        out.append(x)
-    return out
-
-
 def convert_relu(
     layers: Sequence[Layer],
     data: np.ndarray,
@@ -307,7 +190,7 @@ def _check(
         raise NetworkError(f"convert_relu: data has shape {samples.shape}; give (samples, {layers[0].n_in})")
     if not np.all(np.isfinite(samples)) or samples.min() < 0:
         raise NetworkError("convert_relu: data holds negative or non-finite values; spikes carry values >= 0 only")
-    for k, (one, two) in enumerate(zip(layers, layers[1:])):
+    for k, (one, two) in enumerate(pairwise(layers)):
         if int(np.prod(one.shape)) != two.n_in:
             raise NetworkError(
                 f"convert_relu: layer {k + 1} gives {int(np.prod(one.shape))} values, layer {k + 2} takes {two.n_in}"
@@ -330,54 +213,3 @@ def _lowered_threshold(drive: np.ndarray) -> float:
     thresholds = np.linspace(0.5, 1.0, 51)
     rates = 1.0 / (np.floor(thresholds[:, None] / levels) + 1)
     return float(thresholds[np.argmin(((rates - np.minimum(levels, 1.0)) ** 2).mean(axis=1))])
-
-
-def present(native: Network, steps: int, depth: dict[str, int] | None = None) -> Network:
-    """A quantised feed-forward network that forgets between presentations of `steps` steps.
-
-    Every `loihi.LIF` becomes a `loihi.LIFReset`: u and v are cleared every `steps` steps, each layer one step
-    later than the one before, when the first spikes of the next sample arrive. So samples follow each other
-    without a gap and each is computed as if it were alone.
-
-    Raises
-    ------
-    NetworkError
-        Recurrent networks, delays, neurons other than LIF, or neurons that do not start at 0.
-    """
-    if steps < 1:
-        raise NetworkError(f"present: steps={steps}; a presentation takes at least one step")
-    depths = _depths(native) if depth is None else depth
-    out = Network(native.name)
-    out.metadata = dict(native.metadata)
-    for name, population in native.populations.items():
-        model = population.model
-        if not model.is_input:
-            if type(model) is not LoihiLIF or np.any(model.values["v"]) or np.any(model.values["u"]):
-                raise NetworkError(f"present: population '{name}' is not a loihi.LIF that starts at rest")
-            registers: dict[str, Any] = dict(model.values)
-            model = LIFReset(
-                model.shape, **registers, reset_interval=steps, reset_offset=(depths[name] + 1) % steps
-            )
-        out.add(name, model)
-    for name, p in native.projections.items():
-        out.connect(p.pre.name, p.post.name, p.synapses, rule=p.rule, name=name)
-    return out
-
-
-def _depths(net: Network) -> dict[str, int]:
-    """Steps from the input to each population, by the projections into it; all paths must agree."""
-    depth = {k: 0 for k, p in net.populations.items() if p.model.is_input}
-    waiting = [k for k in net.populations if k not in depth]
-    while waiting:
-        ready = [
-            k for k in waiting if all(p.pre.name in depth for p in net.projections.values() if p.post.name == k)
-        ]
-        if not ready:
-            raise NetworkError(f"present: population '{waiting[0]}' is in a loop; only feed-forward networks are cut")
-        for k in ready:
-            found = {depth[p.pre.name] + 1 + p.max_delay for p in net.projections.values() if p.post.name == k}
-            if len(found) > 1:
-                raise NetworkError(f"present: population '{k}' is reached after different numbers of steps")
-            depth[k] = found.pop() if found else 1
-            waiting.remove(k)
-    return depth

@@ -21,9 +21,10 @@ from chipsim.emulator import Emulator
 from chipsim.errors import ChipsimError
 from chipsim.program import Program
 
-from .convert import Conversion, present
+from .convert import Conversion
 from .network import Network
 from .pipeline import compile
+from .presentation import present
 from .quantise import quantise
 from .quantise_report import QuantiseReport
 from .readers.sklearn import from_sklearn
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 HIDDEN = (128, 64)
 PIXEL_MAX = 16.0
 TEST_SHARE = 0.25
-STEPS = 96  #: steps per image
-RATE = 0.5  #: full rate of neurons and inputs: with reset to zero, lower rates are more exact
+STEPS = 128  #: steps per image
+MAX_RATE = 0.25  #: full rate of a neuron, spikes per step: with reset to zero, lower rates are more exact
+INPUT_RATE = 0.5  #: rate of a white pixel
 NEURONS_PER_CORE = 32  #: the net would fit one core; spread out, it shows traffic
 DT = 1e-3
 
@@ -46,8 +48,8 @@ Progress = Callable[[int, int], None]
 class Digits:
     """A trained classifier and its data.
 
-    `train_images` (m, 64), `test_images` (k, 64): grey values in [0, 1]; labels (m,), (k,) int; `accuracy` of the
-    float network on the test images.
+    `train_images` (m, 64), `test_images` (k, 64): grey values in [0, 1]; labels (m,), (k,) int; `accuracy`
+    of the float network on the test images.
     """
 
     model: Any
@@ -150,7 +152,8 @@ class Outcome:
 
 
 def train_digits(seed: int = 0, hidden: tuple[int, ...] = HIDDEN) -> Digits:
-    """Train a small multilayer perceptron on scikit-learn's digits (1,797 real images of 8 x 8, 25 % for testing).
+    """Train a small multilayer perceptron on scikit-learn's digits (1,797 real images of 8 x 8, 25 % for
+    testing).
 
     Raises
     ------
@@ -166,12 +169,12 @@ def train_digits(seed: int = 0, hidden: tuple[int, ...] = HIDDEN) -> Digits:
         from sklearn.neural_network import MLPClassifier
         from threadpoolctl import threadpool_limits
     except ImportError as error:
-        raise ChipsimError("the demo trains with scikit-learn, which is not installed: pip install 'chipsim[demo]'") from error
+        raise ChipsimError(
+            "the demo trains with scikit-learn, which is not installed: pip install 'chipsim[demo]'"
+        ) from error
     images, labels = load_digits(return_X_y=True)
     parts = train_test_split(images / PIXEL_MAX, labels, test_size=TEST_SHARE, random_state=seed, stratify=labels)
-    model = MLPClassifier(
-        hidden, alpha=0.1, batch_size=64, learning_rate_init=3e-3, max_iter=40, random_state=seed
-    )  # fmt: skip
+    model = MLPClassifier(hidden, alpha=0.1, batch_size=64, learning_rate_init=3e-3, max_iter=40, random_state=seed)
     # One thread: on matrices this small, threads wait for each other, on a busy machine for half a minute.
     with warnings.catch_warnings(), threadpool_limits(1):
         # 40 passes are the plan; that the loss still falls a little is no news.
@@ -190,25 +193,29 @@ def digits_network(
     bits: int = 8,
     seed: int = 0,
 ) -> DigitsDemo:
-    """Convert, quantise and compile the trained network, and encode the test images (the first `images` of them).
+    """Convert, quantise and compile the trained network, and encode the test images (the first `images` of
+    them).
 
     Neurons reset by subtraction where the chip's description allows it, else to zero.
     """
     description = load_chip(chip)
     reset = "subtract" if "subtract" in description.arithmetic.reset_modes else "zero"
     conversion = from_sklearn(
-        digits.model, digits.train_images, reset=reset, max_rate=RATE, input_rate=RATE,
-        balance_zero_reset=True, name="digits",
-    )  # fmt: skip
+        digits.model,
+        digits.train_images,
+        reset=reset,
+        max_rate=MAX_RATE,
+        input_rate=INPUT_RATE,
+        balance_zero_reset=True,
+        name="digits",
+    )
     native, report = quantise(conversion.network, description, dt=DT, bits=bits)
     native = present(native, steps)
     program = compile(native, description, dt=DT, seed=seed, max_neurons=max_neurons, name="digits")
     program.stages["quantise"] = report.report()
     shown = digits.test_images[:images]
     inputs = {"in": conversion.encode(shown, steps)}
-    return DigitsDemo(
-        digits, program, native, conversion, report, inputs, shown, digits.test_labels[:images], steps
-    )  # fmt: skip
+    return DigitsDemo(digits, program, native, conversion, report, inputs, shown, digits.test_labels[:images], steps)
 
 
 def evaluate(demo: DigitsDemo, *, threads: int = 1, progress: Progress | None = None) -> Outcome:

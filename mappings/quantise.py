@@ -1,4 +1,6 @@
-"""From floats to a chip's numbers: ideal populations and weights become native ones, with a report of what it cost."""
+"""From floats to a chip's numbers: ideal populations and weights become native ones, with a report of what
+it cost.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,17 @@ from chipsim.schema import Chip
 from .network import Network, Population, Projection
 from .quantise_fate import fates
 from .quantise_float import lower_float
-from .quantise_loihi import Lowered, Options, lower
+from .quantise_loihi import Lowered, lower
 from .quantise_nengo_network import lower_nengo
 from .quantise_reference import Run, run_float, run_integer
-from .quantise_report import PopulationReport, QuantiseReport, population_warnings, projection_warnings, with_rates
+from .quantise_report import (
+    PopulationReport,
+    QuantiseReport,
+    population_warnings,
+    projection_warnings,
+    with_rates,
+)
+from .quantise_weights import Options
 
 METHODS = ("max", "percentile", "mse", "nengo_loihi")
 GRANULARITIES = ("population", "neuron")
@@ -45,16 +54,16 @@ def quantise(
     dt : float
         Seconds per step; decays are exp(-dt / tau).
     method : {"max", "percentile", "mse", "nengo_loihi"}
-        What takes the largest mantissa: the largest weight; the `percentile` of |w| (larger ones are clipped); the
-        clip of least squared error; or nengo-loihi's own quantiser, bit for bit.
+        What takes the largest mantissa: the largest weight; the `percentile` of |w| (larger ones are
+        clipped); the clip of least squared error; or nengo-loihi's own quantiser, bit for bit.
     granularity : {"population", "neuron"}
         One scale for all neurons of a population, or one per neuron (no more different ones than the chip has
         threshold profiles).
     bits : int
         Weight bits, 1..8.
     calibration : dict spike source -> (steps, n) spikes
-        Runs the float network and the quantised one on them: sizes the current's range by what happens, and reports
-        predicted against achieved rates.
+        Runs the float network and the quantised one on them: sizes the current's range by what happens, and
+        reports predicted against achieved rates.
     headroom : float
         Factor on the largest current seen in the calibration.
     compensate : bool
@@ -77,14 +86,15 @@ def quantise(
     _check_mixture(net, ideal)
     if ideal and chip.family not in ("loihi", "float"):
         raise CompileError(
-            f"chip '{chip.name}' (family {chip.family}) has no general lowering of ideal neurons; build the network from its "
-            "own neurons, or choose a chip of family loihi or float"
+            f"chip '{chip.name}' (family {chip.family}) has no general lowering of ideal neurons; build the "
+            "network from its own neurons, or choose a chip of family loihi or float"
         )
     floats = run_float(net, calibration, dt) if calibration is not None and ideal == _neurons(net) else None
     lowered = {
-        name: _lower(net.populations[name], _into(net, name), chip, dt, options, floats) for name in net.populations
+        name: _lower(net.populations[name], _into(net, name), chip, dt, options, floats)
+        for name in net.populations
         if name in ideal
-    }  # fmt: skip
+    }
     native = _rebuild(net, lowered)
     populations = {k: low.report for k, low in lowered.items()}
     if chip.family == "loihi":
@@ -95,9 +105,7 @@ def quantise(
     return native, _report(method, dt, lowered, populations)
 
 
-def _options(
-    method: str, percentile: float, granularity: str, bits: int, headroom: float, compensate: bool
-) -> Options:
+def _options(method: str, percentile: float, granularity: str, bits: int, headroom: float, compensate: bool) -> Options:
     if method not in METHODS:
         raise NetworkError(f"quantise: method {method!r} is not one of {', '.join(METHODS)}")
     if granularity not in GRANULARITIES:
@@ -136,7 +144,12 @@ def _check_mixture(net: Network, ideal: set[str]) -> None:
 
 
 def _lower(
-    population: Population, incoming: list[Projection], chip: Chip, dt: float, options: Options, floats: Run | None
+    population: Population,
+    incoming: list[Projection],
+    chip: Chip,
+    dt: float,
+    options: Options,
+    floats: Run | None,
 ) -> Lowered:
     if chip.family == "float":
         return lower_float(population, incoming, dt)
@@ -159,9 +172,11 @@ def _rebuild(net: Network, lowered: dict[str, Lowered]) -> Network:
 
 def _rates(populations: dict[str, PopulationReport], floats: Run, chip: Run) -> dict[str, PopulationReport]:
     return {
-        k: with_rates(r, floats.rates(k), chip.rates(k)) if np.any(chip.spikes[k]) or np.any(floats.spikes[k]) else
-        replace(r, predicted=0.0, achieved=0.0, silenced=0) for k, r in populations.items()
-    }  # fmt: skip
+        k: with_rates(r, floats.rates(k), chip.rates(k))
+        if np.any(chip.spikes[k]) or np.any(floats.spikes[k])
+        else replace(r, predicted=0.0, achieved=0.0, silenced=0)
+        for k, r in populations.items()
+    }
 
 
 def _report(

@@ -43,9 +43,19 @@ def lower_float(population: Population, incoming: list[Projection], dt: float) -
             p.name, population.name, unit, 0, "float", 64.0, 0.0, 0.0, 0, 0, int(np.size(weights))
         )
     report = PopulationReport(
-        population.name, 1.0, 1.0, float(rec.shift[0]) if np.ptp(rec.shift) == 0 else None, (0, 0), 0, 0.0, 0.0, 0.0,
-        0, 0, population.n,
-    )  # fmt: skip
+        population.name,
+        1.0,
+        1.0,
+        float(rec.shift[0]) if np.ptp(rec.shift) == 0 else None,
+        (0, 0),
+        0,
+        0.0,
+        0.0,
+        0.0,
+        0,
+        0,
+        population.n,
+    )
     return Lowered(_model(population, rec), synapses, report, reports, ())
 
 
@@ -53,15 +63,25 @@ def _model(population: Population, rec: Recurrence) -> NeuronModel:
     threshold = compact(np.where(np.isfinite(rec.threshold), rec.threshold, NEVER))
     if not rec.subtract:
         return floats.LavaLIF(
-            population.model.shape, du=compact(1 - rec.beta), dv=compact(1 - rec.alpha), vth=threshold,
-            bias=compact(rec.bias), refractory=compact(rec.dead), v=compact(rec.v0),
-        )  # fmt: skip
+            population.model.shape,
+            du=compact(1 - rec.beta),
+            dv=compact(1 - rec.alpha),
+            vth=threshold,
+            bias=compact(rec.bias),
+            refractory=compact(rec.dead),
+            v=compact(rec.v0),
+        )
     if rec.dead.any() or rec.v0.any():
         raise CompileError(
             f"population '{population.name}': reset='subtract' with a refractory period or a resting potential has no "
             "float neuron; drop one, or use reset='zero'"
         )
     return floats.LIF(
-        population.model.shape, threshold=threshold, leak_decay=compact(rec.alpha), input_decay=compact(rec.beta),
-        bias=compact(rec.bias), soft_reset=1, grid=0.0,
-    )  # fmt: skip
+        population.model.shape,
+        threshold=threshold,
+        leak_decay=compact(rec.alpha),
+        input_decay=compact(rec.beta),
+        bias=compact(rec.bias),
+        soft_reset=1,
+        grid=0.0,
+    )

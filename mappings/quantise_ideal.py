@@ -55,9 +55,9 @@ class Recurrence:
 def recurrence(model: NeuronModel, dt: float, name: str = "population") -> Recurrence:
     """The recurrence of an ideal `LIF`, `IF` or `LI` at time step `dt` (s).
 
-    The response to a spike is that of the differential equations, exactly, at the end of each step: a jump w of the
-    current leads to v(k dt) = (r w / tau_mem) (alpha**k - beta**k) / (1 / tau_syn - 1 / tau_mem). A constant bias
-    is exact as well.
+    The response to a spike is that of the differential equations, exactly, at the end of each step: a jump
+    w of the current leads to v(k dt) = (r w / tau_mem) (alpha**k - beta**k) / (1 / tau_syn - 1 / tau_mem).
+    A constant bias is exact as well.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def recurrence(model: NeuronModel, dt: float, name: str = "population") -> Recur
     """
     if not (np.isfinite(dt) and dt > 0):
         raise NetworkError(f"dt={dt!r} is not a positive number of seconds")
-    value = {k: v if isinstance(v, str) else model.per_neuron(k) for k, v in model.values.items()}
+    value: dict[str, Any] = {k: v if isinstance(v, str) else model.per_neuron(k) for k, v in model.values.items()}
     one = np.ones(model.n)
     if model.model == "ideal_if":
         return _reset(value, one, 0 * one, value["r"] * one, value["bias"] * one, 0 * one, dt)
@@ -102,9 +102,14 @@ def _current_gain(tau_mem: np.ndarray, tau_syn: np.ndarray, dt: float) -> np.nda
 
 
 def _reset(
-    value: dict[str, Any], alpha: np.ndarray, beta: np.ndarray, gain: np.ndarray, bias: np.ndarray, rest: np.ndarray,
+    value: dict[str, Any],
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    gain: np.ndarray,
+    bias: np.ndarray,
+    rest: np.ndarray,
     dt: float,
-) -> Recurrence:  # fmt: skip
+) -> Recurrence:
     """Shift the potential so that a reset to `v_reset` leads to 0; without reset, so that it rests at 0."""
     zero = np.zeros_like(alpha)
     subtract = value.get("reset") == "subtract"
@@ -124,7 +129,9 @@ def _reset(
 
 
 def scaled_rows(weights: Any, factor: np.ndarray, name: str) -> Any:
-    """Weights with row i (neuron i) multiplied by ``factor[i]``: (post, pre) ndarray, CSC, or Conv with one factor."""
+    """Weights with row i (neuron i) multiplied by ``factor[i]``: (post, pre) ndarray, CSC, or Conv with one
+    factor.
+    """
     if isinstance(weights, Conv):
         if np.ptp(factor) > 0:
             raise NetworkError(

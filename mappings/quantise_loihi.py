@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from chipsim.errors import CompileError
 from chipsim.native import loihi
-from chipsim.native.synapses import Conv, Synapses, derive_sign, stored, with_data
+from chipsim.native.base import NeuronModel
+from chipsim.native.synapses import Conv, derive_sign, stored
 from chipsim.schema import Chip
 
 from .network import Population, Projection
 from .quantise_ideal import Recurrence, recurrence, scaled_rows
 from .quantise_report import PopulationReport, ProjectionReport
 from .quantise_scale import Demand, Ranges, choose_scale, full_scale, top_weight, weight_step
+from .quantise_weights import Options, input_unit, row_sums, row_tops, to_mantissas
 
 DECAY_ONE = 4096
-INPUT_SHIFT = 6
-
-
-@dataclass(frozen=True)
-class Options:
-    """Choices of a quantisation; see `mappings.quantise.quantise`."""
-
-    method: str = "max"
-    percentile: float = 99.9
-    granularity: str = "population"
-    bits: int = 8
-    headroom: float = 1.5
-    compensate: bool = True
 
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
     """A population and the projections into it in the chip's terms, with their reports."""
 
-    model: loihi.LIF
+    model: NeuronModel
     synapses: dict[str, Any]
     report: PopulationReport
     projections: dict[str, ProjectionReport]
@@ -46,9 +34,13 @@ class Lowered:
 
 
 def lower(
-    population: Population, incoming: list[Projection], chip: Chip, dt: float, options: Options,
+    population: Population,
+    incoming: list[Projection],
+    chip: Chip,
+    dt: float,
+    options: Options,
     seen: tuple[np.ndarray, np.ndarray] | None = None,
-) -> Lowered:  # fmt: skip
+) -> Lowered:
     """One population with everything that shares its scale.
 
     Parameters
@@ -68,7 +60,7 @@ def lower(
     u_fix, v_fix = _compensation(rec, du, dv) if options.compensate else (np.ones(rec.n), np.ones(rec.n))
     gain, bias = rec.gain * u_fix * v_fix, rec.bias * v_fix
     weights = {p.name: scaled_rows(p.synapses, gain, p.name) for p in incoming}
-    signs = {k: derive_sign(_values(w)) for k, w in weights.items()}
+    signs = {k: derive_sign(stored(w)) for k, w in weights.items()}
     if options.bits < 2 and "mixed" in signs.values():
         worst = next(k for k, sign in signs.items() if sign == "mixed")
         raise CompileError(
@@ -80,8 +72,8 @@ def lower(
     model = _model(population.model.shape, rec, du, dv, bias, scale, ranges)
     synapses, reports = {}, {}
     for p in incoming:
-        unit = _unit(p.synapses, rec, gain, scale)
-        native, report = _synapses(p, weights[p.name], signs[p.name], scale, unit, options, ranges)
+        unit = input_unit(gain, scale)
+        native, report = to_mantissas(p, weights[p.name], signs[p.name], scale, unit, options, ranges)
         synapses[p.name], reports[p.name] = native, report
     report = _report(population, rec, du, dv, bias, scale, exponent, model)
     notes = (_overflow_note(population.name),) if overflows else ()
@@ -117,51 +109,33 @@ def _compensation(rec: Recurrence, du: np.ndarray, dv: np.ndarray) -> tuple[np.n
     return lost_u / ideal_u, np.where(leaky, lost_v / np.where(leaky, ideal_v, 1.0), 1.0)
 
 
-def _values(weights: Any) -> np.ndarray:
-    return stored(weights)
-
-
 def _no_exponent(ranges: Ranges, incoming: list[Projection]) -> Ranges:
     """A convolution's exponent is ignored by the chip's model: with one among them the scale is taken at 0."""
     if not any(isinstance(p.synapses, Conv) for p in incoming):
         return ranges
-    return Ranges(**{**ranges.__dict__, "exponent": (0, 0)})
-
-
-def _row_sums(weights: Any, projection: Projection, n: int) -> np.ndarray:
-    """Sum of |w| into each neuron."""
-    if isinstance(projection.synapses, Conv):
-        post, _, index = projection.synapses.targets()
-        return np.bincount(post, np.abs(weights.ravel())[index], minlength=n)
-    if sp.issparse(weights):
-        return np.bincount(weights.indices, np.abs(weights.data), minlength=n)
-    return np.abs(weights).sum(axis=1)
-
-
-def _row_tops(weights: Any, projection: Projection, n: int) -> np.ndarray:
-    """Largest |w| into each neuron; of a convolution the largest of the kernel for all."""
-    if isinstance(projection.synapses, Conv):
-        return np.full(n, np.abs(weights).max(initial=0.0))
-    if sp.issparse(weights):
-        top = np.zeros(n)
-        np.maximum.at(top, weights.indices, np.abs(weights.data))
-        return top
-    return np.abs(weights).max(axis=1, initial=0.0)
+    return replace(ranges, exponent=(0, 0))
 
 
 def _demand(
-    rec: Recurrence, du: np.ndarray, dv: np.ndarray, bias: np.ndarray, weights: dict[str, Any], signs: dict[str, str],
-    incoming: list[Projection], options: Options, seen: tuple[np.ndarray, np.ndarray] | None,
-) -> Demand:  # fmt: skip
+    rec: Recurrence,
+    du: np.ndarray,
+    dv: np.ndarray,
+    bias: np.ndarray,
+    weights: dict[str, Any],
+    signs: dict[str, str],
+    incoming: list[Projection],
+    options: Options,
+    seen: tuple[np.ndarray, np.ndarray] | None,
+) -> Demand:
     fill, worst = np.zeros(rec.n), np.zeros(rec.n)
     for p in incoming:
         w, levels = weights[p.name], full_scale(signs[p.name], options.bits)
         top = top_weight(w, options.method, options.percentile, levels // weight_step(signs[p.name], options.bits))
-        rows = np.minimum(_row_tops(w, p, rec.n), top)
+        rows = np.minimum(row_tops(w, p, rec.n), top)
         if options.granularity == "population":
             rows = np.full(rec.n, rows.max(initial=0.0))
         fill = np.maximum(fill, rows / levels)
-        worst += _row_sums(w, p, rec.n)
+        worst += row_sums(w, p, rec.n)
     worst = worst / ((du + 1) / DECAY_ONE)
     lost = np.maximum(dv, 1) / DECAY_ONE
     voltage = np.where(np.isfinite(rec.threshold), 0.0, (worst + np.abs(bias)) / lost)
@@ -171,24 +145,28 @@ def _demand(
     return Demand(fill, rec.threshold, np.abs(bias), worst, voltage, seen is not None)
 
 
-def _unit(synapses: Any, rec: Recurrence, gain: np.ndarray, scale: np.ndarray) -> float | None:
-    """Ideal weight of one unit of accumulated input, None where neurons differ."""
-    per_unit = 1.0 / (scale * gain)
-    return float(per_unit[0]) if np.allclose(per_unit, per_unit[0], rtol=1e-12) else None
-
-
 def _model(
-    shape: tuple[int, ...], rec: Recurrence, du: np.ndarray, dv: np.ndarray, bias: np.ndarray, scale: np.ndarray,
+    shape: tuple[int, ...],
+    rec: Recurrence,
+    du: np.ndarray,
+    dv: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
     ranges: Ranges,
-) -> loihi.LIF:  # fmt: skip
+) -> loihi.LIF:
     vth = np.where(np.isfinite(rec.threshold), rec.threshold, 0.0) * scale / 2**loihi.VTH_SHIFT
     vth = np.where(np.isfinite(rec.threshold), np.clip(np.round(vth), 1, ranges.vth), ranges.vth)
     wanted = np.clip(np.round(bias * scale), -ranges.bias, ranges.bias)
     mantissa, exponent = loihi.bias_registers(wanted)
     registers = {
-        "du": du, "dv": dv, "vth": vth.astype(np.int64), "bias_mant": mantissa, "bias_exp": exponent,
-        "refractory": rec.dead + 1, "v": np.round(rec.v0 * scale).astype(np.int64),
-    }  # fmt: skip
+        "du": du,
+        "dv": dv,
+        "vth": vth.astype(np.int64),
+        "bias_mant": mantissa,
+        "bias_exp": exponent,
+        "refractory": rec.dead + 1,
+        "v": np.round(rec.v0 * scale).astype(np.int64),
+    }
     reset = "subtract" if rec.subtract else "zero"
     return loihi.LIF(shape, **{k: compact(v) for k, v in registers.items()}, reset=reset)
 
@@ -198,71 +176,16 @@ def compact(values: np.ndarray) -> Any:
     return values[0] if values.size and np.all(values == values[0]) else values
 
 
-def _synapses(
-    p: Projection, weights: Any, sign: str, scale: np.ndarray, unit: float | None, options: Options, ranges: Ranges
-) -> tuple[Any, ProjectionReport]:
-    """Mantissas of one projection at the exponent that its own largest weight allows."""
-    step, top = weight_step(sign, options.bits), full_scale(sign, options.bits)
-    is_conv = isinstance(p.synapses, Conv)
-    if is_conv:
-        target, step, top = weights * scale[0], 1, 255
-    else:
-        target = scaled_rows(weights, scale, p.name)
-    values = _values(target)
-    exponent = 0 if is_conv else _projection_exponent(values, top, step, options, ranges)
-    size = 2.0 ** (exponent + INPUT_SHIFT)
-    wanted = np.round(values / (size * step)) * step
-    mantissa = np.clip(wanted, -top, top)
-    report = _weight_report(p, values, mantissa, wanted, size, step, exponent, sign, unit)
-    grid = mantissa.astype(np.int32)
-    if is_conv:
-        c = p.synapses
-        geometry = (c.input_shape, c.stride, c.padding, c.dilation, c.groups, c.channels)
-        return Conv(grid.reshape(target.shape), *geometry, exponent=0, message_bits=c.message_bits), report
-    matrix = with_data(target, grid) if sp.issparse(target) else grid.reshape(target.shape)
-    messages = 24 if p.pre.model.is_input and int(p.pre.model.values["graded"]) else 0
-    return Synapses(matrix, exponent, options.bits, sign, p.delay, messages), report
-
-
-def _projection_exponent(values: np.ndarray, top: int, step: int, options: Options, ranges: Ranges) -> int:
-    """Smallest exponent at which the weight that should fill the mantissa still fits (rounding included)."""
-    largest = top_weight(values, options.method, options.percentile, top // step)
-    if largest == 0:
-        return 0
-    exponent = np.ceil(np.log2(largest / ((top + 0.5 * step) * 2.0**INPUT_SHIFT)))
-    # The low bits of a mantissa with fewer than 9 bits are zero, so so many shifts to the right lose nothing; more
-    # would cut the sum of all weights (toward minus infinity) at each step.
-    lowest = max(ranges.exponent[0], 1 - step.bit_length())
-    return int(np.clip(exponent, lowest, ranges.exponent[1]))
-
-
-def _weight_report(
-    p: Projection, values: np.ndarray, mantissa: np.ndarray, wanted: np.ndarray, size: float, step: int, exponent: int,
-    sign: str, unit: float | None,
-) -> ProjectionReport:  # fmt: skip
-    error, live = mantissa * size - values, values != 0
-    largest = float(np.abs(values).max(initial=0.0))
-    rms = float(np.sqrt(np.mean(values[live] ** 2))) if live.any() else 0.0
-    used = float(np.abs(mantissa).max(initial=0.0)) / step
-    return ProjectionReport(
-        name=p.name,
-        population=p.post.name,
-        unit=None if unit is None else unit * size,
-        exponent=exponent,
-        sign=sign,
-        bits_used=float(np.log2(used + 1)) + (sign == "mixed"),
-        error_max=float(np.abs(error).max(initial=0.0)) / largest if largest else 0.0,
-        error_rms=float(np.sqrt(np.mean(error[live] ** 2))) / rms if rms else 0.0,
-        clipped=int(np.count_nonzero(wanted != mantissa)),
-        lost=int(np.count_nonzero(live & (mantissa == 0))),
-        synapses=int(np.count_nonzero(live)),
-    )
-
-
 def _report(
-    population: Population, rec: Recurrence, du: np.ndarray, dv: np.ndarray, bias: np.ndarray, scale: np.ndarray,
-    exponent: int, model: loihi.LIF,
-) -> PopulationReport:  # fmt: skip
+    population: Population,
+    rec: Recurrence,
+    du: np.ndarray,
+    dv: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
+    exponent: int,
+    model: loihi.LIF,
+) -> PopulationReport:
     spiking = np.isfinite(rec.threshold)
     vth = model.per_neuron("vth")
     ideal = np.where(spiking, rec.threshold * scale, 1.0)

@@ -1,8 +1,7 @@
 """nengo-loihi's way from floats to Loihi's integers, bit for bit (nengo-loihi 1.1.0 builder/discretize.py).
-
-A block's neurons are in normalised units: an input filter and a membrane of unit gain, so that a constant input
-w * rate settles the voltage at that value. One scale serves the block: the largest weight becomes 255, and the
-weight exponent walks down from 0 until thresholds and biases fit.
+ A block's neurons are in normalised units: an input filter and a membrane of unit gain, so that a constant
+input w * rate settles the voltage at that value. One scale serves the block: the largest weight becomes
+255, and the weight exponent walks down from 0 until thresholds and biases fit.
 
 Where nengo-loihi 1.1.0 works in float32 (decays, the last product of a weight), so does this file.
 """
@@ -131,12 +130,24 @@ def discretise_block(block: FloatBlock) -> IntegerBlock:
     synapses = [_weights(w, w_max, w_scale, w_exp) for w in block.weights]
     vmin, vmax = _clip_registers(v_scale[0] * block.vmin, v_scale[0] * block.vmax)
     return IntegerBlock(
-        decay_u, decay_v, (_round(vth / 2**VTH_EXP) << VTH_EXP).astype(np.int32), bias_mantissa << bias_exponent,
-        tuple(s[0] for s in synapses), tuple(s[1] for s in synapses), tuple(s[2] for s in synapses), vmin, vmax,
-        {"w_max": w_max, "w_exp": float(w_exp), "v_scale": float(v_scale[0]), "b_scale": float(np.ravel(b_scale)[0]),
-         "w_scale": float(np.ravel(w_scale)[0])},
+        decay_u,
+        decay_v,
+        (_round(vth / 2**VTH_EXP) << VTH_EXP).astype(np.int32),
+        bias_mantissa << bias_exponent,
+        tuple(s[0] for s in synapses),
+        tuple(s[1] for s in synapses),
+        tuple(s[2] for s in synapses),
+        vmin,
+        vmax,
+        {
+            "w_max": w_max,
+            "w_exp": float(w_exp),
+            "v_scale": float(v_scale[0]),
+            "b_scale": float(np.ravel(b_scale)[0]),
+            "w_scale": float(np.ravel(w_scale)[0]),
+        },
         tuple(s[3] for s in synapses),
-    )  # fmt: skip
+    )
 
 
 def _round(x: np.ndarray) -> np.ndarray:
@@ -148,7 +159,9 @@ def _largest(weights: np.ndarray) -> float:
 
 
 def _scales(block: FloatBlock, w_max: float, u_factor: np.ndarray, v_factor: np.ndarray) -> tuple:
-    """(exponent, w_scale, v_scale (n,), b_scale (n,), vth (n,), bias (n,)): by weights, else by biases, else by vth."""
+    """(exponent, w_scale, v_scale (n,), b_scale (n,), vth (n,), bias (n,)): by weights, else by biases,
+    else by vth.
+    """
     b_max = float(np.abs(block.bias).max())
     if w_max > NEGLIGIBLE_BLOCK:
         w_scale = WEIGHT_MAX / w_max
@@ -159,8 +172,9 @@ def _scales(block: FloatBlock, w_max: float, u_factor: np.ndarray, v_factor: np.
             if np.all(vth <= VTH_MAX) and np.all(np.abs(bias) <= BIAS_MAX):
                 return w_exp, w_scale, v_scale, b_scale, vth, bias
         raise CompileError(
-            f"weights up to {w_max:.3g} are too small beside thresholds up to {block.vth.max():.3g}: no weight exponent "
-            f"in {LOWEST_EXP}..0 lets threshold ({vth.max():.3g} of {VTH_MAX}) and bias fit; use larger weights"
+            f"weights up to {w_max:.3g} are too small beside thresholds up to {block.vth.max():.3g}: no weight "
+            f"exponent in {LOWEST_EXP}..0 lets threshold ({vth.max():.3g} of {VTH_MAX}) and bias fit; "
+            "use larger weights"
         )
     if b_max > NEGLIGIBLE_BLOCK:
         b_scale = BIAS_MAX / b_max

@@ -41,10 +41,14 @@ def lower_nengo(population: Population, incoming: list[Projection], chip: Chip, 
     factor = rec.gain / (1 - rec.beta) / np.where(leaky, 1 - rec.alpha, 1.0)
     dense = [_dense(scaled_rows(p.synapses, factor, p.name), p) for p in incoming]
     block = FloatBlock(
-        (1 - rec.beta).astype(np.float32), (1 - rec.alpha).astype(np.float32), rec.threshold.astype(np.float32),
+        (1 - rec.beta).astype(np.float32),
+        (1 - rec.alpha).astype(np.float32),
+        rec.threshold.astype(np.float32),
         (rec.bias / np.where(leaky, 1 - rec.alpha, 1.0)).astype(np.float32),
-        tuple(w.T.astype(np.float32) for w in dense), vmin=-np.inf, scale_v=leaky,
-    )  # fmt: skip
+        tuple(w.T.astype(np.float32) for w in dense),
+        vmin=-np.inf,
+        scale_v=leaky,
+    )
     try:
         got = discretise_block(block)
     except CompileError as error:
@@ -74,9 +78,13 @@ def _native(p: Projection, got: IntegerBlock, k: int) -> Synapses:
 def _model(population: Population, rec: Recurrence, got: IntegerBlock) -> loihi.LIF:
     mantissa, exponent = bias_registers(got.bias)
     registers = {
-        "du": got.decay_u, "dv": got.decay_v, "vth": got.vth >> 6, "bias_mant": mantissa, "bias_exp": exponent,
+        "du": got.decay_u,
+        "dv": got.decay_v,
+        "vth": got.vth >> 6,
+        "bias_mant": mantissa,
+        "bias_exp": exponent,
         "refractory": rec.dead + 1,
-    }  # fmt: skip
+    }
     clip = {"vmin": max(got.vmin, -loihi.STATE_MAX), "vmax": min(got.vmax, loihi.STATE_MAX)}
     return loihi.LIF(population.model.shape, **{k: compact(v) for k, v in registers.items()}, **clip)
 

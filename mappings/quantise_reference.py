@@ -1,4 +1,5 @@
-"""Slow, plain runs of a network: the ideal one in float64, the quantised one in integers. Oracles and calibration.
+"""Slow, plain runs of a network: the ideal one in float64, the quantised one in integers. Oracles and
+calibration.
 
 A spike of step t acts in step t + 1 + delay in both, so that their rasters can be laid over each other.
 """
@@ -55,7 +56,9 @@ def run_float(net: Network, inputs: Mapping[str, Any], dt: float, *, keep_v: boo
 def run_integer(
     net: Network, inputs: Mapping[str, Any], arithmetic: Arithmetic = PRESETS["lava"], *, keep_v: bool = False
 ) -> Run:
-    """A network of `loihi.LIF` or `LIFReset` in the chip's integers, without noise; int64, one step at a time."""
+    """A network of `loihi.LIF` or `LIFReset` in the chip's integers, without noise; int64, one step at a
+    time.
+    """
     state = {k: _IntegerState(p.model, arithmetic) for k, p in net.populations.items() if not p.model.is_input}
     paths = [_Path(p, *_integer_parts(p, arithmetic)) for p in net.projections.values()]
     return _run(net, inputs, state, paths, keep_v)
@@ -141,7 +144,7 @@ class _IntegerState:
     kind: Any = np.int64
 
     def __init__(self, model: Any, arithmetic: Arithmetic) -> None:
-        get = {k: v if isinstance(v, str) else model.per_neuron(k) for k, v in model.values.items()}
+        get: dict[str, Any] = {k: v if isinstance(v, str) else model.per_neuron(k) for k, v in model.values.items()}
         self.keep_u, self.keep_v = 4096 - (get["du"] + 1), 4096 - get["dv"]
         shift = get["bias_exp"]
         up, down = np.maximum(shift, 0), np.maximum(-shift, 0)
@@ -184,9 +187,7 @@ def _wrap(x: np.ndarray, bits: int) -> np.ndarray:
     return (x + (1 << bits)) % (2 << bits) - (1 << bits)
 
 
-def _run(
-    net: Network, inputs: Mapping[str, Any], state: dict[str, Any], paths: list[_Path], keep_v: bool
-) -> Run:
+def _run(net: Network, inputs: Mapping[str, Any], state: dict[str, Any], paths: list[_Path], keep_v: bool) -> Run:
     trains = {k: np.asarray(v) for k, v in inputs.items()}
     steps = max((len(v) for v in trains.values()), default=0)
     for name, population in net.populations.items():

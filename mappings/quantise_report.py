@@ -50,7 +50,8 @@ class PopulationReport:
     unit, offset : float or None
         Ideal potential = integer * unit + offset.
     threshold_error, decay_error, bias_error : float
-        Largest relative error of thresholds, of the fraction lost per step, and of biases against the threshold.
+        Largest relative error of thresholds, of the fraction lost per step, and of biases against the
+        threshold.
     dead, saturated : int
         Neurons that no input can make fire; neurons that nothing can stop.
     predicted, achieved : float or None
@@ -129,8 +130,8 @@ class QuantiseReport:
             )
         for q in self.projections.values():
             lines.append(
-                f"  {q.name}: exponent {q.exponent}, {q.sign}, {q.bits_used:.1f} bits used, error max {q.error_max:.2%} "
-                f"rms {q.error_rms:.2%}, {q.clipped} clipped, {q.lost} lost of {q.synapses}"
+                f"  {q.name}: exponent {q.exponent}, {q.sign}, {q.bits_used:.1f} bits used, error max "
+                f"{q.error_max:.2%} rms {q.error_rms:.2%}, {q.clipped} clipped, {q.lost} lost of {q.synapses}"
             )
         return "\n".join([*lines, *(f"  warning: {w}" for w in self.warnings)])
 
@@ -157,7 +158,9 @@ def population_warnings(report: PopulationReport) -> list[str]:
             f"population '{report.name}': a decay per step is off by {report.decay_error:.0%}; raise dt to resolve it"
         )
     if report.silenced:
-        found.append(f"population '{report.name}': {report.silenced} neurons that fire in floats are silent on the chip")
+        found.append(
+            f"population '{report.name}': {report.silenced} neurons that fire in floats are silent on the chip"
+        )
     return found
 
 

@@ -1,9 +1,9 @@
-"""Choosing the scale of a population: integers per ideal unit, so that weights use their bits and nothing overflows.
-
-One scale serves a population's threshold, bias and all projections into it: v_int = scale * v. A projection's
-weights become mantissa * 2**(exponent + 6); the largest weight of the population takes the full mantissa at the
-largest exponent at which threshold, bias and the current's range still fit. Where none fits, the scale is what the
-threshold or bias allow, and weights use fewer bits.
+"""Choosing the scale of a population: integers per ideal unit, so that weights use their bits and nothing
+overflows.
+ One scale serves a population's threshold, bias and all projections into it: v_int = scale * v. A
+projection's weights become mantissa * 2**(exponent + 6); the largest weight of the population takes the
+full mantissa at the largest exponent at which threshold, bias and the current's range still fit. Where none
+fits, the scale is what the threshold or bias allow, and weights use fewer bits.
 """
 
 from __future__ import annotations
@@ -60,13 +60,14 @@ class Demand:
     Attributes
     ----------
     fill : (n,) float64
-        Largest weight into a neuron per step of mantissa: the scale 2**(e + 6) / fill uses the mantissa in full.
+        Largest weight into a neuron per step of mantissa: the scale 2**(e + 6) / fill uses the mantissa in
+        full.
     threshold, bias, current, voltage : (n,) float64
-        Threshold (infinite: none), |bias|, and the largest |current| and |voltage| to be held without overflow
-        (voltage 0 for neurons that spike: their threshold bounds it).
+        Threshold (infinite: none), |bias|, and the largest |current| and |voltage| to be held without
+        overflow (voltage 0 for neurons that spike: their threshold bounds it).
     measured : bool
-        `current` and `voltage` were seen in a calibration run (else they are the worst case of all sources firing
-        at once).
+        `current` and `voltage` were seen in a calibration run (else they are the worst case of all sources
+        firing at once).
     """
 
     fill: np.ndarray
@@ -89,7 +90,9 @@ def weight_step(sign: str, bits: int) -> int:
 
 
 def top_weight(weights: np.ndarray, method: str, percentile: float, levels: int) -> float:
-    """The weight that takes the full mantissa: the largest, a percentile, or the clip of least squared error."""
+    """The weight that takes the full mantissa: the largest, a percentile, or the clip of least squared
+    error.
+    """
     values = magnitudes(weights)
     if not values.size:
         return 0.0

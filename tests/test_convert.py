@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
 from chipsim.description import load_chip
 from chipsim.errors import NetworkError
-from mappings.convert import Convolution, Dense, convert_relu, forward, pooling, present
+from mappings.convert import convert_relu
+from mappings.layers import Convolution, Dense, forward, pooling
+from mappings.presentation import present
 from mappings.quantise import quantise
 from mappings.quantise_reference import run_float, run_integer
 from mappings.readers.sklearn import from_sklearn, layers_of
@@ -21,7 +25,7 @@ def small(seed: int = 0) -> tuple[list[Dense], np.ndarray]:
     sizes = [12, 20, 10, 4]
     layers = [
         Dense(rng.normal(0, 1 / np.sqrt(a), (b, a)), rng.normal(0, 0.1, b), "relu" if b > 4 else "linear")
-        for a, b in zip(sizes, sizes[1:])
+        for a, b in pairwise(sizes)
     ]
     return layers, rng.random((60, 12))
 
@@ -99,9 +103,9 @@ def test_convolution_and_pooling_forward() -> None:
     kernel, bias, image = rng.normal(size=(3, 2, 3, 3)), rng.normal(size=3), rng.random((2, 8, 8))
     layer = Convolution(kernel, (2, 8, 8), bias, stride=2, padding=1)
     padded = np.pad(image, ((0, 0), (1, 1), (1, 1)))
-    want = np.array([
-        sum(correlate2d(padded[c], kernel[o, c], "valid") for c in range(2))[::2, ::2] + bias[o] for o in range(3)
-    ])  # fmt: skip
+    want = np.array(
+        [sum(correlate2d(padded[c], kernel[o, c], "valid") for c in range(2))[::2, ::2] + bias[o] for o in range(3)]
+    )
     np.testing.assert_allclose(layer.forward(image.reshape(1, -1))[0], want.ravel())
     pool = pooling((2, 8, 8), 2)
     np.testing.assert_allclose(
@@ -134,9 +138,11 @@ def test_float_and_integer_rates_agree() -> None:
 def test_refusals() -> None:
     layers, data = small()
     for options, words in (
-        ({"reset": "soft"}, "reset='soft'"), ({"max_rate": 2.0}, "max_rate=2.0"), ({"percentile": 0}, "percentile=0"),
+        ({"reset": "soft"}, "reset='soft'"),
+        ({"max_rate": 2.0}, "max_rate=2.0"),
+        ({"percentile": 0}, "percentile=0"),
         ({"readout": "best"}, "readout='best'"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(NetworkError, match=words):
             convert_relu(layers, data, **options)
     with pytest.raises(NetworkError, match="negative"):

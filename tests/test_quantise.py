@@ -42,10 +42,16 @@ def recurrent(seed: int, n: int = 20) -> Network:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    seed=st.integers(0, 10**6), size=st.floats(1e-4, 1e4), threshold=st.floats(1e-3, 1e3), bias=st.floats(-2, 2, width=16),
-    tau=st.floats(2e-3, 0.5), bits=st.integers(1, 8), method=st.sampled_from(["max", "percentile", "mse"]),
-    granularity=st.sampled_from(["population", "neuron"]), sign=st.sampled_from([1, -1, 0]),
-)  # fmt: skip
+    seed=st.integers(0, 10**6),
+    size=st.floats(1e-4, 1e4),
+    threshold=st.floats(1e-3, 1e3),
+    bias=st.floats(-2, 2, width=16),
+    tau=st.floats(2e-3, 0.5),
+    bits=st.integers(1, 8),
+    method=st.sampled_from(["max", "percentile", "mse"]),
+    granularity=st.sampled_from(["population", "neuron"]),
+    sign=st.sampled_from([1, -1, 0]),
+)
 def test_registers_stay_in_range_and_weights_within_half_a_step(
     seed, size, threshold, bias, tau, bits, method, granularity, sign
 ) -> None:
@@ -147,7 +153,9 @@ def test_sparse_and_dense_weights_agree() -> None:
 
 
 def test_convolution_equals_its_matrix() -> None:
-    """A convolution has no exponent: its integers are those of the matrix at exponent 0, to a rounding step."""
+    """A convolution has no exponent: its integers are those of the matrix at exponent 0, to a rounding
+    step.
+    """
     rng = np.random.default_rng(5)
     conv = Conv2d(rng.normal(size=(3, 2, 3, 3)), (2, 6, 6), padding=1)
     net = Network()
@@ -162,7 +170,9 @@ def test_convolution_equals_its_matrix() -> None:
 
 
 def test_few_thresholds_per_neuron_scale() -> None:
-    """Rows of very different size: a scale per neuron cuts the error, with no more thresholds than profiles."""
+    """Rows of very different size: a scale per neuron cuts the error, with no more thresholds than
+    profiles.
+    """
     rng = np.random.default_rng(6)
     w = rng.normal(size=(40, 30)) * np.geomspace(0.05, 1, 40)[:, None]
     _, one = quantise(pair(LIF(40), w), LOIHI)
@@ -186,14 +196,20 @@ def test_percentile_clips_and_counts() -> None:
 def test_dead_and_saturated_neurons_are_named() -> None:
     net = Network()
     x = net.add("x", SpikeSource(2))
-    net.connect(x, net.add("h", LIF(3, bias=np.array([0.0, 0.0, 300.0]))), np.array([[0.001, 0], [0.9, 0.9], [0, 0.1]]))
+    net.connect(
+        x,
+        net.add("h", LIF(3, bias=np.array([0.0, 0.0, 300.0]))),
+        np.array([[0.001, 0], [0.9, 0.9], [0, 0.1]]),
+    )
     _, report = quantise(net, UNLIMITED)
     assert (report.populations["h"].dead, report.populations["h"].saturated) == (1, 1)
     assert sum("'h'" in note for note in report.warnings) >= 2
 
 
 def test_a_layer_silenced_by_the_bits_is_reported() -> None:
-    """Weights of 0.001 beside one of 1e5 vanish in 1 bit: their neurons fire in floats and are silent on the chip."""
+    """Weights of 0.001 beside one of 1e5 vanish in 1 bit: their neurons fire in floats and are silent on
+    the chip.
+    """
     w = np.full((4, 6), 0.3)
     w[0, 0] = 1e3
     inputs = {"x": np.ones((200, 6), int)}
@@ -204,7 +220,7 @@ def test_a_layer_silenced_by_the_bits_is_reported() -> None:
 
 def test_reset_by_subtraction_only_where_the_chip_can() -> None:
     net = pair(IF(2, reset="subtract"), np.ones((2, 2)))
-    with pytest.raises(CompileError, match="'h'.*'loihi' resets to zero only"):
+    with pytest.raises(CompileError, match=r"'h'.*'loihi' resets to zero only"):
         quantise(net, LOIHI)
     native, _ = quantise(net, LOIHI2)
     assert native.populations["h"].model.values["reset"] == "subtract"
@@ -223,7 +239,11 @@ def test_refusals_name_the_thing() -> None:
         (pair(LIF(2), w), {"calibration": {"y": np.ones((3, 2))}}, "no population 'y'"),
         (pair(LIF(2), w), {"calibration": {"x": np.ones((3, 5))}}, "input 'x' has shape"),
         (pair(loihi.LIF(2), w), {}, "float weights into the native population 'h'"),
-        (pair(LIF(2), loihi.Synapses(np.ones((2, 2), int))), {}, "native synapses into the ideal population 'h'"),
+        (
+            pair(LIF(2), loihi.Synapses(np.ones((2, 2), int))),
+            {},
+            "native synapses into the ideal population 'h'",
+        ),
     ]
     for net, options, words in bad:
         with pytest.raises((NetworkError, CompileError), match=words):

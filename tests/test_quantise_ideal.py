@@ -47,7 +47,9 @@ def test_delta_synapse_adds_at_once() -> None:
 
 
 def test_spike_times_of_a_driven_neuron() -> None:
-    """A constant bias b > threshold: the interval is the closed form tau ln(b / (b - 1)) plus the refractory time."""
+    """A constant bias b > threshold: the interval is the closed form tau ln(b / (b - 1)) plus the
+    refractory time.
+    """
     tau, b, dead = 20e-3, 1.6, 4e-3
     net = Network()
     net.add("x", SpikeSource(1))
@@ -59,7 +61,9 @@ def test_spike_times_of_a_driven_neuron() -> None:
 
 
 def test_resets() -> None:
-    """Subtraction keeps what is left over: 0.7 per step at threshold 1 fires 7 times in 10 steps, zero every second."""
+    """Subtraction keeps what is left over: 0.7 per step at threshold 1 fires 7 times in 10 steps, zero
+    every second.
+    """
     for reset, count in (("subtract", 69), ("zero", 50)):
         net = Network()
         net.add("x", SpikeSource(1))

@@ -8,7 +8,8 @@ import numpy as np
 
 from chipsim.errors import NetworkError
 
-from ..convert import Conversion, Dense, convert_relu
+from ..convert import Conversion, convert_relu
+from ..layers import Dense
 
 MLPS = ("MLPClassifier", "MLPRegressor")
 LINEAR = ("LogisticRegression",)
@@ -43,7 +44,8 @@ def layers_of(model: Any) -> list[Dense]:
 def from_sklearn(model: Any, data: np.ndarray, **options: Any) -> Conversion:
     """A spiking network from a fitted model, balanced on `data` (m, n_in); options as in `convert_relu`.
 
-    Regressors and linear models get a signed readout unless told otherwise, because their outputs have a sign.
+    Regressors and linear models get a signed readout unless told otherwise, because their outputs have a
+    sign.
     """
     layers = layers_of(model)
     if type(model).__name__ != "MLPClassifier":
@@ -57,7 +59,8 @@ def _mlp(model: Any, kind: str) -> list[Dense]:
     activation = {"relu": "relu", "identity": "linear"}.get(model.activation)
     if activation is None:
         raise NetworkError(
-            f"from_sklearn: {kind} has activation '{model.activation}', whose values spikes cannot carry; train with relu"
+            f"from_sklearn: {kind} has activation '{model.activation}', whose values spikes cannot carry; "
+            "train with relu"
         )
     if activation == "linear" and len(model.coefs_) > 1:
         raise NetworkError(f"from_sklearn: {kind} with identity activation has negative hidden values; train with relu")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import chipsim.arithmetic
 from chipsim.description import load_chip
 from chipsim.engines.weights import effective
@@ -24,9 +25,25 @@ PACKING = load_chip("loihi").limits.synapse_packing
 NENGO = chipsim.arithmetic.PRESETS["nengo_loihi"]
 #: Every key that a case may hold; a key outside fails, so that nothing recorded goes unlooked at.
 CASE_KEYS = {
-    "f_decay_u", "f_decay_v", "f_vth", "f_bias", "f_w", "f_vminmax", "scale_uv", "i_decay_u", "i_decay_v", "i_vth",
-    "i_bias", "i_w", "i_vminmax", "i_wexp", "refract", "bits", "info", "error",
-}  # fmt: skip
+    "f_decay_u",
+    "f_decay_v",
+    "f_vth",
+    "f_bias",
+    "f_w",
+    "f_vminmax",
+    "scale_uv",
+    "i_decay_u",
+    "i_decay_v",
+    "i_vth",
+    "i_bias",
+    "i_w",
+    "i_vminmax",
+    "i_wexp",
+    "refract",
+    "bits",
+    "info",
+    "error",
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -51,8 +68,16 @@ def float_block(data: dict) -> FloatBlock:
     vmin, vmax = data["f_vminmax"]
     scale_u, scale_v = map(bool, data["scale_uv"])
     return FloatBlock(
-        data["f_decay_u"], data["f_decay_v"], data["f_vth"], data["f_bias"], (data["f_w"],), vmin, vmax, scale_u, scale_v
-    )  # fmt: skip
+        data["f_decay_u"],
+        data["f_decay_v"],
+        data["f_vth"],
+        data["f_bias"],
+        (data["f_w"],),
+        vmin,
+        vmax,
+        scale_u,
+        scale_v,
+    )
 
 
 def test_quantiser(quantiser_case: tuple[Path, int]) -> None:
@@ -64,9 +89,14 @@ def test_quantiser(quantiser_case: tuple[Path, int]) -> None:
         return
     got = discretise_block(float_block(data))
     arrays = {
-        "i_decay_u": got.decay_u, "i_decay_v": got.decay_v, "i_vth": got.vth, "i_bias": got.bias, "i_w": got.weights[0],
-        "i_vminmax": [got.vmin, got.vmax], "i_wexp": got.exponents[0],
-    }  # fmt: skip
+        "i_decay_u": got.decay_u,
+        "i_decay_v": got.decay_v,
+        "i_vth": got.vth,
+        "i_bias": got.bias,
+        "i_w": got.weights[0],
+        "i_vminmax": [got.vmin, got.vmax],
+        "i_wexp": got.exponents[0],
+    }
     for name, value in arrays.items():
         np.testing.assert_array_equal(value, data[name], err_msg=name)
     assert got.info == json.loads(str(data["info"]))
@@ -76,7 +106,9 @@ def test_quantiser(quantiser_case: tuple[Path, int]) -> None:
 
 
 def test_quantised_weights_act_as_recorded(quantiser_case: tuple[Path, int]) -> None:
-    """The mantissas given to the chip come out of the emulator's own rounding as the integers nengo-loihi adds."""
+    """The mantissas given to the chip come out of the emulator's own rounding as the integers nengo-loihi
+    adds.
+    """
     data = case(*quantiser_case)
     if "error" in data:
         return
@@ -89,9 +121,18 @@ def test_quantised_weights_act_as_recorded(quantiser_case: tuple[Path, int]) -> 
 def test_functions(functions_file: Path) -> None:
     data = dict(np.load(functions_file))
     assert set(data) - {"versions"} == {
-        "x", "decay", "decay_int_off0", "decay_int_off1", "overflow7", "overflow21", "overflow23", "bias", "bias_man",
-        "bias_exp", "mem_table",
-    }  # fmt: skip
+        "x",
+        "decay",
+        "decay_int_off0",
+        "decay_int_off1",
+        "overflow7",
+        "overflow21",
+        "overflow23",
+        "bias",
+        "bias_man",
+        "bias_exp",
+        "mem_table",
+    }
     x = data["x"]
     state = np.clip(x, -(2**23), 2**23)  # decays were recorded for what 24 bits hold (README says only x)
     for offset in (0, 1):
@@ -107,7 +148,9 @@ def test_functions(functions_file: Path) -> None:
 
 
 def test_memory_table(functions_file: Path) -> None:
-    """Rows: synapses, compression, index field, weight field, delay bits, block size - 1, and the bits they take."""
+    """Rows: synapses, compression, index field, weight field, delay bits, block size - 1, and the bits they
+    take.
+    """
     table = np.load(functions_file)["mem_table"].astype(np.int64)
     for n, compression, index, weight, delay, block, bits in table:
         width = PACKING.weight_field_bits[weight] + delay

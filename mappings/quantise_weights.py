@@ -1,0 +1,132 @@
+"""Float weights to mantissas and exponents of one projection, and what the rounding cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from chipsim.native.synapses import Conv, Synapses, stored, with_data
+
+from .network import Projection
+from .quantise_ideal import scaled_rows
+from .quantise_report import ProjectionReport
+from .quantise_scale import Ranges, full_scale, top_weight, weight_step
+
+INPUT_SHIFT = 6  #: what arrives is added to the current times 2**6
+GRADED_BITS = 24  #: message bits of a source whose spikes carry values
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices of a quantisation; see `mappings.quantise.quantise`."""
+
+    method: str = "max"
+    percentile: float = 99.9
+    granularity: str = "population"
+    bits: int = 8
+    headroom: float = 1.5
+    compensate: bool = True
+
+
+def row_sums(weights: Any, projection: Projection, n: int) -> np.ndarray:
+    """Sum of |w| into each neuron."""
+    if isinstance(projection.synapses, Conv):
+        post, _, index = projection.synapses.targets()
+        return np.bincount(post, np.abs(weights.ravel())[index], minlength=n)
+    if sp.issparse(weights):
+        return np.bincount(weights.indices, np.abs(weights.data), minlength=n)
+    return np.abs(weights).sum(axis=1)
+
+
+def row_tops(weights: Any, projection: Projection, n: int) -> np.ndarray:
+    """Largest |w| into each neuron; of a convolution the largest of the kernel for all."""
+    if isinstance(projection.synapses, Conv):
+        return np.full(n, np.abs(weights).max(initial=0.0))
+    if sp.issparse(weights):
+        top = np.zeros(n)
+        np.maximum.at(top, weights.indices, np.abs(weights.data))
+        return top
+    return np.abs(weights).max(axis=1, initial=0.0)
+
+
+def input_unit(gain: np.ndarray, scale: np.ndarray) -> float | None:
+    """Ideal weight of one unit of accumulated input, None where neurons differ."""
+    per_unit = 1.0 / (scale * gain)
+    return float(per_unit[0]) if np.allclose(per_unit, per_unit[0], rtol=1e-12) else None
+
+
+def to_mantissas(
+    p: Projection,
+    weights: Any,
+    sign: str,
+    scale: np.ndarray,
+    unit: float | None,
+    options: Options,
+    ranges: Ranges,
+) -> tuple[Any, ProjectionReport]:
+    """Mantissas of one projection at the exponent that its own largest weight allows."""
+    step, top = weight_step(sign, options.bits), full_scale(sign, options.bits)
+    is_conv = isinstance(p.synapses, Conv)
+    if is_conv:
+        target, step, top = weights * scale[0], 1, 255
+    else:
+        target = scaled_rows(weights, scale, p.name)
+    values = stored(target)
+    exponent = 0 if is_conv else _projection_exponent(values, top, step, options, ranges)
+    size = 2.0 ** (exponent + INPUT_SHIFT)
+    wanted = np.round(values / (size * step)) * step
+    mantissa = np.clip(wanted, -top, top)
+    report = _weight_report(p, values, mantissa, wanted, size, step, exponent, sign, unit)
+    grid = mantissa.astype(np.int32)
+    if is_conv:
+        c = p.synapses
+        geometry = (c.input_shape, c.stride, c.padding, c.dilation, c.groups, c.channels)
+        return Conv(grid.reshape(target.shape), *geometry, exponent=0, message_bits=c.message_bits), report
+    matrix = with_data(target, grid) if sp.issparse(target) else grid.reshape(target.shape)
+    messages = GRADED_BITS if p.pre.model.is_input and int(p.pre.model.values["graded"]) else 0
+    return Synapses(matrix, exponent, options.bits, sign, p.delay, messages), report
+
+
+def _projection_exponent(values: np.ndarray, top: int, step: int, options: Options, ranges: Ranges) -> int:
+    """Smallest exponent at which the weight that should fill the mantissa still fits (rounding included)."""
+    largest = top_weight(values, options.method, options.percentile, top // step)
+    if largest == 0:
+        return 0
+    exponent = np.ceil(np.log2(largest / ((top + 0.5 * step) * 2.0**INPUT_SHIFT)))
+    # The low bits of a mantissa with fewer than 9 bits are zero, so so many shifts to the right lose
+    # nothing; more would cut the sum of all weights (toward minus infinity) at each step.
+    lowest = max(ranges.exponent[0], 1 - step.bit_length())
+    return int(np.clip(exponent, lowest, ranges.exponent[1]))
+
+
+def _weight_report(
+    p: Projection,
+    values: np.ndarray,
+    mantissa: np.ndarray,
+    wanted: np.ndarray,
+    size: float,
+    step: int,
+    exponent: int,
+    sign: str,
+    unit: float | None,
+) -> ProjectionReport:
+    error, live = mantissa * size - values, values != 0
+    largest = float(np.abs(values).max(initial=0.0))
+    rms = float(np.sqrt(np.mean(values[live] ** 2))) if live.any() else 0.0
+    used = float(np.abs(mantissa).max(initial=0.0)) / step
+    return ProjectionReport(
+        name=p.name,
+        population=p.post.name,
+        unit=None if unit is None else unit * size,
+        exponent=exponent,
+        sign=sign,
+        bits_used=float(np.log2(used + 1)) + (sign == "mixed"),
+        error_max=float(np.abs(error).max(initial=0.0)) / largest if largest else 0.0,
+        error_rms=float(np.sqrt(np.mean(error[live] ** 2))) / rms if rms else 0.0,
+        clipped=int(np.count_nonzero(wanted != mantissa)),
+        lost=int(np.count_nonzero(live & (mantissa == 0))),
+        synapses=int(np.count_nonzero(live)),
+    )
