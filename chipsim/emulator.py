@@ -144,6 +144,10 @@ def _engine(program: Program, threads: int) -> Any:
         from .engines.timestep import TimeStepEngine
 
         return TimeStepEngine(program, threads)
+    if program.chip.family == "reckon":
+        from .engines.reckon_program import ReckonProgramEngine
+
+        return ReckonProgramEngine(program, threads)
     raise RunError(f"no engine runs programs of family '{program.chip.family}'")
 
 

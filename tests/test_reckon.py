@@ -216,14 +216,13 @@ def test_native_models_and_synapses() -> None:
     with pytest.raises(NetworkError, match="alpha"):
         LIF(4, alpha=0x6FFF)
     assert LI(2, kappa=121).values["kappa"] == 121
-    assert Synapses(np.eye(3), shift=2).shape == (3, 3)
-    for weights, shift, text in (
-        (np.array([[200]]), 0, "-128"),
-        (np.eye(2) / 2, 0, "fractions"),
-        (np.eye(2), 8, "shift"),
-    ):
+    assert Synapses(np.eye(3), 2).shape == (3, 3)
+    cases = [([[200]], 0, "-128"), (np.eye(2) / 2, 0, "fractions"), (np.eye(2), 8, "exponent")]
+    for weights, exponent, text in cases:
         with pytest.raises(NetworkError, match=text):
-            Synapses(weights, shift)
+            Synapses(np.asarray(weights), exponent)
+    with pytest.raises(NetworkError, match="delay 3"):
+        Synapses(np.eye(2), delays=3)
 
 
 def test_the_cue_network_learns_only_when_asked() -> None:

@@ -166,4 +166,6 @@ STATE_ROW: dict[str, dict[str, int]] = {
     "sigma": {"sigma": 0},
     "float_lif": {"v": 0, "u": 1, "refractory": 2},
     "lava_float_lif": {"u": 0, "v": 1, "refractory": 2},
+    "reckon_lif": {"u": 0, "tinp": 1, "trec": 2, "tout": 3},
+    "reckon_li": {"o": 0},
 }

@@ -9,7 +9,7 @@ network by `chipsim.native.reckon_lower`, or written by hand).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from .reckon_registers import OUTPUTS as OUTPUTS
 from .reckon_registers import Memories as Memories
 from .reckon_registers import Registers as Registers
 from .reckon_registers import leak_factor as leak_factor
-from .synapses import as_matrix
+from .synapses import Synapses as MatrixSynapses
+from .synapses import as_matrix, stored
 
 ALPHA_MIN, ALPHA_MAX = 0x7000, 0x8FFF  #: leak factors the chip can hold, 15 fraction bits: [0.875, 1.125)
 
@@ -39,7 +40,7 @@ class LIF(NeuronModel):
     `thr` and `alpha` are shared by the neurons 2p and 2p + 1. Source: src/srnn.v of the released chip.
     """
 
-    model = "lif"
+    model = "reckon_lif"
     family = "reckon"
     registers: ClassVar[dict[str, Register]] = {
         "thr": Register(32767, -32768, 32767, "firing threshold, 16 bit signed"),
@@ -66,7 +67,7 @@ class LI(NeuronModel):
     """Leaky integrator of the output layer: o <- floor(o kappa / 128) + arriving weights << shift, 16
     bits."""
 
-    model = "li"
+    model = "reckon_li"
     family = "reckon"
     registers: ClassVar[dict[str, Register]] = {
         "kappa": Register(122, 0, 255, "leak factor in 1/128: 128 keeps all", shared=True),
@@ -75,39 +76,42 @@ class LI(NeuronModel):
 
 
 @dataclass(frozen=True, eq=False)
-class Synapses:
-    """All-to-all 8-bit synapses of one of the three weight memories.
+class Synapses(MatrixSynapses):
+    """Synapses of one of the three weight memories: added as ``mantissa << exponent``, one tick after the
+    spike.
 
     Parameters
     ----------
-    weights : (post, pre) int
+    mantissa : (post, pre) ndarray or scipy.sparse, whole numbers
         -128 .. 127.
-    shift : int
-        0 .. 7, weights are added as ``weight << shift``.
+    exponent : int
+        0 .. 7; one for all synapses of a memory (FP_LOC_WINP, FP_LOC_WREC, FP_LOC_WOUT).
 
     Raises
     ------
     NetworkError
-        Fractions, a weight or shift outside its range.
+        Fractions, a weight or exponent outside its range, a delay.
     """
 
-    weights: Any
-    shift: int = 0
+    sign: str | None = "mixed"
 
     def __post_init__(self) -> None:
-        matrix = as_matrix(self.weights, "reckon.Synapses")
-        dense = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
-        if dense.dtype.kind == "f" and np.any(dense != np.floor(dense)):
+        """The chip's own, narrower ranges, then the common checks."""
+        matrix = as_matrix(self.mantissa, "reckon.Synapses")
+        values = stored(matrix)
+        if values.dtype.kind == "f" and np.any(values != np.floor(values)):
             raise NetworkError("reckon.Synapses: weights hold fractions; the chip takes whole numbers")
-        if dense.size and (dense.min() < -128 or dense.max() > 127):
+        if values.size and (values.min() < -128 or values.max() > 127):
             raise NetworkError(
-                f"reckon.Synapses: weights {dense.min()} .. {dense.max()} are outside -128 .. 127"
+                f"reckon.Synapses: weights {values.min():g} .. {values.max():g} are outside -128 .. 127 (8 bits)"
             )
-        if not 0 <= self.shift <= 7:
-            raise NetworkError(f"reckon.Synapses: shift={self.shift} is outside 0 .. 7 (3 bits)")
-        object.__setattr__(self, "weights", dense.astype(np.int8))
+        if not 0 <= self.exponent <= 7:
+            raise NetworkError(f"reckon.Synapses: exponent={self.exponent} is outside 0 .. 7 (3 bits)")
+        super().__post_init__()
+        if self.max_delay:
+            raise NetworkError(f"reckon.Synapses: delay {self.max_delay}, but the chip has none: use 0")
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(post, pre)."""
-        return self.weights.shape
+    def dense(self) -> np.ndarray:
+        """(post, pre) int64 weights."""
+        matrix = self.mantissa
+        return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray(), np.int64)

@@ -16,6 +16,7 @@ from .reckon_registers import Memories, Registers
 
 WEIGHT_MAX, SHIFT_MAX = 127, 7
 THRESHOLD_MAX = 4096  #: largest threshold used: an eighth of the membrane's range stays below it
+THRESHOLD_MIN = 16  #: below it, weights and leak would be too coarse to mean anything
 QUIET = 32767  #: threshold of neurons that are not used
 
 
@@ -184,6 +185,18 @@ def _shift_for(largest: float, what: str, name: str | None) -> int:
     )
 
 
+def _integer_threshold(largest: float, name: str | None) -> int:
+    """Highest threshold up to 4096 at which the largest weight (in thresholds) fills its 8 bits."""
+    if not largest:
+        return THRESHOLD_MAX
+    shift = int(np.clip(np.floor(np.log2(THRESHOLD_MAX * largest / WEIGHT_MAX)), 0, SHIFT_MAX))
+    thr = int(min(THRESHOLD_MAX, (WEIGHT_MAX << shift) / largest))
+    if thr < THRESHOLD_MIN:
+        limit = (WEIGHT_MAX << SHIFT_MAX) / THRESHOLD_MIN
+        raise _refuse("weight over threshold", "weight", largest, limit, "use smaller weights", name)
+    return thr
+
+
 def ideal_image(
     winp: np.ndarray,
     wrec: np.ndarray | None,
@@ -196,6 +209,7 @@ def ideal_image(
     reset: str = "subtract",
     out_shift: int = 2,
     registers: dict[str, int] | None = None,
+    strict: bool = False,
     name: str | None = None,
 ) -> ReckonImage:
     """Image from an ideal network: u' = exp(-dt/tau) u + W s, spike at u >= threshold.
@@ -214,6 +228,8 @@ def ideal_image(
         s.
     out_shift : int
         FP_LOC_WOUT: the largest output weight becomes ``127 << out_shift``.
+    strict
+        Spike only above the threshold (the register is one higher).
     registers, name
         Other registers; population named in errors.
 
@@ -234,17 +250,7 @@ def ideal_image(
         "recurrent": (np.zeros((neurons, neurons)) if wrec is None else wrec) / level[:, None],
     }
     largest = max(float(np.abs(w).max(initial=0.0)) for w in relative.values())
-    room = (WEIGHT_MAX << SHIFT_MAX) / largest if largest else THRESHOLD_MAX
-    thr = int(min(THRESHOLD_MAX, room))
-    if thr < 16:
-        raise _refuse(
-            "weight over threshold",
-            "weight",
-            largest,
-            (WEIGHT_MAX << SHIFT_MAX) / 16,
-            "use smaller weights",
-            name,
-        )
+    thr = _integer_threshold(largest, name)
     shifts, fixed, rounding = [], [], {}
     for kind, weights in relative.items():
         shift = _shift_for(float(np.abs(weights).max(initial=0.0)) * thr, kind, name)
@@ -259,7 +265,7 @@ def ideal_image(
     rounding["kappa"] = abs(kappa / 128 - float(np.exp(-dt / tau_out))) if tau_out > 0 else 0.0
     alpha = leak_register(tau_mem, dt, neurons, name)
     image = native_image(
-        fixed[0], fixed[1], out, thr=thr, alpha=alpha, kappa=kappa, shifts=(shifts[0], shifts[1], out_shift),
+        fixed[0], fixed[1], out, thr=thr + strict, alpha=alpha, kappa=kappa, shifts=(shifts[0], shifts[1], out_shift),
         reset=reset, registers=registers,
     )  # fmt: skip
     return ReckonImage(
