@@ -19,6 +19,7 @@ from chipsim.schema import Chip
 from .allocate import allocate
 from .axons import starts, total
 from .check import check_network
+from .lower_reckon import lower_reckon
 from .network import Network
 from .partition import partition as make_partition
 from .place import cores_per_chip, place
@@ -27,7 +28,7 @@ from .traffic_graph import traffic
 #: Families whose chips run time steps on cores; these passes map them.
 TIME_STEP_FAMILIES = ("loihi", "float")
 #: Other families: family -> lowering(net, chip, *, dt, seed, arithmetic, placement, rates, name) -> Program.
-FAMILY_LOWERING: dict[str, Callable[..., Program]] = {}
+FAMILY_LOWERING: dict[str, Callable[..., Program]] = {"reckon": lower_reckon}
 
 
 def compile(
