@@ -121,6 +121,12 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
 
 def _input_spikes(program: Program, raw: RawRun) -> np.ndarray:
     """Spikes of input populations per step."""
-    is_input = np.concatenate([np.full(p.n, p.model.is_input) for p in program.populations])
-    before = np.concatenate(([0], np.cumsum(is_input[raw.spikes.ids])))
+    steps, ids = raw.spikes.ptr.size - 1, raw.spikes.ids
+    sources = [p for p in program.populations if p.model.is_input]
+    if not sources or not steps:
+        return np.zeros(steps, np.int64)
+    from_outside = np.zeros(program.n, np.int64)
+    for p in sources:
+        from_outside[p.start : p.stop] = 1
+    before = np.concatenate(([0], np.cumsum(from_outside[ids])))
     return np.diff(before[raw.spikes.ptr])

@@ -19,7 +19,7 @@ from .weights import common_shift, effective
 
 #: Dense rows are added faster than sparse ones from this density on, but cost a byte for every zero:
 #: they are taken for small matrices, and for any that is at least `FULL` full.
-DENSE_FROM, DENSE_BYTES, FULL = 0.05, 4 << 20, 0.2
+DENSE_FROM, DENSE_BYTES, FULL = 1.0, 4 << 20, 1 / 6
 
 
 class Machine(NamedTuple):
