@@ -124,6 +124,17 @@ class Rule:
         assigned = assigned_names(self.body)
         return tuple(n for n in ("w", *self.state) if n in assigned)
 
+    @property
+    def state_bits(self) -> dict[str, int]:
+        """Memory beside the weight, for the mapper: bits per synapse (9 of them stand for the weight), pre,
+        post.
+        """
+        width = {side: 0 for side in ("pre", "post")}
+        for t in self.traces.values():
+            width[t.side] += 64 if t.format is None else t.format.bits
+        states = sum(64 if s.format is None else s.format.bits for s in self.state.values())
+        return {"synapse": 9 + states, **width}
+
     def __repr__(self) -> str:
         return f"Rule({self.name}: {', '.join(self.writes)} from {', '.join(sorted(self.reads))})"
 

@@ -131,7 +131,8 @@ def reference_step(
     names["pre"], names["post"] = pre[p.row_of].astype(float), post[p.col].astype(float)
     names["v"] = v[p.col]
     if rule.surrogate is not None:
-        names["psi"] = surrogate_values(rule.surrogate, v - threshold)[p.col]
+        p.post_vars[rows["psi"]] = surrogate_values(rule.surrogate, v - threshold)
+        names["psi"] = p.post_vars[rows["psi"]][p.col]
     for k, name in enumerate(rule.third):
         names[name] = third[k][p.col]
     if p.step_index % rule.every == 0:

@@ -5,11 +5,10 @@
     @cs.rules.rule(
         traces={"x": cs.rules.Trace("pre", 20), "y": cs.rules.Trace("post", 20)},
         state={"tag": 0.0},
-        constants={"a": 0.01, "b": 0.012, "keep": 0.995, "eta": 0.1},
-        third=("reward",),
+        third="reward",
         bounds=(0.0, 1.0),
     )
-    def reward_stdp(w, tag, x, y, pre, post, reward):
+    def reward_stdp(w, tag, x, y, pre, post, reward, *, a=0.01, b=0.012, keep=0.995, eta=0.1):
         tag = keep * tag + a * x * post - b * y * pre
         w = w + eta * reward * tag
 
@@ -17,7 +16,8 @@ Names a rule may read: ``w`` and its own state; ``pre``, ``post`` (1 in a step i
 else 0); its
 declared traces; ``v`` and ``psi`` of the postsynaptic neuron; its declared third factors (one number per
 postsynaptic
-neuron, or the same for all); its declared constants. One step, after the neurons were updated: traces decay;
+neuron, or the same for all); its constants (keyword-only arguments, or
+``constants=``). One step, after the neurons were updated: traces decay;
 the
 synapses are computed with what they see; traces that are ``seen="before"`` take the spikes of this step.
 
@@ -140,7 +140,8 @@ def declare(
     outside = {} if isinstance(function, str) else surroundings(function)
     third = (third,) if isinstance(third, str) else tuple(third)
     states = {n: s if isinstance(s, State) else State(float(s)) for n, s in (state or {}).items()}
-    values = {n: checked_number(definition.name, n, c) for n, c in (constants or {}).items()}
+    given = {**keyword_constants(definition, function), **(constants or {})}
+    values = {n: checked_number(definition.name, n, c) for n, c in given.items()}
     if every < 1 or int(every) != every:
         raise RuleError(f"rule {definition.name}: every={every}; it counts steps, 1 or more")
     if not bounds[0] < bounds[1]:
@@ -175,6 +176,19 @@ def declare(
 def eprop(**keywords: Any) -> EProp:
     """E-prop for a recurrent network with readouts; keywords are the fields of `EProp`."""
     return EProp(**keywords)
+
+
+def keyword_constants(definition: ast.FunctionDef, function: Callable[..., Any] | str) -> dict[str, Any]:
+    """Constants declared as keyword-only arguments: ``def rule(w, x, *, eta=0.1)``."""
+    if not isinstance(function, str):
+        return dict(function.__kwdefaults__ or {})
+    found = {}
+    for argument, default in zip(definition.args.kwonlyargs, definition.args.kw_defaults):
+        try:
+            found[argument.arg] = ast.literal_eval(default) if default is not None else None
+        except ValueError as error:
+            raise RuleError(f"rule {definition.name}: constant {argument.arg} must be a number") from error
+    return found
 
 
 def doc_of(function: Callable[..., Any] | str) -> str:
@@ -238,3 +252,14 @@ def check_block(body, name: str, readable: set[str], stored: set[str], known: se
         if target.endswith("_"):
             raise RuleError(f"rule {name}, line {s.lineno}: {target!r} is no usable name; choose another")
         readable.add(target)
+
+
+def __getattr__(name: str) -> Any:
+    """Shipped rules as `cs.rules.stdp(...)` and so on; their module needs this one, so it is read on
+    demand.
+    """
+    from chipsim import rule_library
+
+    if name in rule_library.SHIPPED or name == "SHIPPED":
+        return getattr(rule_library, name)
+    raise AttributeError(f"module 'chipsim.rules' has no attribute {name!r}")

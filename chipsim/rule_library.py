@@ -1,0 +1,369 @@
+"""Shipped rules in the language of declarations: ready for any plastic projection, one function each.
+
+Times in steps. `weight` takes a `Fixed` format for chips of few bits. The recorded-run kernels of the same
+rules, with their sources, are in `kernels.rules`; the tests hold both against each other.
+"""
+
+# ruff: noqa: F821
+# pyright: reportUndefinedVariable=false
+# The rules' bodies are declarations, not code: their constants are bound by `declare`, not by Python.
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from chipsim.fixed_format import Fixed
+from chipsim.rule_declaration import Rule, State, Surrogate, Trace
+from chipsim.rules import declare
+
+
+def stdp(
+    tau_plus: float = 20.0,
+    tau_minus: float = 20.0,
+    lam: float = 0.01,
+    alpha: float = 1.05,
+    mu_plus: float = 0.0,
+    mu_minus: float = 0.0,
+    w_max: float = 1.0,
+    weight: Fixed | None = None,
+    nearest: bool = False,
+) -> Rule:
+    """Pair STDP; mu = 0 additive, 1 multiplicative, between Guetig; mu_plus 0 with mu_minus 1 van Rossum.
+
+    Source: `kernels.rules.stdp_pair`. nearest: only the nearest spike of the other side counts.
+    """
+    mode = "set" if nearest else "add"
+    body = """
+        def stdp(w, x, y, pre, post):
+            if post:
+                w = min(w_max, w + lam * w_max * {up} * x)
+            if pre:
+                w = max(0.0, w - alpha * lam * w_max * {down} * y)
+    """
+    up = "1.0" if mu_plus == 0 else "(1.0 - w / w_max)" if mu_plus == 1 else "(1.0 - w / w_max) ** mu_plus"
+    down = "1.0" if mu_minus == 0 else "(w / w_max)" if mu_minus == 1 else "(w / w_max) ** mu_minus"
+    if up == "1.0" and down == "1.0":
+        body = body.replace("{up} * ", "").replace("{down} * ", "")
+        body = body.replace("min(w_max, ", "(").replace("max(0.0, ", "(")
+    constants = {"w_max": w_max, "lam": lam, "alpha": alpha, "mu_plus": mu_plus, "mu_minus": mu_minus}
+    return declare(
+        body.replace("{up}", up).replace("{down}", down),
+        traces={"x": Trace("pre", tau_plus, mode=mode), "y": Trace("post", tau_minus, mode=mode)},
+        constants=constants,
+        bounds=(0.0, w_max),
+        weight=weight,
+    )
+
+
+def triplet(
+    tau_plus: float = 16.8,
+    tau_x: float = 101.0,
+    tau_minus: float = 33.7,
+    tau_y: float = 125.0,
+    a_plus: float = 0.005,
+    a_plus_triplet: float = 0.0062,
+    a_minus: float = 0.007,
+    a_minus_triplet: float = 0.00023,
+    w_max: float = 1.0,
+    weight: Fixed | None = None,
+) -> Rule:
+    """Triplet STDP (Pfister and Gerstner 2006); `kernels.rules.stdp_triplet`."""
+
+    def triplet(w, r1, r2, o1, o2, pre, post):
+        w = w + post * r1 * (a_plus + a_plus_triplet * o2)
+        w = w - pre * o1 * (a_minus + a_minus_triplet * r2)
+
+    return declare(
+        triplet,
+        traces={
+            "r1": Trace("pre", tau_plus),
+            "r2": Trace("pre", tau_x),
+            "o1": Trace("post", tau_minus),
+            "o2": Trace("post", tau_y),
+        },
+        constants={
+            "a_plus": a_plus,
+            "a_plus_triplet": a_plus_triplet,
+            "a_minus": a_minus,
+            "a_minus_triplet": a_minus_triplet,
+        },
+        bounds=(0.0, w_max),
+        weight=weight,
+    )
+
+
+def inhibitory(
+    tau: float = 20.0, eta: float = 0.01, alpha: float = 0.12, w_max: float = 1.0, weight: Fixed | None = None
+) -> Rule:
+    """Balancing inhibition (Vogels, Sprekeler et al. 2011); `kernels.rules.vogels_sprekeler`."""
+
+    def inhibitory(w, x, y, pre, post):
+        w = w + eta * x * post
+        w = w + eta * pre * (y - alpha)
+
+    return declare(
+        inhibitory,
+        traces={"x": Trace("pre", tau), "y": Trace("post", tau)},
+        constants={"eta": eta, "alpha": alpha},
+        bounds=(0.0, w_max),
+        weight=weight,
+    )
+
+
+def jonke(
+    tau_plus: float = 20.0,
+    tau_minus: float = 20.0,
+    lam: float = 0.02,
+    alpha: float = 0.3,
+    beta: float = 0.05,
+    mu_plus: float = -1.0,
+    mu_minus: float = 0.0,
+    w_max: float = 3.0,
+    weight: Fixed | None = None,
+) -> Rule:
+    """STDP with exponential weight dependence (Jonke et al. 2018); `kernels.rules.stdp_jonke`."""
+
+    def jonke(w, x, y, pre, post):
+        if post:
+            w = min(w_max, w + lam * (exp(mu_plus * w) * x - beta))
+        if pre:
+            w = max(0.0, w + lam * (-alpha * exp(mu_minus * w) * y - beta))
+
+    return declare(
+        jonke,
+        traces={"x": Trace("pre", tau_plus), "y": Trace("post", tau_minus)},
+        constants={
+            "lam": lam,
+            "alpha": alpha,
+            "beta": beta,
+            "mu_plus": mu_plus,
+            "mu_minus": mu_minus,
+            "w_max": w_max,
+        },
+        bounds=(0.0, w_max),
+        weight=weight,
+    )
+
+
+def reward_stdp(
+    tau_plus: float = 20.0,
+    tau_minus: float = 20.0,
+    tau_tag: float = 400.0,
+    a_plus: float = 0.1,
+    a_minus: float = 0.12,
+    eta: float = 1.0,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    weight: Fixed | None = None,
+    tag: Fixed | None = None,
+) -> Rule:
+    """Reward-modulated STDP with a synaptic tag: pairs write the tag, a broadcast reward turns it into
+    weight.
+
+    Source: Izhikevich (2007); `kernels.rules.stdp_dopamine` integrates the same in continuous time.
+    """
+
+    def reward_stdp(w, tag, x, y, pre, post, reward):
+        tag = keep * tag + a_plus * x * post - a_minus * y * pre
+        w = w + eta * reward * tag
+
+    return declare(
+        reward_stdp,
+        traces={"x": Trace("pre", tau_plus), "y": Trace("post", tau_minus)},
+        state={"tag": State(0.0, tag)},
+        constants={"keep": math.exp(-1 / tau_tag), "a_plus": a_plus, "a_minus": a_minus, "eta": eta},
+        third=("reward",),
+        bounds=bounds,
+        weight=weight,
+    )
+
+
+def eprop_synapse(
+    tau_m: float = 20.0,
+    tau_out: float = 20.0,
+    eta: float = 1e-3,
+    surrogate: Surrogate | None = None,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+    weight: Fixed | None = None,
+    ebar: Fixed | None = None,
+) -> Rule:
+    """E-prop for LIF neurons, online: ebar is the filtered eligibility, L the learning signal of the neuron.
+
+    Source: Bellec et al. (2020). The traces sum spikes (impulse 1) and see those of their own step: for
+    recurrent synapses pass the spikes of the step before, as they arrive.
+    """
+
+    def eprop_synapse(w, ebar, zbar, psi, L):
+        ebar = kappa * ebar + (1.0 - kappa) * psi * zbar
+        w = w - eta * L * ebar
+
+    return declare(
+        eprop_synapse,
+        traces={"zbar": Trace("pre", tau_m, seen="after")},
+        state={"ebar": State(0.0, ebar)},
+        constants={"kappa": math.exp(-1 / tau_out), "eta": eta},
+        third=("L",),
+        bounds=bounds,
+        weight=weight,
+        surrogate=surrogate or Surrogate(),
+    )
+
+
+def eprop_light(
+    tau_m: float = 20.0,
+    eta: float = 1e-3,
+    surrogate: Surrogate | None = None,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+    weight: Fixed | None = None,
+    trace: Fixed | None = None,
+) -> Rule:
+    """E-prop without the eligibility filter: traces per neuron only (Frenkel and Indiveri 2022, ReckOn)."""
+
+    def eprop_light(w, zbar, psi, L):
+        w = w - eta * L * psi * zbar
+
+    return declare(
+        eprop_light,
+        traces={"zbar": Trace("pre", tau_m, seen="after", format=trace)},
+        constants={"eta": eta},
+        third=("L",),
+        bounds=bounds,
+        weight=weight,
+        surrogate=surrogate or Surrogate(),
+    )
+
+
+def delta(tau: float = 20.0, eta: float = 1e-3, weight: Fixed | None = None) -> Rule:
+    """Prescribed error sensitivity: dw = eta E x, E the error sent to the neuron (MacNeil and Eliasmith
+    2011).
+    """
+
+    def delta(w, x, E):
+        w = w + eta * E * x
+
+    return declare(
+        delta,
+        traces={"x": Trace("pre", tau, seen="after")},
+        constants={"eta": eta},
+        third=("E",),
+        weight=weight,
+        follows_gradient=True,
+    )
+
+
+def superspike(
+    tau_mem: float = 20.0,
+    tau_syn: float = 10.0,
+    eta: float = 1e-3,
+    surrogate: Surrogate | None = None,
+    weight: Fixed | None = None,
+) -> Rule:
+    """SuperSpike, online: the eligibility passes two filters, the third factor is the fed-back error.
+
+    Source: Zenke and Ganguli (2018); `kernels.rules.superspike`. The presynaptic potential is approximated
+    by one trace.
+    """
+
+    def superspike(w, fast, slow, x, psi, error):
+        fast = dc * fast + psi * x
+        slow = dm * slow + (1.0 - dm) * fast
+        w = w + eta * error * slow
+
+    return declare(
+        superspike,
+        traces={"x": Trace("pre", tau_mem, seen="after")},
+        state={"fast": 0.0, "slow": 0.0},
+        constants={"dc": math.exp(-1 / tau_syn), "dm": math.exp(-1 / tau_mem), "eta": eta},
+        third=("error",),
+        weight=weight,
+        surrogate=surrogate or Surrogate("fast_sigmoid", 1.0, 1.0),
+    )
+
+
+def sdsp(theta_m: float, t1: float, t2: float, t3: float, tau_ca: float = 60.0, w_max: int = 7) -> Rule:
+    """Spike-driven plasticity with a calcium window (Brader et al. 2007); weights are integers 0 to w_max."""
+
+    def sdsp(w, ca, pre, v):
+        if pre:
+            if v >= theta_m:
+                if ca >= t1 and ca < t3:
+                    w = w + 1.0
+            else:
+                if ca >= t1 and ca < t2:
+                    w = w - 1.0
+
+    return declare(
+        sdsp,
+        traces={"ca": Trace("post", tau_ca, seen="after")},
+        bounds=(0.0, float(w_max)),
+        constants={"theta_m": theta_m, "t1": t1, "t2": t2, "t3": t3},
+        weight=Fixed(max(1, int(w_max).bit_length()), 1.0, signed=False),
+    )
+
+
+def btsp(
+    tau_et: float = 1500.0,
+    tau_is: float = 500.0,
+    k_plus: float = 1e-3,
+    k_minus: float = 3e-4,
+    w_max: float = 1.0,
+    weight: Fixed | None = None,
+) -> Rule:
+    """Behavioural-timescale plasticity; the plateau is the third factor.
+
+    Source: Milstein et al. (2021), with linear gates; `kernels.rules.btsp` has the sigmoid ones.
+    """
+
+    def btsp(w, instructive, et, plateau):
+        instructive = keep * instructive + plateau
+        w = w + et * instructive * (k_plus * (w_max - w) - k_minus * w)
+
+    return declare(
+        btsp,
+        traces={"et": Trace("pre", tau_et, seen="after")},
+        state={"instructive": 0.0},
+        constants={"keep": math.exp(-1 / tau_is), "k_plus": k_plus, "k_minus": k_minus, "w_max": w_max},
+        third=("plateau",),
+        bounds=(0.0, w_max),
+        weight=weight,
+    )
+
+
+def homeostatic(
+    tau_rate: float = 1000.0,
+    target: float = 0.01,
+    eta: float = 1e-4,
+    w_max: float = 1.0,
+    every: int = 100,
+    weight: Fixed | None = None,
+) -> Rule:
+    """Synaptic scaling to a target rate in spikes per step (Turrigiano et al. 1998), every so many steps."""
+
+    def homeostatic(w, rate):
+        w = w * (1.0 + eta * (target - rate))
+
+    return declare(
+        homeostatic,
+        traces={"rate": Trace("post", tau_rate, impulse=1.0 / tau_rate, seen="after")},
+        constants={"target": target, "eta": eta},
+        bounds=(0.0, w_max),
+        every=every,
+        weight=weight,
+    )
+
+
+SHIPPED: dict[str, Callable[..., Any]] = {
+    "stdp": stdp,
+    "triplet": triplet,
+    "inhibitory": inhibitory,
+    "jonke": jonke,
+    "reward_stdp": reward_stdp,
+    "eprop_synapse": eprop_synapse,
+    "eprop_light": eprop_light,
+    "delta": delta,
+    "superspike": superspike,
+    "sdsp": sdsp,
+    "btsp": btsp,
+    "homeostatic": homeostatic,
+}
