@@ -82,7 +82,13 @@ def allocate(net: Network, core: np.ndarray, chip: Chip, *, packing: str = "inde
 
 def usage(net: Network, core: np.ndarray, chip: Chip, *, packing: str = "indexed") -> Allocation:
     """`allocate` without the refusal: the table, also of cores that hold too much."""
+    return counted(net, core, chip, packing)[0]
+
+
+def counted(net: Network, core: np.ndarray, chip: Chip, packing: str) -> tuple[Allocation, Count]:
+    """`usage`, and what it was counted from (synapses by source and core among them)."""
     count = Count(net, np.asarray(core), chip, packing)
     for fill in COUNTS:
         fill(count)
-    return Allocation(chip.name, count.table, core_limits(chip), count.parts, tuple(net.populations))
+    allocation = Allocation(chip.name, count.table, core_limits(chip), count.parts, tuple(net.populations))
+    return allocation, count

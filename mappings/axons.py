@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,17 +68,41 @@ def matrix_of(synapses: Any) -> Any:
     return synapses.weights if isinstance(synapses, FloatSynapses) else synapses
 
 
+_KEPT: ContextVar[dict[int, Pattern] | None] = ContextVar("patterns", default=None)
+
+
+@contextmanager
+def kept_patterns() -> Iterator[None]:
+    """Inside, patterns of dense matrices and convolutions are worked out once; outside, none is kept in memory."""
+    if _KEPT.get() is not None:
+        yield
+        return
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
 def pattern(synapses: Any) -> Pattern:
     """Where the synapses are: a zero in a dense matrix is none, every stored entry of a sparse one is one."""
-    if isinstance(synapses, Conv):
-        post, pre, _ = synapses.targets()
-        counts = np.bincount(pre, minlength=synapses.shape[1])
-        return Pattern(np.concatenate(([0], np.cumsum(counts))), post.astype(np.int32))
-    matrix = matrix_of(synapses)
+    matrix: Any = None if isinstance(synapses, Conv) else matrix_of(synapses)
     if sp.issparse(matrix):
         return Pattern(matrix.indptr, matrix.indices)
-    pre, post = np.nonzero(np.asarray(matrix).T)
-    counts = np.bincount(pre, minlength=matrix.shape[1])
+    kept = _KEPT.get()
+    if kept is None:
+        return _worked_out(synapses, matrix)
+    if id(synapses) not in kept:
+        kept[id(synapses)] = _worked_out(synapses, matrix)
+    return kept[id(synapses)]
+
+
+def _worked_out(synapses: Any, matrix: Any) -> Pattern:
+    if matrix is None:
+        post, pre, _ = synapses.targets()
+    else:
+        pre, post = np.nonzero(np.ascontiguousarray(np.asarray(matrix).T != 0))
+    counts = np.bincount(pre, minlength=synapses.shape[1])
     return Pattern(np.concatenate(([0], np.cumsum(counts))), post.astype(np.int32))
 
 

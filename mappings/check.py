@@ -132,14 +132,10 @@ def weights(net: Network, chip: Chip) -> Iterator[CompileError]:
         if isinstance(synapses, Synapses):
             facts.append(("weight_bits", synapses.bits))
         if limits.weight is not None:
-            values = (
-                np.asarray(synapses.kernel) if isinstance(synapses, Conv) else stored(matrix_of(synapses))
-            )
+            values = np.asarray(synapses.kernel) if isinstance(synapses, Conv) else stored(matrix_of(synapses))
             facts += [("weight", values.min(initial=0)), ("weight", values.max(initial=0))]
         for limit, value in facts:
-            yield from _in_range(
-                projection, name, chip, limit, int(value), "quantise with fewer bits or rescale"
-            )
+            yield from _in_range(projection, name, chip, limit, int(value), "quantise with fewer bits or rescale")
 
 
 def delays(net: Network, chip: Chip) -> Iterator[CompileError]:
@@ -183,16 +179,12 @@ def learning(net: Network, chip: Chip) -> Iterator[CompileError]:
         for trace in ("x1_impulse", "x2_impulse", "y1_impulse", "y2_impulse", "y3_impulse"):
             value = getattr(rule, trace, 0) or 0
             if top is not None and value > top:
-                yield from _in_range(
-                    projection, name, chip, "trace_impulse", value, "scale the rule's traces down"
-                )
+                yield from _in_range(projection, name, chip, "trace_impulse", value, "scale the rule's traces down")
         if hasattr(rule, "tag_bits"):
             yield from _in_range(projection, name, chip, "tag_bits", int(rule.tag_bits), "use fewer tag bits")
 
 
-def _in_range(
-    projection: Any, name: str, chip: Chip, limit: str, value: float, remedy: str
-) -> Iterator[CompileError]:
+def _in_range(projection: Any, name: str, chip: Chip, limit: str, value: float, remedy: str) -> Iterator[CompileError]:
     span = getattr(chip.limits, limit)
     if span is None:
         return

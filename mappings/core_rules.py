@@ -60,9 +60,7 @@ CORE_RULES: tuple[CoreRule, ...] = (
         "synapse formats",
         "give projections equal bits and exponents",
     ),
-    CoreRule(
-        "decay_profiles", lambda c: c.limits.decay_profiles, "decay profiles", "use fewer different decays"
-    ),
+    CoreRule("decay_profiles", lambda c: c.limits.decay_profiles, "decay profiles", "use fewer different decays"),
     CoreRule(
         "threshold_profiles",
         lambda c: c.limits.threshold_profiles,
@@ -70,9 +68,7 @@ CORE_RULES: tuple[CoreRule, ...] = (
         f"use fewer different thresholds, or {_SPREAD}",
     ),
     CoreRule("pre_traces", lambda c: c.limits.pre_trace_profiles, "pre-trace profiles", _APART),
-    CoreRule(
-        "shared", lambda c: 1 if c.limits.core_shared else None, "values of a core-wide register", _APART
-    ),
+    CoreRule("shared", lambda c: 1 if c.limits.core_shared else None, "values of a core-wide register", _APART),
     CoreRule(
         "mixed_learning",
         lambda c: 0 if c.limits.learning_uniform else None,
@@ -129,9 +125,7 @@ def too_much(
     name = f"population '{population}'" + ("" if alone else " with others")
     verb = "needs" if alone else "need"
     if rule.column == "mixed_learning":
-        text = (
-            f"{name} on core {core}: learning and fixed synapses meet; {chip.name} allows one kind per core"
-        )
+        text = f"{name} on core {core}: learning and fixed synapses meet; {chip.name} allows one kind per core"
     elif rule.column == "shared":
         text = f"{name} on core {core} {verb} {need} values of a register that {chip.name} shares"
     else:

@@ -13,6 +13,7 @@ from .network import Network
 from .packing import Packed, pack, rule_state, synapse_width
 from .profiles import (
     decay_key,
+    learns_at_all,
     pre_trace_setting,
     profile_ids,
     shared_ids,
@@ -188,7 +189,7 @@ def _distinct(count: Count, ids: np.ndarray) -> np.ndarray:
 
 def count_learning(count: Count) -> None:
     """Memory that learning rules declare, their pre-trace settings, whether a core mixes both kinds."""
-    if all(p.rule is None for p in count.projections):
+    if not learns_at_all(count.net):
         return
     traces: list[set[tuple]] = [set() for _ in range(count.size)]
     for projection, rows in zip(count.projections, count.rows):

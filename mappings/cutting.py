@@ -12,7 +12,7 @@ from .core_rules import CORE_RULES, CoreRule, too_much
 from .counting import fan_in
 from .incoming import Incoming
 from .network import Network
-from .profiles import decay_key, profile_ids, shared_ids, taught, threshold_key
+from .profiles import decay_key, learns_at_all, profile_ids, shared_ids, taught, threshold_key
 
 #: Neurons looked at first; four times as many when all of them fit.
 FIRST_WINDOW = 64
@@ -29,9 +29,7 @@ class Cutter:
         self, net: Network, chip: Chip, order: np.ndarray, max_neurons: int | None, packing: str = "indexed"
     ) -> None:
         self.net, self.chip, self.order = net, chip, order
-        self.rules: dict[str, tuple[CoreRule, int | None]] = {
-            r.column: (r, r.limit(chip)) for r in CORE_RULES
-        }
+        self.rules: dict[str, tuple[CoreRule, int | None]] = {r.column: (r, r.limit(chip)) for r in CORE_RULES}
         caps = [k for k in (self.rules["neurons"][1], max_neurons) if k is not None]
         self.cap = min(caps, default=order.size)
         self.population = owner(net)[order]
@@ -40,7 +38,8 @@ class Cutter:
         self.incoming = Incoming.of(net, order, chip, packing) if self.limited else None
         self.distinct = self._profiles()
         self.shared = [shared_ids(net, register)[order] for register in chip.limits.core_shared]
-        self.taught = [flags[order] for flags in taught(net)] if chip.limits.learning_uniform else []
+        mixing = chip.limits.learning_uniform and learns_at_all(net)
+        self.taught = [flags[order] for flags in taught(net)] if mixing else []
         self._check_fan_in()
 
     def _profiles(self) -> list[tuple[str, int, np.ndarray]]:

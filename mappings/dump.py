@@ -46,9 +46,7 @@ def _(parts: Partition) -> str:
 
 @dump.register
 def _(spot: Placement) -> str:
-    lines = [
-        f"placement {spot.method}: {spot.hops:g} hops x packets per step, {spot.inorder_hops:g} in order"
-    ]
+    lines = [f"placement {spot.method}: {spot.hops:g} hops x packets per step, {spot.inorder_hops:g} in order"]
     lines += [f"  logical {k} -> core {core}" for k, core in enumerate(spot.physical.tolist())]
     return "\n".join(lines) + "\n"
 
@@ -72,9 +70,7 @@ def _(allocation: Allocation) -> str:
         name for name in COLUMNS
         if name == "core" or (np.any(table[name] > 0) and name not in ("shared", "mixed_learning"))
     ]  # fmt: skip
-    limits = ["limit"] + [
-        "-" if allocation.limits.get(k) is None else str(allocation.limits[k]) for k in shown[1:]
-    ]
+    limits = ["limit"] + ["-" if allocation.limits.get(k) is None else str(allocation.limits[k]) for k in shown[1:]]
     rows = [shown, limits] + [[str(int(row[k])) for k in shown] for row in table]
     widths = [max(len(row[k]) for row in rows) for k in range(len(shown))]
     body = ["  ".join(text.rjust(width) for text, width in zip(row, widths)) for row in rows]

@@ -78,9 +78,7 @@ def _metis(graph: sp.csr_array, parts: int, seed: int) -> np.ndarray | None:
     weights = np.maximum(1, np.rint(graph.data / graph.data.max() * WEIGHT_SCALE)).astype(np.int64)
     adjacency = pymetis.CSRAdjacency(graph.indptr, graph.indices)
     options = pymetis.Options(seed=seed)
-    _, membership = pymetis.part_graph(
-        parts, adjacency, eweights=weights, options=options, recursive=parts <= 8
-    )
+    _, membership = pymetis.part_graph(parts, adjacency, eweights=weights, options=options, recursive=parts <= 8)
     return np.asarray(membership, np.int64)
 
 

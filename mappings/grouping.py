@@ -7,7 +7,7 @@ import numpy as np
 from chipsim.schema import Chip
 
 from .network import Network
-from .profiles import decay_key, profile_ids, shared_ids, taught, threshold_key
+from .profiles import decay_key, learns_at_all, profile_ids, shared_ids, taught, threshold_key
 
 
 def grouped_order(net: Network, chip: Chip, neurons: np.ndarray) -> np.ndarray | None:
@@ -18,7 +18,7 @@ def grouped_order(net: Network, chip: Chip, neurons: np.ndarray) -> np.ndarray |
     (m,) int64, or None if that changes nothing.
     """
     keys = [shared_ids(net, register)[neurons] for register in chip.limits.core_shared]
-    if chip.limits.learning_uniform:
+    if chip.limits.learning_uniform and learns_at_all(net):
         keys.append(taught(net)[0][neurons].astype(np.int64))
     for limit, key in (
         (chip.limits.decay_profiles, decay_key),

@@ -63,9 +63,7 @@ class Incoming:
         found = [pattern(p.synapses) for p in projections]
         rows = [place[start[p.post.name] :][f.indices] for p, f in zip(projections, found)]
         offset = np.cumsum([0, *(len(f.indices) for f in found)])
-        pointer = np.concatenate(
-            [np.zeros(1, np.int64), *(f.indptr[1:] + at for f, at in zip(found, offset))]
-        )
+        pointer = np.concatenate([np.zeros(1, np.int64), *(f.indptr[1:] + at for f, at in zip(found, offset))])
         none = [np.zeros(0, np.int32)]
         source = np.concatenate([*(start[p.pre.name] + np.arange(p.pre.n) for p in projections), *none])
         widths = [synapse_width(p.synapses, p.rule, chip.limits.synapse_packing).bits for p in projections]
@@ -119,9 +117,7 @@ class Incoming:
 
         def grown(width: np.ndarray, after: np.ndarray, before: np.ndarray) -> np.ndarray:
             table = bits_per_axon(counts, width, packing)
-            added = np.bincount(
-                which * rows + row, table[which, after] - table[which, before], bits.size * rows
-            )
+            added = np.bincount(which * rows + row, table[which, after] - table[which, before], bits.size * rows)
             return np.cumsum(np.rint(added).astype(np.int64).reshape(bits.size, rows), axis=1)
 
         if self.packing == "nengo_loihi":

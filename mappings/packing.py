@@ -125,7 +125,7 @@ def pack(
         raise CompileError(f"packing={method!r} is not one of {', '.join(METHODS)}")
     packing, column = limits.synapse_packing, rows.core
     if method == "nengo_loihi":
-        bits = _sum(bits_per_axon(rows.count, width.bits, packing), column, cores)
+        bits = _sum(_looked_up(rows.count, np.full(cores, width.bits), column, packing), column, cores)
         return Packed(bits, np.zeros(cores, np.int64))
     highest = base_limit(limits)
     base = rows.first if highest is None else np.minimum(rows.first, highest)
@@ -134,13 +134,21 @@ def pack(
     np.maximum.at(furthest, column, reach)
     need = np.ceil(np.log2(np.maximum(furthest, 1) + 1.0)).astype(np.int64)
     index = np.array([field(int(k), packing.index_field_bits[1:]) for k in need], np.int64)
-    sparse = _sum(bits_per_axon(rows.count, width.bits + index[column], packing), column, cores)
-    dense = _sum(bits_per_axon(reach + 1, width.bits, packing), column, cores)
+    sparse = _sum(_looked_up(rows.count, width.bits + index, column, packing), column, cores)
+    dense = _sum(_looked_up(reach + 1, np.full(cores, width.bits), column, packing), column, cores)
     too_wide = need > max(packing.index_field_bits)
     if limits.synapse_bits is not None:
         sparse = np.where(too_wide, dense, sparse)
     runs = dense <= sparse
     return Packed(np.where(runs, dense, sparse), np.where(runs, 0, index))
+
+
+def _looked_up(n: np.ndarray, bits: np.ndarray, column: np.ndarray, packing: SynapsePacking) -> np.ndarray:
+    """`bits_per_axon` of rows with n synapses on cores with `bits` each, from a table of all n that occur."""
+    widths = np.unique(bits)
+    counts = np.arange(int(n.max(initial=0)) + 1)
+    table = bits_per_axon(counts, widths[:, None], packing)
+    return table[np.searchsorted(widths, bits)[column], n]
 
 
 def _sum(bits: np.ndarray, column: np.ndarray, cores: int) -> np.ndarray:

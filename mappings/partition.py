@@ -15,9 +15,10 @@ import numpy as np
 from chipsim.errors import CompileError
 from chipsim.schema import Chip
 
-from .allocate import Allocation, usage
-from .axons import all_rows, distinct_axons, is_input, pattern, total
+from .allocate import Allocation, counted
+from .axons import distinct_axons, is_input, kept_patterns, pattern, total
 from .core_rules import CORE_RULES, core_error, core_limits
+from .counting import Count
 from .cutting import Cutter, lone
 from .graph_order import graph_parts
 from .grouping import grouped_order
@@ -28,6 +29,8 @@ METHODS = ("auto", "inorder", "graph")
 #: A reordering by graph breaks runs of neighbours, on which emulation is fast: it must lower the packets that
 #: leave their core to this share of what filling in order needs.
 PAYS = 0.8
+#: "auto" looks for an even spread when the fullest core has this many times its fair share of neurons.
+EVEN = 1.1
 #: "auto" leaves the graph partitioner out above this many synapses: about a second of METIS.
 GRAPH_SYNAPSES = 300_000
 #: Rounds of cutting again with the output axons that the last cut needed, before cores are split instead.
@@ -115,8 +118,8 @@ def partition(
         core = np.full(total(net), -1, np.int32)
         core[neurons] = 0
         return Partition(core, 1, "one core", 0.0, 0.0)
-    maker = _Maker(net, chip, rates, max_neurons, packing)
-    return maker.best(method, neurons, seed)
+    with kept_patterns():
+        return _Maker(net, chip, rates, max_neurons, packing).best(method, neurons, seed)
 
 
 @dataclass
@@ -149,7 +152,9 @@ class _Maker:
 
     def _best_of_runs(self, neurons: np.ndarray, cores: int) -> str:
         """Fewest cores first, then fewest packets, then the most even spread."""
-        self.add("balanced", neurons, max_neurons=-(-neurons.size // cores))
+        even = -(-neurons.size // cores)
+        if np.bincount(self.found["inorder"][0][neurons]).max() > EVEN * even:
+            self.add("balanced", neurons, max_neurons=even)
         if sum(not p.model.is_input for p in self.net.populations.values()) > 1:
             self.add("aligned", neurons, aligned=True)
         grouped = grouped_order(self.net, self.chip, neurons)
@@ -179,36 +184,35 @@ class _Maker:
         """Cut `order` into cores and keep the result; only the first candidate may fail."""
         cap = min((k for k in (self.max_neurons, max_neurons) if k is not None), default=None)
         try:
-            core = self._cut(order, cap, options)
+            core, count = self._cut(order, cap, options)
         except CompileError:
             if name == "inorder":
                 raise
             return
-        self.found[name] = (core, traffic(self.net, core, self.rates))
+        self.found[name] = (core, traffic(self.net, core, self.rates, rows=count.rows))
 
-    def _cut(self, order: np.ndarray, cap: int | None, options: dict[str, Any]) -> np.ndarray:
+    def _cut(self, order: np.ndarray, cap: int | None, options: dict[str, Any]) -> tuple[np.ndarray, Count]:
+        """Core of each neuron and its resources; cuts again until every limit is kept."""
         cutter = Cutter(self.net, self.chip, order, cap, self.packing)
         bounds, slots = cutter.cut(**options), np.zeros(order.size, np.int64)
         for k in range(64):
             core = np.full(total(self.net), -1, np.int32)
             core[order] = np.repeat(np.arange(len(bounds) - 1, dtype=np.int32), np.diff(bounds))
-            table = usage(self.net, core, self.chip, packing=self.packing)
+            table, count = counted(self.net, core, self.chip, self.packing)
             over = _over(table)
             if not over:
-                return core
+                return core, count
             if set(over) == {"output_axons"} and k < ROUNDS:
-                slots = np.maximum(slots, self._slots(core)[order])
+                slots = np.maximum(slots, self._slots(count)[order])
                 bounds = cutter.cut(**options, slots=slots)
             else:
                 bounds = self._split(bounds, table, over)
-        raise CompileError(
-            f"network '{self.net.name}' cannot be cut to fit {self.chip.name}: prune its synapses"
-        )
+        raise CompileError(f"network '{self.net.name}' cannot be cut to fit {self.chip.name}: prune its synapses")
 
-    def _slots(self, core: np.ndarray) -> np.ndarray:
+    def _slots(self, count: Count) -> np.ndarray:
         """Output axon slots of each neuron, (n,) int64."""
-        pre, _ = distinct_axons(all_rows(self.net, core), int(core.max()) + 1)
-        return np.bincount(pre, minlength=core.size) * self.chip.limits.axon_slots.get("discrete", 1)
+        pre, _ = distinct_axons(count.rows, count.size)
+        return np.bincount(pre, minlength=count.row.size) * self.chip.limits.axon_slots.get("discrete", 1)
 
     def _split(self, bounds: np.ndarray, table: Allocation, over: dict[str, np.ndarray]) -> np.ndarray:
         """Bounds with every core that exceeds a limit cut in as many parts as its excess suggests."""
@@ -228,8 +232,6 @@ class _Maker:
 def _over(table: Allocation) -> dict[str, np.ndarray]:
     """Column -> rows of cores beyond its limit, only columns that have some."""
     found = {
-        name: np.flatnonzero(table.table[name] > limit)
-        for name, limit in table.limits.items()
-        if limit is not None
+        name: np.flatnonzero(table.table[name] > limit) for name, limit in table.limits.items() if limit is not None
     }
     return {name: rows for name, rows in found.items() if rows.size}

@@ -17,7 +17,7 @@ from chipsim.program import PopulationImage, Program, ProjectionImage
 from chipsim.schema import Chip
 
 from .allocate import allocate
-from .axons import starts, total
+from .axons import kept_patterns, starts, total
 from .check import check_network
 from .lower_reckon import lower_reckon
 from .network import Network
@@ -94,18 +94,19 @@ def compile(
     native, report = _native(net, chip, dt, dict(quantise or {}))
     check_network(native, chip)
     stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
-    if placement is not None:
-        core = placed_by_hand(native, chip, placement)
-        stages["place"] = {"method": "by hand", "cores": int(np.unique(core[core >= 0]).size)}
-    else:
-        parts = make_partition(
-            native, chip, rates=rates, method=partition, max_neurons=max_neurons, packing=packing, seed=seed
-        )
-        flow = traffic(native, parts.core, rates) if parts.cores > 1 else None
-        spot = place(parts, chip, flow, seed=seed)
-        core = spot.core
-        stages |= {"partition": parts.report(), "place": spot.report()}
-    stages["allocate"] = allocate(native, core, chip, packing=packing).report()
+    with kept_patterns():
+        if placement is not None:
+            core = placed_by_hand(native, chip, placement)
+            stages["place"] = {"method": "by hand", "cores": int(np.unique(core[core >= 0]).size)}
+        else:
+            parts = make_partition(
+                native, chip, rates=rates, method=partition, max_neurons=max_neurons, packing=packing, seed=seed
+            )
+            flow = traffic(native, parts.core, rates) if parts.cores > 1 else None
+            spot = place(parts, chip, flow, seed=seed)
+            core = spot.core
+            stages |= {"partition": parts.report(), "place": spot.report()}
+        stages["allocate"] = allocate(native, core, chip, packing=packing).report()
     populations, projections = _images(native, report)
     return Program(
         chip=chip,
@@ -170,9 +171,7 @@ def _native(net: Network, chip: Chip, dt: float, options: dict[str, Any]) -> tup
     """The native network and the quantiser's report, None if there was nothing to quantise."""
     if is_native(net, chip):
         if options:
-            raise CompileError(
-                "quantise options were given, but the network is native already: leave them out"
-            )
+            raise CompileError("quantise options were given, but the network is native already: leave them out")
         return net, None
     from .quantise import quantise as make_native
 
@@ -189,9 +188,7 @@ def placed_by_hand(net: Network, chip: Chip, placement: Mapping[str, Any]) -> np
     """
     unknown = sorted(set(placement) - set(net.populations))
     if unknown:
-        raise CompileError(
-            f"placement: no population '{unknown[0]}'; the network has {', '.join(net.populations)}"
-        )
+        raise CompileError(f"placement: no population '{unknown[0]}'; the network has {', '.join(net.populations)}")
     core, at = np.full(total(net), -1, np.int32), 0
     for name, population in net.populations.items():
         part, at = slice(at, at + population.n), at + population.n
@@ -199,9 +196,7 @@ def placed_by_hand(net: Network, chip: Chip, placement: Mapping[str, Any]) -> np
         if name in placement:
             core[part] = _cores_of(chip, population.n, placement[name], name, lowest)
         elif lowest == 0:
-            raise CompileError(
-                f"placement says nothing about population '{name}': give its core, or {population.n}"
-            )
+            raise CompileError(f"placement says nothing about population '{name}': give its core, or {population.n}")
     return core
 
 
@@ -233,9 +228,7 @@ def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tup
         PopulationImage(name, p.model, start[name], units.get(name)) for name, p in net.populations.items()
     )
     projections = tuple(
-        ProjectionImage(
-            name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, weight_units.get(name)
-        )
+        ProjectionImage(name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, weight_units.get(name))
         for name, p in net.projections.items()
     )
     return populations, projections

@@ -128,9 +128,7 @@ def place(partition: Partition, chip: Chip, traffic: Traffic | None, *, seed: in
     return _placement(partition, room[best[:count]], cost, before, method)
 
 
-def _placement(
-    partition: Partition, physical: np.ndarray, hops: float, before: float, method: str
-) -> Placement:
+def _placement(partition: Partition, physical: np.ndarray, hops: float, before: float, method: str) -> Placement:
     physical = physical.astype(np.int32)
     core = np.where(partition.core >= 0, physical[partition.core], -1).astype(np.int32)
     return Placement(core, physical, hops, before, method)
@@ -161,9 +159,7 @@ def _starts(flow: np.ndarray, distance: np.ndarray, seed: int):
     """Placements from which exchanges begin: name and permutation."""
     yield "exchange", np.arange(flow.shape[0])
     if flow.shape[0] <= FAQ_CORES:
-        found = quadratic_assignment(
-            flow, distance, method="faq", options={"rng": np.random.default_rng(seed)}
-        )
+        found = quadratic_assignment(flow, distance, method="faq", options={"rng": np.random.default_rng(seed)})
         yield "faq+exchange", np.asarray(found.col_ind)
 
 

@@ -94,9 +94,13 @@ def taught(net: Network) -> tuple[np.ndarray, np.ndarray]:
     start = starts(net)
     for projection in net.projections.values():
         flags = learns if projection.rule is not None else fixed
-        indices = pattern(projection.synapses).indices
-        flags[start[projection.post.name] + np.unique(indices)] = True
+        flags[start[projection.post.name] :][pattern(projection.synapses).indices] = True
     return learns, fixed
+
+
+def learns_at_all(net: Network) -> bool:
+    """True if some projection has a rule."""
+    return any(p.rule is not None for p in net.projections.values())
 
 
 def pre_trace_setting(rule: Any) -> tuple:

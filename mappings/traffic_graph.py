@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from chipsim.errors import CompileError
 
-from .axons import all_rows, distinct_axons, total
+from .axons import AxonRows, all_rows, distinct_axons, total
 from .network import Network
 
 
@@ -56,9 +56,7 @@ def spike_rates(net: Network, rates: Mapping[str, Any] | None) -> np.ndarray:
     out, at = np.ones(total(net)), 0
     unknown = sorted(set(rates or {}) - set(net.populations))
     if unknown:
-        raise CompileError(
-            f"rates: no population '{unknown[0]}'; the network has {', '.join(net.populations)}"
-        )
+        raise CompileError(f"rates: no population '{unknown[0]}'; the network has {', '.join(net.populations)}")
     for name, population in net.populations.items():
         if rates is not None and name in rates:
             value = np.asarray(rates[name], np.float64)
@@ -73,7 +71,13 @@ def spike_rates(net: Network, rates: Mapping[str, Any] | None) -> np.ndarray:
     return out
 
 
-def traffic(net: Network, core: np.ndarray, rates: Mapping[str, Any] | None = None) -> Traffic:
+def traffic(
+    net: Network,
+    core: np.ndarray,
+    rates: Mapping[str, Any] | None = None,
+    *,
+    rows: list[AxonRows] | None = None,
+) -> Traffic:
     """Packets per step: one for each spike and each core with a target of it.
 
     Parameters
@@ -82,11 +86,13 @@ def traffic(net: Network, core: np.ndarray, rates: Mapping[str, Any] | None = No
         Core of each neuron, -1 for input lines on the host.
     rates
         As in `spike_rates`.
+    rows
+        `axons.all_rows(net, core)` if known already.
     """
     core = np.asarray(core)
     size = int(core.max(initial=-1)) + 1
     rate = spike_rates(net, rates)
-    pre, target = distinct_axons(all_rows(net, core), max(size, 1))
+    pre, target = distinct_axons(all_rows(net, core) if rows is None else rows, max(size, 1))
     home = core[pre]
     inside = home >= 0
     packets = sp.coo_array((rate[pre[inside]], (home[inside], target[inside])), shape=(size, size)).tocsr()
