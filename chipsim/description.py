@@ -39,6 +39,8 @@ def shipped() -> list[str]:
 def load_chip(source: str | Path | Chip) -> Chip:
     """The chip of a shipped name ("loihi"), of a path to YAML, or `source` itself if it is one already.
 
+    A path may also lead to a SANA-FE architecture (its YAML, or plain numbers in JSON): a chip of family "float".
+
     Raises `DescriptionError` naming file, field path, what is allowed, and the nearest spelling.
     """
     if not isinstance(source, str | Path):
@@ -49,8 +51,10 @@ def load_chip(source: str | Path | Chip) -> Chip:
 
 @lru_cache(maxsize=64)
 def _load(path: Path, _stamp: int) -> Chip:
+    from .sanafe import chip_from_any, is_sanafe
+
     data = _resolve(path, ())
-    return chip_from_dict(data, path.name)
+    return chip_from_any(data) if is_sanafe(data) else chip_from_dict(data, path.name)
 
 
 def chip_from_dict(data: Mapping[str, Any], where: str = "description") -> Chip:
@@ -68,23 +72,17 @@ def chip_from_dict(data: Mapping[str, Any], where: str = "description") -> Chip:
 def no_such_cost_set(chip: Chip, name: str | None) -> DescriptionError:
     """The error for a cost set that `chip` does not have."""
     if not chip.costs:
-        return DescriptionError(
-            f"chip {chip.name!r} has no published costs: no energy or time can be estimated"
-        )
+        return DescriptionError(f"chip {chip.name!r} has no published costs: no energy or time can be estimated")
     near = _nearest(str(name), list(chip.costs))
-    return DescriptionError(
-        f"chip {chip.name!r} has no cost set {name!r}{near or ','} it has {', '.join(chip.costs)}"
-    )
+    return DescriptionError(f"chip {chip.name!r} has no cost set {name!r}{near or ','} it has {', '.join(chip.costs)}")
 
 
 def _find(name: str, beside: Path | None = None) -> Path:
-    if "/" not in name and "\\" not in name and not name.endswith((".yaml", ".yml")):
+    if "/" not in name and "\\" not in name and not name.endswith((".yaml", ".yml", ".json")):
         path = SHIPPED / f"{name}.yaml"
         if path.is_file():
             return path
-        raise DescriptionError(
-            f"no chip {name!r}{_nearest(name, shipped()) or ','} shipped are {', '.join(shipped())}"
-        )
+        raise DescriptionError(f"no chip {name!r}{_nearest(name, shipped()) or ','} shipped are {', '.join(shipped())}")
     path = Path(name)
     if beside is not None and not path.is_absolute():
         path = beside / path
@@ -95,9 +93,7 @@ def _find(name: str, beside: Path | None = None) -> Path:
 
 def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path in seen:
-        raise DescriptionError(
-            f"{path.name}: base leads back to itself ({' -> '.join(p.stem for p in (*seen, path))})"
-        )
+        raise DescriptionError(f"{path.name}: base leads back to itself ({' -> '.join(p.stem for p in (*seen, path))})")
     data = _read(path)
     base = data.pop("base", None)
     if base is None:
@@ -122,9 +118,7 @@ def _read(path: Path) -> dict[str, Any]:
             keys = [k.value for k, _ in node.value if k.value != "<<"]
             twice = next((k for k in keys if keys.count(k) > 1), None)
             if twice is not None:
-                raise DescriptionError(
-                    f"{path.name}: line {node.start_mark.line + 1}: key {twice!r} is given twice"
-                )
+                raise DescriptionError(f"{path.name}: line {node.start_mark.line + 1}: key {twice!r} is given twice")
             return super().construct_mapping(node, deep)
 
     try:
@@ -162,9 +156,7 @@ def _sentence(errors: list[Any], data: Any, where: str) -> str:
     if kind == "extra_forbidden":
         allowed = _allowed_keys(first["loc"][:-1])
         near = _nearest(loc[-1], allowed)
-        text = f"unknown key{near}" + (
-            "" if near and len(allowed) > 12 else f" (allowed: {', '.join(allowed)})"
-        )
+        text = f"unknown key{near}" + ("" if near and len(allowed) > 12 else f" (allowed: {', '.join(allowed)})")
     elif kind == "missing" and loc[-1].isdigit():
         text = "is missing; a range is [lo, hi]"
     elif kind == "missing":

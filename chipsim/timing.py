@@ -86,9 +86,7 @@ def time_steps(
     if model == "simple":
         step = np.maximum(generation, processing).max(axis=1, initial=0.0)
     elif spikes is None:
-        raise RunError(
-            f"timing {model!r} needs the run's spikes and active neurons: record them, or use 'simple'"
-        )
+        raise RunError(f"timing {model!r} needs the run's spikes and active neurons: record them, or use 'simple'")
     else:
         step, latency = _message_times(chip, costs, model, spikes)
         step = step + np.asarray(learning).max(axis=1, initial=0.0) if counts.learning else step
@@ -108,9 +106,7 @@ def time_cycles(chip: Chip, counts: Counts, cycles: np.ndarray) -> Timing:
     return Timing("cycles", step, 0.0, nothing, nothing, None, np.rint(step * chip.clock.si).astype(np.int64))
 
 
-def _message_times(
-    chip: Chip, costs: CostSet, model: str, spikes: Spikes
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _message_times(chip: Chip, costs: CostSet, model: str, spikes: Spikes) -> tuple[np.ndarray, np.ndarray | None]:
     """Step times (t,) of "detailed" or "noc" without barrier, and the latencies of "noc"."""
     from kernels.noc import Router, noc_times
     from kernels.timing_detailed import detailed_times
@@ -120,9 +116,7 @@ def _message_times(
         return detailed_times(*work), None
     noc = chip.topology.noc
     if noc is None:
-        raise RunError(
-            f"chip {chip.name!r} does not describe its routers (topology.noc): use timing='detailed'"
-        )
+        raise RunError(f"chip {chip.name!r} does not describe its routers (topology.noc): use timing='detailed'")
     router = Router(noc.clock.si, noc.subnets, noc.wire, noc.switch, noc.crossbar, noc.buffer, noc.slots)
     latency = np.zeros(LATENCY_BINS, np.int64)
     return noc_times(*work, router, latency), latency
@@ -158,3 +152,41 @@ def layout(chip: Chip, costs: CostSet, spikes: Spikes) -> tuple[Any, Any, Any, A
         np.ascontiguousarray(spikes.active, np.uint8),
     )
     return log, fan, place, times, mesh
+
+
+def messages(chip: Chip, costs: CostSet, spikes: Spikes, step: int) -> dict[str, np.ndarray]:
+    """Every message of a step under the "detailed" model, as arrays (m,) in order of sending core.
+
+    `source` neuron, `source_core`, `target_core` (-1: work after the last message of a core), `hops`,
+    `events`; and in seconds `generation`, `processing`, `network`, `blocking`, and from the start of the
+    step `sent`, `received`, `processed`.
+    """
+    from kernels.timing_detailed import new_schedule, schedule_step
+    from kernels.traffic import fill_messages, most_messages, new_messages, receive_times
+
+    log, fan, place, times, mesh = layout(chip, costs, spikes)
+    cores = len(place.start) - 1
+    size = most_messages(log, fan, cores)
+    msg, plan = new_messages(size, cores), new_schedule(size)
+    scratch = np.zeros(len(place.core), np.uint8)
+    fill_messages(log, step, fan, receive_times(fan, times), place, times, scratch, msg)
+    schedule_step(msg, place.core, mesh, times.hop, plan)
+    m = int(msg.start[-1])
+    source, target = msg.source[:m], msg.target[:m]
+    home = place.core[source]
+    a, b = home // mesh.cores_per_tile, np.where(target < 0, home, target) // mesh.cores_per_tile
+    hops = abs(a // mesh.height - b // mesh.height) + abs(a % mesh.height - b % mesh.height)
+    return {
+        "source": source,
+        "source_core": home,
+        "target_core": target,
+        "hops": hops,
+        "events": msg.synapses[:m],
+        "generation": msg.generation[:m],
+        "processing": msg.processing[:m],
+        "network": plan.network[:m],
+        "blocking": plan.blocked[:m],
+        "sent": plan.sent[:m],
+        "received": plan.received[:m],
+        "processed": plan.processed[:m],
+    }
