@@ -37,7 +37,7 @@ def stream_key(seed, step, stream):
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def unit(key, index):
     """Uniform float64 in [0, 1) for counter `index` under `key`."""
-    return float(mix(key ^ (np.uint64(index) * GOLDEN)) >> np.uint64(11)) * TO_UNIT
+    return float(mix(np.uint64(key) ^ (np.uint64(index) * GOLDEN)) >> np.uint64(11)) * TO_UNIT
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")

@@ -234,10 +234,9 @@ def test_kernels_share_one_function_type() -> None:
     )(through_pointer.py_func)
     counters = np.zeros(6, np.int64)
     for kernel in (one, two):
-        loop(
-            kernel, 0, 0, np.zeros(0, np.int32), np.zeros(1, np.uint32), np.zeros(0), np.zeros((0, 1)), np.zeros((3, 0)),
-            np.zeros(0), np.zeros(12), counters,
-        )  # fmt: skip
+        empty, ids = np.zeros(0), np.zeros(0, np.int32)
+        pointer, table, neurons = np.zeros(1, np.uint32), np.zeros((0, 1)), np.zeros((3, 0))
+        loop(kernel, 0, 0, ids, pointer, empty, table, neurons, empty, np.zeros(12), counters)
     assert len(loop.signatures) == 1
 
 
