@@ -15,8 +15,8 @@ import numpy as np
 
 from .costing import Energy, Item, event_items, standing_items
 from .errors import RunError
-from .timing import STAGES, Timing, time_cycles, time_steps
-from .traffic import Counts, Spikes
+from .timing import STAGES, Timing, latency_summary, time_cycles, time_steps
+from .traffic import Counts, Spikes, link_loads
 
 if TYPE_CHECKING:
     from .costs import CostSet
@@ -130,6 +130,29 @@ class Estimate:
         return by_population(self)
 
     @cached_property
+    def link_loads(self) -> np.ndarray | None:
+        """Packets over each link in the run, (tiles, 4): the links that leave a tile east, west, north,
+        south.
+        """
+        return None if self.spikes is None else link_loads(self.chip, self.spikes)
+
+    @property
+    def worst_link(self) -> dict[str, Any] | None:
+        """The link that carried most packets: tile, direction, packets; None if there is none."""
+        if self.link_loads is None or not self.link_loads.any():
+            return None
+        tile, d = divmod(int(self.link_loads.argmax()), 4)
+        direction = ("east", "west", "north", "south")[d]
+        return {"tile": tile, "direction": direction, "packets": int(self.link_loads[tile, d])}
+
+    @property
+    def network_latency(self) -> dict[str, float] | None:
+        """Mean, median, 99th percentile and largest time of a packet from core to core in s; only with
+        timing "noc".
+        """
+        return latency_summary(self.chip, self.timing)
+
+    @cached_property
     def bottleneck(self) -> tuple[int, str]:
         """Core and stage ("neurons" or "packets") that set the pace for most of the time."""
         column, stage = self.timing.bottleneck
@@ -199,11 +222,7 @@ def estimate(
         Names of the populations and (n,) the population of each neuron, for energy by population.
     """
     costs = chip.costs_named(cost_set)
-    time = (
-        time_steps(chip, costs, counts, timing, spikes)
-        if cycles is None
-        else time_cycles(chip, counts, cycles)
-    )
+    time = time_steps(chip, costs, counts, timing, spikes) if cycles is None else time_cycles(chip, counts, cycles)
     items = (*event_items(costs, counts), *standing_items(chip, costs, counts, time))
     return Estimate(chip, costs, cost_set or chip.cost_set or "", counts, time, items, spikes, names, members)
 
@@ -231,5 +250,6 @@ def estimate_result(
         spikes=spikes_of(result, timing != "simple"),
         names=names,
         members=members,
+        cycles=result.cycles,
     )
     return made if steps_per_inference is None else replace(made, steps_per_inference=steps_per_inference)

@@ -81,6 +81,11 @@ class Result:
         """Time that the run stands for on the chip's own step, s."""
         return self.steps * self.program.dt
 
+    @property
+    def cycles(self) -> np.ndarray | None:
+        """Clock cycles of each step, (t,) int64, where the engine counts them; else None."""
+        return getattr(self.raw, "cycles", None)
+
     @cached_property
     def activity(self) -> Activity:
         """Counters per step and core."""

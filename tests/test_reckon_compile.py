@@ -80,7 +80,8 @@ def test_native_program_is_what_the_chip_engine_runs() -> None:
     assert np.array_equal(np.hstack([result.spikes["a"], result.spikes["b"]]), run.spikes)
     assert np.array_equal(np.hstack([result.trace["a"]["u"], result.trace["b"]["u"]]), run.snapshots["u_end"])
     assert np.array_equal(result.trace["out"]["o"], run.out_end[:, :2])
-    assert np.array_equal(result.raw.cycles, run.busy_cycles)
+    assert result.cycles is not None and np.array_equal(result.cycles, run.busy_cycles)
+    assert result.estimate().latency == pytest.approx(run.busy_cycles.sum() / program.chip.clock.si)
     assert result.activity.spikes.sum() == run.spikes.sum() and result.estimate().total_energy > 0
 
 
