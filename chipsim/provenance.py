@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .timing import STAGES
+from .traffic import fan_hops
 from .units import human
 
 if TYPE_CHECKING:
@@ -137,37 +138,28 @@ def _time_sources(est: Estimate) -> list[dict[str, Any]]:
 
 
 def by_population(est: Estimate) -> dict[str, dict[str, float]]:
-    """Joules by population: "soma" of its neurons, and packets, hops and synaptic events that its spikes
-    cause.
+    """Joules by population: "soma" of its neurons, and packets, hops and synaptic events that its spikes cause.
+
+    Without a record of the active neurons, the updates of a core are shared evenly among its neurons.
     """
     spikes = est.spikes
     if spikes is None or est.members is None:
         return {}
-    from kernels.traffic import count_hops
-
-    from .traffic import mesh_of
-
-    mesh = mesh_of(est.chip, int(max(spikes.core.max(initial=0), spikes.fan_core.max(initial=0))))
-    per_spike = np.zeros((len(spikes.core), 4))
-    own = np.repeat(np.arange(len(spikes.core)), np.diff(spikes.fan_start))
-    hops = np.zeros((len(own), 4), np.int64)
-    for k, (i, target) in enumerate(zip(own, spikes.fan_core)):
-        if spikes.core[i] >= 0:
-            count_hops(int(spikes.core[i]), int(target), mesh, hops[k])
     e = {item.path.split(".")[0]: item.value or 0.0 for item in est.items}
-    hop_cost = hops @ np.array([e[f"hop_{d}"] for d in ("east", "west", "north", "south")])
+    own = np.repeat(np.arange(len(spikes.core)), np.diff(spikes.fan_start))
     sent = spikes.core >= 0
-    np.add.at(per_spike[:, 0], own, spikes.fan_synapses * e["synapse"])
-    np.add.at(per_spike[:, 1], own, spikes.fan_synapses * e["dendrite"])
-    np.add.at(per_spike[:, 2], own, e["axon_in"] + e["axon_out"] * sent[own] + hop_cost)
-    fired = np.bincount(spikes.neuron, minlength=len(spikes.core))
+    hop_cost = fan_hops(est.chip, spikes) @ np.array([e[f"hop_{d}"] for d in ("east", "west", "north", "south")])
+    packet = e["axon_in"] + e["axon_out"] * sent[own] + hop_cost
+    events, network = (np.bincount(own, weights=w, minlength=len(sent)) for w in (spikes.fan_synapses, packet))
+    fired = np.bincount(spikes.neuron, minlength=len(sent))
     costly = sent & ~np.asarray(spikes.free, bool)
-    updates = _updates(spikes, fired)
-    soma = costly * (
-        est.counts.steps * e["soma_access"] + updates * e["soma_update"] + fired * e["soma_spike"]
-    )
-    lines = {"synapse": per_spike[:, 0] * fired, "dendrite": per_spike[:, 1] * fired, "soma": soma}
-    lines["network"] = per_spike[:, 2] * fired
+    updates = _updates(spikes, fired) if len(spikes.active) else _shared_updates(est, spikes.core, costly)
+    lines = {
+        "synapse": events * fired * e["synapse"],
+        "dendrite": events * fired * e["dendrite"],
+        "soma": costly * (est.counts.steps * e["soma_access"] + updates * e["soma_update"] + fired * e["soma_spike"]),
+        "network": network * fired,
+    }
     sums = {line: np.bincount(est.members, weights=v, minlength=len(est.names)) for line, v in lines.items()}
     return {name: {line: float(v[p]) for line, v in sums.items()} for p, name in enumerate(est.names)}
 
@@ -181,6 +173,15 @@ def _updates(spikes: Any, fired: np.ndarray) -> np.ndarray:
         on[spikes.neuron[spikes.start[t] : spikes.start[t + 1]]] = 1
         total += on
     return total
+
+
+def _shared_updates(est: Estimate, core: np.ndarray, costly: np.ndarray) -> np.ndarray:
+    """Updates of each core divided by its neurons, (n,)."""
+    if not len(est.counts.cores):
+        return np.zeros(len(core))
+    column = np.searchsorted(est.counts.cores, np.where(costly, core, est.counts.cores[0]))
+    size = np.bincount(column[costly], minlength=len(est.counts.cores))
+    return np.where(costly, (est.counts.updates.sum(axis=0) / np.maximum(size, 1))[column], 0.0)
 
 
 def summary(est: Estimate) -> dict[str, Any]:
@@ -203,6 +204,8 @@ def summary(est: Estimate) -> dict[str, Any]:
         "barrier_s": est.timing.barrier,
         "bottleneck_core": core,
         "bottleneck_stage": stage,
+        "worst_link": est.worst_link,
+        "network_latency_s": est.network_latency,
         "inference": est.inference,
         "complete": not est.unknown,
     }
@@ -264,8 +267,7 @@ def text(est: Estimate) -> str:
     ]
     top = [r for r in est.sources if "energy" in r and r["energy"] > 0][:3]
     lines += [
-        f"  {r['share']:.0%} {r['constant']} {r['value']:g} {r['unit']} ({r['status']}: {r['source']})"
-        for r in top
+        f"  {r['share']:.0%} {r['constant']} {r['value']:g} {r['unit']} ({r['status']}: {r['source']})" for r in top
     ]
     return "\n".join(lines + [f"  unknown: {u}" for u in est.unknown])
 

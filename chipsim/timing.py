@@ -85,7 +85,7 @@ def time_steps(
     latency = None
     if model == "simple":
         step = np.maximum(generation, processing).max(axis=1, initial=0.0)
-    elif spikes is None:
+    elif spikes is None or len(spikes.active) != counts.steps:
         raise RunError(f"timing {model!r} needs the run's spikes and active neurons: record them, or use 'simple'")
     else:
         step, latency = _message_times(chip, costs, model, spikes)
@@ -104,6 +104,22 @@ def time_cycles(chip: Chip, counts: Counts, cycles: np.ndarray) -> Timing:
     step = np.maximum(cycles / chip.clock.si, chip.tick.si if chip.tick else 0.0)
     nothing = np.zeros(counts.fires.shape)
     return Timing("cycles", step, 0.0, nothing, nothing, None, np.rint(step * chip.clock.si).astype(np.int64))
+
+
+def latency_summary(chip: Chip, timing: Timing) -> dict[str, float] | None:
+    """Mean, median, 99th percentile and largest packet latency in s; None without a network or without
+    packets.
+    """
+    if timing.latency is None or chip.topology.noc is None or not timing.latency.any():
+        return None
+    bins, clock = np.arange(len(timing.latency)), chip.topology.noc.clock.si
+    share = np.cumsum(timing.latency) / timing.latency.sum()
+    return {
+        "mean": float((bins * timing.latency).sum() / timing.latency.sum() * clock),
+        "median": float(np.searchsorted(share, 0.5) * clock),
+        "p99": float(np.searchsorted(share, 0.99) * clock),
+        "worst": float(np.flatnonzero(timing.latency)[-1] * clock),
+    }
 
 
 def _message_times(chip: Chip, costs: CostSet, model: str, spikes: Spikes) -> tuple[np.ndarray, np.ndarray | None]:

@@ -61,7 +61,7 @@ class Spikes:
     start, neuron : (t+1,), (spikes,)
         Spike log: neurons of step t are neuron[start[t]:start[t+1]], ascending.
     active : (t, ceil(n/8)) uint8
-        Bits (little-endian) of the neurons that were active; see `pack`.
+        Bits (little-endian) of the neurons that were active, see `pack`; (0, 1) if nobody kept them.
     core : (n,)
         Physical core of each neuron, -1 for what comes from outside.
     free : (n,) bool
@@ -103,34 +103,50 @@ def mesh_of(chip: Chip, last_core: int) -> Any:
     return Mesh(top.width * (last_core // top.cores + 1), top.height, top.cores_per_tile, top.link_buffer)
 
 
+def fan_hops(chip: Chip, spikes: Spikes) -> np.ndarray:
+    """Links by direction (f, 4) that a packet of each fan-out entry passes: east, west, north, south; none
+    from outside.
+    """
+    top = chip.topology
+    here = np.repeat(np.asarray(spikes.core), np.diff(spikes.fan_start))
+    a, b = here // top.cores_per_tile, np.asarray(spikes.fan_core) // top.cores_per_tile
+    dx, dy = b // top.height - a // top.height, b % top.height - a % top.height
+    hops = np.stack([np.maximum(dx, 0), np.maximum(-dx, 0), np.maximum(dy, 0), np.maximum(-dy, 0)], axis=1)
+    return hops * (here >= 0)[:, None]
+
+
 def link_loads(chip: Chip, spikes: Spikes) -> np.ndarray:
     """Packets over each link in the whole run, (tiles, 4) int64: the link that leaves a tile east, west,
     north, south.
     """
-    return count(chip, spikes)[1]
+    from kernels.traffic import add_loads
+
+    core = np.ascontiguousarray(spikes.core, np.int64)
+    fan = fan_table(spikes)
+    mesh = mesh_of(chip, int(max(core.max(initial=0), fan.core.max(initial=0))))
+    loads = np.zeros((mesh.width * mesh.height, 4), np.int64)
+    add_loads(np.bincount(spikes.neuron, minlength=len(core)), fan, core, mesh, loads)
+    return loads
 
 
-def count(chip: Chip, spikes: Spikes) -> tuple[Counts, np.ndarray]:
-    """Counts of a run straight from its spikes, and packets per link (tiles, 4)."""
+def count(chip: Chip, spikes: Spikes) -> Counts:
+    """Counts of a run straight from its spikes and active neurons."""
     from kernels.traffic import SpikeLog, count_neurons, count_traffic
 
     core = np.ascontiguousarray(spikes.core, np.int64)
     steps = len(spikes.start) - 1
     fan = fan_table(spikes)
-    log = SpikeLog(
-        np.asarray(spikes.start, np.int64), np.asarray(spikes.neuron, np.int64), np.asarray(spikes.active)
-    )
+    log = SpikeLog(np.asarray(spikes.start, np.int64), np.asarray(spikes.neuron, np.int64), np.asarray(spikes.active))
     mesh = mesh_of(chip, int(max(core.max(initial=0), fan.core.max(initial=0))))
-    tiles = mesh.width * mesh.height
-    total = tiles * mesh.cores_per_tile
+    total = mesh.width * mesh.height * mesh.cores_per_tile
     out, into, events, fires, updates = (np.zeros((steps, total), np.int64) for _ in range(5))
-    hops, loads = np.zeros((steps, 4), np.int64), np.zeros((tiles, 4), np.int64)
-    count_traffic(log, fan, core, mesh, out, into, events, hops, loads)
+    hops = np.zeros((steps, 4), np.int64)
+    count_traffic(log, fan, core, mesh, out, into, events, hops)
     count_neurons(log, core, np.asarray(spikes.free).astype(np.uint8), fires, updates)
     costly = (core >= 0) & ~np.asarray(spikes.free, bool)
     accesses = np.tile(np.bincount(core[costly], minlength=total), (steps, 1))
     used = np.unique(np.concatenate([core[core >= 0], fan.core]))
-    counts = Counts(
+    return Counts(
         cores=used,
         accesses=accesses[:, used],
         updates=updates[:, used],
@@ -141,16 +157,13 @@ def count(chip: Chip, spikes: Spikes) -> tuple[Counts, np.ndarray]:
         hops=hops,
         crossings=crossings(chip, spikes),
     )
-    return counts, loads
 
 
 def crossings(chip: Chip, spikes: Spikes) -> np.ndarray:
     """Chip borders that packets pass in each step, (t,) int64."""
     core, steps = np.asarray(spikes.core), len(spikes.start) - 1
     here = np.repeat(core, np.diff(spikes.fan_start))
-    far = np.abs(np.asarray(spikes.fan_core) // chip.topology.cores - here // chip.topology.cores) * (
-        here >= 0
-    )
+    far = np.abs(np.asarray(spikes.fan_core) // chip.topology.cores - here // chip.topology.cores) * (here >= 0)
     if not far.any():
         return np.zeros(steps, np.int64)
     each = np.concatenate([[0], np.cumsum(far)])

@@ -53,10 +53,8 @@ def spikes_of(result: Any, need_active: bool) -> Spikes:
     active = raw.active
     if active.shape[0] != raw.spikes.ptr.size - 1:
         if need_active:
-            raise RunError(
-                "this timing needs the active neurons of each step: run with masks=True, or use 'simple'"
-            )
-        active = np.zeros((raw.spikes.ptr.size - 1, (program.n + 7) // 8), np.uint8)
+            raise RunError("this timing needs the active neurons of each step: run with masks=True, or use 'simple'")
+        active = np.zeros((0, 1), np.uint8)
     cores = np.asarray(program.cores, np.int64)
     return Spikes(
         start=raw.spikes.ptr,

@@ -48,7 +48,7 @@ def dynamic_uj(copies: int, rate: float, cost_set: str) -> float:
     """Estimated dynamic energy per step, uJ."""
     chip = cs.chip("loihi")
     spikes = layers(copies, rate)
-    est = estimate(chip, count(chip, spikes)[0], cost_set=cost_set)
+    est = estimate(chip, count(chip, spikes), cost_set=cost_set)
     return est.dynamic_energy / est.counts.steps * 1e6
 
 
@@ -57,9 +57,7 @@ def keyword_spotting() -> None:
     measured = np.polyfit(list(KEYWORD_UJ), list(KEYWORD_UJ.values()), 1)[0]
     print(f"Loihi 1, keyword spotting: {measured:.2f} uJ per step and copy of 10 x 256 neurons, measured")
     for cost_set in ("davies2018", "sanafe"):
-        base, busy = (
-            (dynamic_uj(4, rate, cost_set) - dynamic_uj(2, rate, cost_set)) / 2 for rate in (0.0, 0.1)
-        )
+        base, busy = ((dynamic_uj(4, rate, cost_set) - dynamic_uj(2, rate, cost_set)) / 2 for rate in (0.0, 0.1))
         line = [f"{base + (busy - base) * rate / 0.1:.2f} at {rate:.1%}" for rate in (0.064, 0.08, 0.1)]
         agree = (measured - base) / (busy - base) * 0.1
         print(f"  estimated, {cost_set:10s}: {', '.join(line)} firing; equal at {agree:.1%}", end="")
@@ -76,7 +74,7 @@ def two_neurons() -> Estimate:
     start = np.searchsorted(step, np.arange(1001))
     fan = fan_out(np.array([0]), np.array([1]), core)
     spikes = Spikes(start, neuron, pack(np.ones_like(fired)), core, np.zeros(2, bool), *fan)
-    return estimate(chip, count(chip, spikes)[0])
+    return estimate(chip, count(chip, spikes))
 
 
 def loihi2_floor() -> None:
@@ -93,9 +91,7 @@ def loihi2_floor() -> None:
         ("other energy of a step", PAIR_DYNAMIC_NJ, moving, "nJ"),
     ):
         print(f"  {name:30s} {real:10.4g} {unit} {mine:10.4g} {mine / real:7.3f}")
-    print(
-        f"  (the barrier's constants come from this measurement; the {events:.2g} nJ of events on top do not)"
-    )
+    print(f"  (the barrier's constants come from this measurement; the {events:.2g} nJ of events on top do not)")
 
 
 def odin_power() -> None:

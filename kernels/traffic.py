@@ -88,9 +88,7 @@ class Messages(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def count_traffic(
-    log: SpikeLog, fan: FanOut, core: np.ndarray, mesh: Mesh, packets_out, packets_in, events, hops, loads
-):
+def count_traffic(log: SpikeLog, fan: FanOut, core: np.ndarray, mesh: Mesh, packets_out, packets_in, events, hops):
     """Add packets sent and received, synaptic events (t, c), hops (t, 4) and packets per link (tiles, 4) of
     all steps.
     """
@@ -98,11 +96,9 @@ def count_traffic(
     for i in range(core.size):
         for k in range(fan.start[i], fan.start[i + 1]):
             count_hops(core[i], fan.core[k], mesh, table[k])
-    used = np.zeros(core.size, np.int64)
     for t in range(log.start.size - 1):
         for s in range(log.start[t], log.start[t + 1]):
             i = log.neuron[s]
-            used[i] += 1
             if core[i] >= 0:
                 packets_out[t, core[i]] += fan.start[i + 1] - fan.start[i]
             for k in range(fan.start[i], fan.start[i + 1]):
@@ -110,10 +106,15 @@ def count_traffic(
                 events[t, fan.core[k]] += fan.synapses[k]
                 for d in range(4):
                     hops[t, d] += table[k, d]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_loads(spikes: np.ndarray, fan: FanOut, core: np.ndarray, mesh: Mesh, loads):
+    """Add to loads (tiles, 4) the packets that each link carries when the neurons fire spikes (n,) times."""
     for i in range(core.size):
-        if used[i] > 0 and core[i] >= 0:
+        if spikes[i] > 0 and core[i] >= 0:
             for k in range(fan.start[i], fan.start[i + 1]):
-                add_load(core[i], fan.core[k], mesh, used[i], loads)
+                add_load(core[i], fan.core[k], mesh, spikes[i], loads)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -217,9 +218,7 @@ def receive_times(fan: FanOut, times: Times):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fill_messages(
-    log: SpikeLog, t, fan: FanOut, receive, place: Placement, times: Times, fired, out: Messages
-):
+def fill_messages(log: SpikeLog, t, fan: FanOut, receive, place: Placement, times: Times, fired, out: Messages):
     """Messages of step t with the time that the sender spends before each and the receiver (`receive` (f,))
     on each.
 

@@ -19,14 +19,14 @@ from tests.naive_energy import CASES, case, random_spikes, run_lif, spikes_of
 def busy():
     chip = load_chip("loihi")
     spikes = random_spikes(np.random.default_rng(3), 200, 20, 10, 0.2, 5)
-    return chip, count(chip, spikes)[0], spikes
+    return chip, count(chip, spikes), spikes
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_energy_of_recorded_runs(name):
     z, _, chip = case(name)
     spikes = spikes_of(z, *run_lif(z))
-    est = estimate(chip, count(chip, spikes)[0])
+    est = estimate(chip, count(chip, spikes))
     steps = est.energy_steps
     for line in ("synapse", "dendrite", "soma"):
         np.testing.assert_allclose(steps[line], z[f"energy_{line}"], rtol=1e-9)
@@ -46,9 +46,7 @@ def test_sums_agree(busy):
     assert sum(v.sum() for v in est.energy_cores.values()) == pytest.approx(in_cores, rel=1e-12)
     shared = sum(sum(lines.values()) for lines in est.energy_populations.values())
     assert shared == pytest.approx(est.dynamic_energy, rel=1e-12)
-    assert sum(r["energy"] for r in est.sources if "energy" in r) == pytest.approx(
-        est.total_energy, rel=1e-12
-    )
+    assert sum(r["energy"] for r in est.sources if "energy" in r) == pytest.approx(est.total_energy, rel=1e-12)
     assert sum(r["share"] for r in est.sources if "time" in r) == pytest.approx(1.0, rel=1e-9)
 
 
@@ -57,7 +55,7 @@ def test_static_power_counts_chips_and_time(busy):
     est = estimate(chip, counts)
     assert est.energy["static"] == pytest.approx(0.0296 * est.latency)
     two = random_spikes(np.random.default_rng(3), 200, 256, 10, 0.2, 5)
-    est2 = estimate(chip, count(chip, two)[0])
+    est2 = estimate(chip, count(chip, two))
     assert est2.energy["static"] == pytest.approx(2 * 0.0296 * est2.latency)
     assert any(u.startswith("chip_to_chip.energy") for u in est2.unknown)
     assert not any(u.startswith("chip_to_chip") for u in est.unknown)
@@ -77,9 +75,7 @@ def test_unknown_is_said_and_not_invented(busy):
 def test_learning_costs(busy):
     chip, counts, _ = busy
     updates = np.full(counts.fires.shape, 7)
-    plastic = counts.__class__(
-        **{**counts.__dict__, "learning": {"synapse_update": updates, "weight_read": updates}}
-    )
+    plastic = counts.__class__(**{**counts.__dict__, "learning": {"synapse_update": updates, "weight_read": updates}})
     est, before = estimate(chip, plastic), estimate(chip, counts)
     assert est.energy["learning"] == pytest.approx(updates.sum() * 120e-12)
     assert any(u.startswith("learning.weight_read.energy") for u in est.unknown)
@@ -90,7 +86,7 @@ def test_learning_costs(busy):
 def test_odin_power_law():
     chip = load_chip("odin")
     spikes = random_spikes(np.random.default_rng(0), 256, 1, 1, 0.5, 256)
-    counts, _ = count(chip, spikes)
+    counts = count(chip, spikes)
     sops = counts.events.sum()
     est = estimate(chip, counts, cycles=np.array([2 * sops]))
     seconds = 2 * sops / 75e6
@@ -118,7 +114,7 @@ def test_inference(busy):
 
 def test_bottleneck():
     z, _, chip = case("p09_m2o_line")  # many to one: the last core receives everything
-    est = estimate(chip, count(chip, spikes_of(z, *run_lif(z)))[0])
+    est = estimate(chip, count(chip, spikes_of(z, *run_lif(z))))
     pace = np.zeros((8, 2))
     column, stage = est.timing.bottleneck
     for t, (c, s) in enumerate(zip(column, stage)):
@@ -153,5 +149,5 @@ def test_no_routers_no_noc(busy):
 
 def test_silence_costs_time_and_access_only():
     z, _, chip = case("p11_quiet_small")
-    est = estimate(chip, count(chip, spikes_of(z, *run_lif(z)))[0])
+    est = estimate(chip, count(chip, spikes_of(z, *run_lif(z))))
     assert {line for line, joules in est.energy.items() if joules > 0} == {"soma"}

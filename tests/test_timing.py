@@ -8,7 +8,7 @@ import pytest
 from chipsim.description import load_chip
 from chipsim.errors import RunError
 from chipsim.timing import layout, time_cycles, time_steps
-from chipsim.traffic import count, fan_out
+from chipsim.traffic import count, fan_out, link_loads
 from kernels.timing_detailed import new_schedule, schedule_step
 from kernels.traffic import fill_messages, most_messages, new_messages, receive_times
 from tests.naive_energy import CASES, case, loop_counts, random_spikes, run_lif, spikes_of
@@ -23,7 +23,8 @@ def recorded(request):
 
 def test_counts(recorded):
     z, _, chip, fired, active = recorded
-    counts, loads = count(chip, spikes_of(z, fired, active))
+    spikes = spikes_of(z, fired, active)
+    counts, loads = count(chip, spikes), link_loads(chip, spikes)
     given = (fired & z["is_input"]).sum(axis=1)
     assert np.array_equal(np.unpackbits(z["spikes"], axis=1)[:, : len(z["core"])], fired)
     assert np.array_equal(counts.fires.sum(axis=1) + given, z["fired"])
@@ -35,13 +36,11 @@ def test_counts(recorded):
     assert loads.sum() == z["hops"].sum()
 
 
-@pytest.mark.parametrize(
-    ("model", "key"), [("simple", "time_simple"), ("detailed", "time_detailed_ascending")]
-)
+@pytest.mark.parametrize(("model", "key"), [("simple", "time_simple"), ("detailed", "time_detailed_ascending")])
 def test_step_times(recorded, model, key):
     z, _, chip, fired, active = recorded
     spikes = spikes_of(z, fired, active)
-    counts, _ = count(chip, spikes)
+    counts = count(chip, spikes)
     step = time_steps(chip, chip.costs_named(), counts, model, spikes).step
     np.testing.assert_allclose(step, z[key], rtol=1e-9)
 
@@ -74,7 +73,7 @@ def test_messages_of_a_recorded_step():
 def test_counts_equal_loops_on_several_chips(seed):
     chip = load_chip("loihi")
     spikes = random_spikes(np.random.default_rng(seed), 200, 300, 6, 0.2, 5)
-    counts, loads = count(chip, spikes)
+    counts, loads = count(chip, spikes), link_loads(chip, spikes)
     want = loop_counts(spikes, chip)
     assert np.array_equal(counts.packets_out.sum(axis=1), want["packets"])
     assert np.array_equal(counts.events.sum(axis=1), want["events"])
@@ -89,13 +88,11 @@ def test_spikes_from_outside_cost_the_receiver_only():
     spikes = random_spikes(np.random.default_rng(0), 4, 1, 1, 1.0, 1)
     start, who, many = fan_out(np.array([0, 0, 1]), np.array([2, 3, 3]), core)
     spikes = spikes.__class__(spikes.start, spikes.neuron, spikes.active, core, core < 0, start, who, many)
-    counts, loads = count(chip, spikes)
+    counts, loads = count(chip, spikes), link_loads(chip, spikes)
     assert counts.packets_out.sum() == 0 and counts.packets_in.sum() == 3 and loads.sum() == 0
     assert counts.accesses.tolist() == [[1, 1]] and counts.fires.sum() == 2
     costs = chip.costs_named("sanafe")
-    simple, detailed, noc = (
-        time_steps(chip, costs, counts, m, spikes).step[0] for m in ("simple", "detailed", "noc")
-    )
+    simple, detailed, noc = (time_steps(chip, costs, counts, m, spikes).step[0] for m in ("simple", "detailed", "noc"))
     handled = 6e-9 + 3.7e-9 + 30e-9
     received = 2 * (16e-9 + 3.8e-9)
     assert simple == pytest.approx(max(handled, received) + 1.0e-6)
@@ -122,7 +119,7 @@ def test_barrier_between_tiles():
 
 def test_cycles_become_seconds():
     _, _, chip = case("p11_quiet_small")
-    counts, _ = count(chip, random_spikes(np.random.default_rng(0), 10, 2, 3, 0.5, 2))
+    counts = count(chip, random_spikes(np.random.default_rng(0), 10, 2, 3, 0.5, 2))
     assert time_cycles(load_chip("odin"), counts, [75, 0, 150]).step.tolist() == [1e-6, 0, 2e-6]
     with pytest.raises(RunError, match="no published clock"):
         time_cycles(load_chip("loihi"), counts, [1, 2, 3])
@@ -130,7 +127,7 @@ def test_cycles_become_seconds():
 
 def test_refusals():
     _, _, chip = case("p11_quiet_small")
-    counts, _ = count(chip, random_spikes(np.random.default_rng(0), 10, 2, 3, 0.5, 2))
+    counts = count(chip, random_spikes(np.random.default_rng(0), 10, 2, 3, 0.5, 2))
     with pytest.raises(RunError, match="simple, detailed, noc"):
         time_steps(chip, chip.costs_named(), counts, "exact")
     with pytest.raises(RunError, match="active neurons"):
