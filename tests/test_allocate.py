@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mapping_nets import chip_with, networks, synapses
-from naive_allocate import axon_bits, naive_table
+from .mapping_nets import chip_with, networks, synapses
+from .naive_allocate import axon_bits, naive_table
 
 from chipsim.description import load_chip
 from chipsim.errors import CompileError

@@ -9,9 +9,9 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mapping_nets import chip_with, networks, synapses
-from naive_allocate import naive_table
-from naive_allocate import synapses as every_synapse
+from .mapping_nets import chip_with, networks, synapses
+from .naive_allocate import naive_table
+from .naive_allocate import synapses as every_synapse
 
 from chipsim.description import load_chip
 from chipsim.errors import CompileError
