@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chipsim.errors import NetworkError
 from chipsim.sum_of_products import DELAY_RANGE, SIGN_MODES, TAG_RANGE, TRACES, WEIGHT_RANGE, SumOfProducts
-from kernels.sop_records import BATCH, Draws, State
+from kernels.sop_records import BATCH, LOW_TAGS, VAR_MIN, Draws, State
 from kernels.sum_of_products_float import LinearState
 from kernels.trace import LINEAR, decay_factor
 
@@ -50,9 +50,7 @@ def synapse_rows(weights: Any) -> tuple[NDArray[np.int32], NDArray[np.int32], ND
         return columns.indptr.astype(np.int32), columns.indices.astype(np.int32), columns.data
     matrix = np.asarray(weights)
     if matrix.ndim != 2:
-        raise NetworkError(
-            f"weights of a plastic projection have shape {matrix.shape}, must be (n_post, n_pre)"
-        )
+        raise NetworkError(f"weights of a plastic projection have shape {matrix.shape}, must be (n_post, n_pre)")
     n_post, n_pre = matrix.shape
     ptr = np.arange(n_pre + 1, dtype=np.int32) * np.int32(n_post)
     post = np.tile(np.arange(n_post, dtype=np.int32), n_pre)
@@ -139,6 +137,16 @@ def float_state(
     return rows_state(rule, ptr, post, w, shape[0], t, d)
 
 
+def _columns(rule: SumOfProducts, row_ptr: Any, post: Any, n_post: int) -> dict[str, NDArray[np.int32]]:
+    """The synapses by postsynaptic neuron, if the rule ever goes through them that way."""
+    by_post = any(p.dependency == "y0" for p in rule.products)
+    order = np.argsort(post, kind="stable") if by_post else np.zeros(0, np.intp)
+    pre = np.repeat(np.arange(len(row_ptr) - 1), np.diff(row_ptr))
+    ends = np.cumsum(np.bincount(post, minlength=n_post)) if by_post else np.zeros(n_post)
+    ptr = np.concatenate([[0], ends]).astype(np.int32)
+    return {"col_ptr": ptr, "col_synapse": order.astype(np.int32), "col_pre": pre[order].astype(np.int32)}
+
+
 def rows_state(
     rule: SumOfProducts, row_ptr: Any, post: Any, w: Any, n_post: int, t: Any = None, d: Any = None
 ) -> State:
@@ -153,6 +161,9 @@ def rows_state(
         delivery can read the weights where they are learned. t and d default to 0.
     """
     n_pre, dtype = len(row_ptr) - 1, w.dtype
+    counts = _zeros(np.int64, 6)
+    if t is not None:
+        counts[LOW_TAGS] = np.count_nonzero(t < VAR_MIN)
     return State(
         w=w,
         t=_zeros(dtype, w.size) if t is None else t,
@@ -165,7 +176,9 @@ def rows_state(
         hy=_zeros(dtype, rule.t_epoch + 1, 3, n_post),
         row_ptr=row_ptr,
         post=post,
-        counts=_zeros(np.int64, 5),
+        **_columns(rule, row_ptr, post, n_post),
+        due=_zeros(np.int32, 2, w.size),
+        counts=counts,
         batch=_zeros(np.int32, 9, BATCH),
         acc=_zeros(np.int64, BATCH),
     )
@@ -192,9 +205,7 @@ def linear_state(
         )
     impulse = np.array([getattr(rule, f"{k}_impulse") for k in TRACES])
     tau = np.array([getattr(rule, f"{k}_tau") for k in TRACES], dtype=np.float64)
-    impulse = _registers(
-        np.where(tau > 0, impulse, 0), 0, 127, f"{rule.name}: trace impulses of brian2_loihi"
-    )
+    impulse = _registers(np.where(tau > 0, impulse, 0), 0, 127, f"{rule.name}: trace impulses of brian2_loihi")
     ptr, post, stored = synapse_rows(weights)
     low, high = LINEAR_RANGE[sign_mode]
     n_post, n_pre = np.shape(weights) if not sp.issparse(weights) else weights.shape

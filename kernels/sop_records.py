@@ -19,16 +19,14 @@ BATCH = 1024
 #: Rows of State.batch. STEP: step of the epoch at which a product reads its traces, 0: dependency not met.
 SYNAPSE, PRE, POST, STEP, VALUE, PRODUCT_OF, NEW = range(7)
 #: Index of each counter in State.counts.
-EPOCHS, PRODUCTS, CHANGED, STALLED, CLIPPED = range(5)
+EPOCHS, PRODUCTS, CHANGED, STALLED, CLIPPED, LOW_TAGS = range(6)
 
 
 #: One product of a rule: its dependency (X0, Y0, U), scale mantissa * 2**exponent, bits shifted out, and its
 #: factors first..last (exclusive).
 PRODUCT = np.dtype([(n, np.int32) for n in ("dep", "mantissa", "exponent", "right", "first", "last")])
 #: One factor: clip(variable + constant + fraction, low, high) cut toward zero, or its sign.
-FACTOR = np.dtype(
-    [(n, np.int32) for n in ("variable", "constant", "sign", "low", "high")] + [("fraction", np.float64)]
-)
+FACTOR = np.dtype([(n, np.int32) for n in ("variable", "constant", "sign", "low", "high")] + [("fraction", np.float64)])
 
 
 class Tables(NamedTuple):
@@ -80,10 +78,12 @@ class State(NamedTuple):
     """Everything that changes, and the wiring. i pre, j post, s synapses, q = t_epoch + 1.
 
     w, t, d (s,) int32. x (2, i), y (3, j) int32 traces. tx (i,), ty (j,) int32: step of the last spike within
-    the epoch, 0 none. hx (q, 2, i), hy (q, 3, j) int32 scratch. row_ptr (i+1,), post (s,) int32. counts (5,)
-    int64: epochs, products evaluated, variables changed, variables whose update rounded to nothing, variables
-    clipped. batch (9, BATCH) int32 and acc (BATCH,) int64: scratch of the synapses that are updated together.
-    Work goes product by product over a batch, so that what a product is need not be decided at every synapse.
+    the epoch, 0 none. hx (q, 2, i), hy (q, 3, j) int32 scratch. row_ptr (i+1,), post (s,) int32: rows. col_ptr
+    (j+1,), col_synapse (s,), col_pre (s,) int32: the same by post neuron, where a rule depends on y0. due (2,
+    s) int32: scratch, synapses with a product due. counts (6,) int64: epochs, products evaluated, variables
+    changed, variables whose update rounded to nothing, variables clipped, tags below -256. batch (9, BATCH)
+    int32 and acc (BATCH,) int64: scratch of the synapses that are updated together. Work goes product by
+    product over a batch, so that what a product is need not be decided at every synapse.
     """
 
     w: np.ndarray
@@ -97,6 +97,10 @@ class State(NamedTuple):
     hy: np.ndarray
     row_ptr: np.ndarray
     post: np.ndarray
+    col_ptr: np.ndarray
+    col_synapse: np.ndarray
+    col_pre: np.ndarray
+    due: np.ndarray
     counts: np.ndarray
     batch: np.ndarray
     acc: np.ndarray

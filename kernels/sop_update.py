@@ -19,6 +19,7 @@ from .sop_records import (
     BATCH,
     CHANGED,
     CLIPPED,
+    LOW_TAGS,
     NEW,
     POST,
     PRE,
@@ -109,7 +110,7 @@ def update_target(k: Any, old: Any, u: Any, r: Any, n: Any, tab: Tables, st: Sta
     bottom = 0 if k == 2 or (k == 0 and tab.sign_mode == 1) else ACC_MIN
     top = 0 if k == 0 and tab.sign_mode == 2 else ACC_MAX
     low, high = np.int64(tab.bounds[k, 0]), np.int64(tab.bounds[k, 1])
-    changed, stalled, clipped = 0, 0, 0
+    changed, stalled, clipped, low_tags = 0, 0, 0, 0
     for m in range(n):
         was = np.int64(old[s[m]])
         moved = accumulator[m] != was << VAR_SHIFT
@@ -117,12 +118,14 @@ def update_target(k: Any, old: Any, u: Any, r: Any, n: Any, tab: Tables, st: Sta
         up = r < (acc & (2**VAR_SHIFT - 1)) / 2.0**VAR_SHIFT
         value = min(max((acc >> VAR_SHIFT) + np.int64(up), low), high)
         new[m] = value
+        low_tags += np.int64(value < VAR_MIN)
         changed += np.int64(value != was)
         stalled += np.int64(moved and value == was)
         clipped += np.int64(moved and (value == low or value == high))  # noqa: SIM109
     st.counts[CHANGED] += changed
     st.counts[STALLED] += stalled
     st.counts[CLIPPED] += clipped
+    st.counts[LOW_TAGS] += low_tags
 
 
 @njit(**INNER)
@@ -140,26 +143,40 @@ def update_batch(u: Any, r: Any, n: Any, tab: Tables, st: State) -> None:
 
 
 @njit(**INNER)
-def update_synapses(u: Any, r: Any, tab: Tables, st: State) -> None:
-    """All synapses whose dependencies are met, a batch at a time; new values come from the old w, t and d."""
-    any_post = False
-    if tab.uses_y0:
-        for j in range(st.ty.size):
-            any_post = any_post or st.ty[j] > 0
-    has_t = tab.target_ptr[2] > tab.target_ptr[1]
-    post, tag, ty, row_ptr = st.post, st.t, st.ty, st.row_ptr
-    synapse, pre, target = st.batch[SYNAPSE], st.batch[PRE], st.batch[POST]
+def due_synapses(every: Any, tab: Tables, st: State) -> Any:
+    """Lists the synapses with a product due in st.due (synapse, pre): rows of pre neurons that spiked, or all rows,
+    then columns of post neurons that spiked. Returns how many."""
+    synapse, pre, tx, ty = st.due[0], st.due[1], st.tx, st.ty
     n = 0
-    for i in range(st.tx.size):
-        row = u or (tab.uses_x0 and st.tx[i] > 0)
-        if not (row or any_post or has_t):
-            continue
-        for s in range(row_ptr[i], row_ptr[i + 1]):
-            # A tag one below its accumulator's range is pulled back even where no product is due.
-            if row or (any_post and ty[post[s]] > 0) or (has_t and tag[s] < VAR_MIN):
-                synapse[n], pre[n], target[n] = s, i, post[s]
+    for i in range(tx.size):
+        if every or (tab.uses_x0 and tx[i] > 0):
+            for s in range(st.row_ptr[i], st.row_ptr[i + 1]):
+                synapse[n], pre[n] = s, i
                 n += 1
-                if n == BATCH:
-                    update_batch(u, r, n, tab, st)
-                    n = 0
-    update_batch(u, r, n, tab, st)
+    if tab.uses_y0 and not every:
+        for j in range(ty.size):
+            if ty[j] == 0:
+                continue
+            for c in range(st.col_ptr[j], st.col_ptr[j + 1]):
+                i = st.col_pre[c]
+                if not (tab.uses_x0 and tx[i] > 0):
+                    synapse[n], pre[n] = st.col_synapse[c], i
+                    n += 1
+    return n
+
+
+@njit(**INNER)
+def update_synapses(u: Any, r: Any, tab: Tables, st: State) -> None:
+    """All synapses whose dependencies are met, a batch at a time; new values come from the old w, t and d.
+
+    A tag one below its accumulator's range is pulled back even where no product is due: then all are visited.
+    """
+    low_tags = st.counts[LOW_TAGS] > 0 and tab.target_ptr[2] > tab.target_ptr[1]
+    st.counts[LOW_TAGS] = 0
+    n = due_synapses(u or low_tags, tab, st)
+    for start in range(0, n, BATCH):
+        size = min(BATCH, n - start)
+        for m in range(size):
+            s = st.due[0, start + m]
+            st.batch[SYNAPSE, m], st.batch[PRE, m], st.batch[POST, m] = s, st.due[1, start + m], st.post[s]
+        update_batch(u, r, size, tab, st)

@@ -153,7 +153,7 @@ FACTORS = (
 )
 PRODUCT = st.tuples(
     st.sampled_from(("x0", "y0", "u1")),
-    st.integers(-8, 7),
+    st.integers(-7, 7),
     st.integers(-7, 8),
     st.lists(st.sampled_from(FACTORS), max_size=4),
 )
