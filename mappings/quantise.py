@@ -18,6 +18,7 @@ from chipsim.schema import Chip
 from .network import Network, Population, Projection
 from .quantise_fate import fates
 from .quantise_float import lower_float
+from .quantise_ideal import recurrence
 from .quantise_loihi import Lowered, lower
 from .quantise_nengo_network import lower_nengo
 from .quantise_reference import Run, run_float, run_integer
@@ -98,7 +99,10 @@ def quantise(
     native = _rebuild(net, lowered)
     populations = {k: low.report for k, low in lowered.items()}
     if chip.family == "loihi":
-        populations = {k: fates(native, k, report) for k, report in populations.items()}
+        populations = {
+            k: fates(native, net, k, recurrence(net.populations[k].model, dt, k), report)
+            for k, report in populations.items()
+        }
     if chip.family == "loihi" and floats is not None:
         chosen = PRESETS["nengo_loihi"] if method == "nengo_loihi" else chip.arithmetic.resolve()
         populations = _rates(populations, floats, run_integer(native, calibration or {}, chosen))

@@ -52,8 +52,8 @@ class PopulationReport:
     threshold_error, decay_error, bias_error : float
         Largest relative error of thresholds, of the fraction lost per step, and of biases against the
         threshold.
-    dead, saturated : int
-        Neurons that no input can make fire; neurons that nothing can stop.
+    dead, dead_ideal, saturated : int
+        Neurons that no input can make fire, on the chip and in the ideal network; neurons that nothing can stop.
     predicted, achieved : float or None
         Spikes per neuron and step of the float network and of the chip, on the calibration input.
     correlation : float or None
@@ -78,6 +78,7 @@ class PopulationReport:
     achieved: float | None = None
     correlation: float | None = None
     silenced: int | None = None
+    dead_ideal: int = 0
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,9 @@ def _span(pair: tuple[int, int]) -> str:
 def population_warnings(report: PopulationReport) -> list[str]:
     """What a user should know about one population, in words."""
     found = []
-    if report.dead:
-        found.append(f"population '{report.name}': {report.dead} of {report.n} neurons can never fire")
+    if report.dead > report.dead_ideal:
+        before = f" ({report.dead_ideal} could not before)" if report.dead_ideal else ""
+        found.append(f"population '{report.name}': {report.dead} of {report.n} neurons can never fire{before}")
     if report.saturated:
         found.append(f"population '{report.name}': {report.saturated} of {report.n} neurons fire whatever the input")
     if report.threshold_error > 0.02:

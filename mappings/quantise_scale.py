@@ -19,6 +19,7 @@ from .quantise_ideal import magnitudes
 
 BIAS_MANTISSA, BIAS_EXPONENT, VTH_MANTISSA = 4095, 7, 131071
 WEIGHT_EXPONENT = (-7, 7)
+SAMPLED = 500_000  #: of more weights than this, a regular sample decides percentile and least squared error
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def top_weight(weights: np.ndarray, method: str, percentile: float, levels: int)
     if not values.size:
         return 0.0
     largest = float(values.max())
+    values = values[:: max(1, values.size // SAMPLED)]
     if method == "percentile":
         return float(np.percentile(values, percentile)) or largest
     if method == "mse":

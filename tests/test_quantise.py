@@ -194,16 +194,15 @@ def test_percentile_clips_and_counts() -> None:
 
 
 def test_dead_and_saturated_neurons_are_named() -> None:
-    net = Network()
-    x = net.add("x", SpikeSource(2))
-    net.connect(
-        x,
-        net.add("h", LIF(3, bias=np.array([0.0, 0.0, 300.0]))),
-        np.array([[0.001, 0], [0.9, 0.9], [0, 0.1]]),
-    )
+    """Neuron 0 is too weak in floats already, neuron 1 loses its only weight to the bits, neuron 3 never stops."""
+    w = np.array([[0.001, 0], [0.0015, 0], [0.9, 0.9], [0, 0.1]])
+    bias = np.array([0.0, 0.99, 0.0, 300.0])
+    net = pair(LIF(4, threshold=[1.0, 0.995, 1.0, 1.0], bias=bias), w)
     _, report = quantise(net, UNLIMITED)
-    assert (report.populations["h"].dead, report.populations["h"].saturated) == (1, 1)
-    assert sum("'h'" in note for note in report.warnings) >= 2
+    found = report.populations["h"]
+    assert (found.dead, found.dead_ideal, found.saturated) == (2, 1, 1)
+    assert any("2 of 4 neurons can never fire (1 could not before)" in note for note in report.warnings)
+    assert any("1 of 4 neurons fire whatever the input" in note for note in report.warnings)
 
 
 def test_a_layer_silenced_by_the_bits_is_reported() -> None:
