@@ -54,7 +54,7 @@ class Energy(dict[str, float]):
         raise RunError(f"no energy line {name!r}{hint} There are {', '.join(known)}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Item:
     """One constant at work: `count` acts of (t, c), (t,) or () at `value` J each (None: unknown), booked
     under `line`.
@@ -78,12 +78,9 @@ def event_items(costs: CostSet, counts: Counts) -> list[Item]:
         return None if stage.energy is None else stage.energy.si
 
     items = [
-        Item(line, f"{path}.energy", getattr(counts, of), joules(getattr(costs, path)))
-        for line, path, of in EVENTS
+        Item(line, f"{path}.energy", getattr(counts, of), joules(getattr(costs, path))) for line, path, of in EVENTS
     ]
-    items += [
-        Item(h, f"{h}.energy", counts.hops[:, d], joules(getattr(costs, h))) for d, h in enumerate(HOPS)
-    ]
+    items += [Item(h, f"{h}.energy", counts.hops[:, d], joules(getattr(costs, h))) for d, h in enumerate(HOPS)]
     items.append(Item("chip_to_chip", "chip_to_chip.energy", counts.crossings, joules(costs.chip_to_chip)))
     return items + [
         Item(
@@ -103,9 +100,7 @@ def standing_items(chip: Chip, costs: CostSet, counts: Counts, timing: Timing) -
     items = []
     if costs.barrier is not None:
         energy = costs.barrier.energy
-        items.append(
-            Item("barrier", "barrier.energy", np.ones(counts.steps), None if energy is None else energy.si)
-        )
+        items.append(Item("barrier", "barrier.energy", np.ones(counts.steps), None if energy is None else energy.si))
     if timing.cycles is not None:
         cycle = costs.cycle
         items.append(Item("clock", "cycle", timing.cycles, None if cycle is None else cycle.si))

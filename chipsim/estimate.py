@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .schema import Chip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Estimate:
     """Energy and time of a run on a chip; printable, and plain data by `to_dict`.
 
@@ -189,7 +189,14 @@ class Estimate:
 
         return to_dict(self)
 
+    def __repr__(self) -> str:
+        """Chip, joules and seconds."""
+        return (
+            f"Estimate({self.chip.name!r}: {self.total_energy:.4g} J, {self.latency:.4g} s, {self.counts.steps} steps)"
+        )
+
     def __str__(self) -> str:
+        """A few lines; see `chipsim.provenance.text`."""
         from .provenance import text
 
         return text(self)

@@ -41,7 +41,7 @@ NEURON_OPERATIONS: dict[str, int] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerRun:
     """A layer and what went through it in b samples of t steps.
 
@@ -70,9 +70,7 @@ class LayerRun:
             array = getattr(self, name)
             if array is not None and (np.ndim(array) != 3 or np.shape(array)[2] != size):
                 got = np.shape(array)
-                raise RunError(
-                    f"{name} of a layer of weights {(post, pre)} must be (b, t, {size}), not {got}"
-                )
+                raise RunError(f"{name} of a layer of weights {(post, pre)} must be (b, t, {size}), not {got}")
         if self.model not in NEURON_OPERATIONS:
             raise RunError(f"unknown neuron model {self.model!r}: one of {', '.join(NEURON_OPERATIONS)}")
 
@@ -133,9 +131,7 @@ def neurobench(layers: Sequence[LayerRun], buffers: int = 0) -> dict[str, Any]:
     if all(layer.membranes is not None for layer in layers):
         updates = membrane_updates(layers)
         each = [membrane_updates([layer]) * NEURON_OPERATIONS[layer.model] for layer in layers]
-        dense = [
-            layer.inputs.shape[1] * len(layer.weights) * NEURON_OPERATIONS[layer.model] for layer in layers
-        ]
+        dense = [layer.inputs.shape[1] * len(layer.weights) * NEURON_OPERATIONS[layer.model] for layer in layers]
         result["MembraneUpdates"] = updates
         result["NeuronOperations"] = {
             "Effective Neuron Ops": float(sum(each)),
@@ -152,9 +148,7 @@ def energy_45nm(acs: float, macs: float = 0.0, precision: str = "fp32") -> float
     return acs * cost["AC"] + macs * cost["MAC"]
 
 
-def yin_operations(
-    kind: str, inputs: int, neurons: int, rate_in: float, rate_out: float
-) -> tuple[float, float]:
+def yin_operations(kind: str, inputs: int, neurons: int, rate_in: float, rate_out: float) -> tuple[float, float]:
     """(ACs, MACs) of a recurrent layer per step as Yin, Corradi and Bohte 2021 count them.
 
     `kind`: "lif" (m n Fr_in + n n Fr_out accumulates, n multiply-accumulates), "alif" (2 n Fr_out and 2 n

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 TIMINGS = ("simple", "detailed", "noc")
 STAGES = ("neurons", "packets")
-LATENCY_BINS = 4096
+#: Cycles that the distribution of packet latencies tells apart; longer ones count as the last.
+LATENCY_BINS = 1 << 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Timing:
     """Times of a run. `step` (t,) in s with barrier; `generation` and `processing` (t, c) in s, without the
     network.

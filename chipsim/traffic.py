@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .schema import Chip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Counts:
     """What the cores did. Arrays int64 (t steps, c cores) unless said otherwise.
 
@@ -52,7 +52,7 @@ class Counts:
         return self.hops.shape[0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spikes:
     """Who fired when, and where the packets go: what timing beyond "simple" needs.
 

@@ -89,13 +89,15 @@ class Messages(NamedTuple):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def count_traffic(log: SpikeLog, fan: FanOut, core: np.ndarray, mesh: Mesh, packets_out, packets_in, events, hops):
-    """Add packets sent and received, synaptic events (t, c), hops (t, 4) and packets per link (tiles, 4) of
-    all steps.
+    """Add packets sent and received, synaptic events (t, c), and hops (t, 4) of all steps.
+
+    What comes from outside the mesh (core -1) is received, but neither sent by a core nor carried by a link.
     """
     table = np.zeros((fan.core.size, 4), np.int64)
     for i in range(core.size):
-        for k in range(fan.start[i], fan.start[i + 1]):
-            count_hops(core[i], fan.core[k], mesh, table[k])
+        if core[i] >= 0:
+            for k in range(fan.start[i], fan.start[i + 1]):
+                count_hops(core[i], fan.core[k], mesh, table[k])
     for t in range(log.start.size - 1):
         for s in range(log.start[t], log.start[t + 1]):
             i = log.neuron[s]

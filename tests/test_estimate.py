@@ -7,12 +7,15 @@ import json
 import numpy as np
 import pytest
 
+import chipsim as cs
 from chipsim.costing import GROUPS
 from chipsim.description import chip_from_dict, load_chip
 from chipsim.errors import RunError
 from chipsim.estimate import estimate
 from chipsim.traffic import count
-from tests.naive_energy import CASES, case, random_spikes, run_lif, spikes_of
+from chipsim.work import counts_of, spikes_of
+from tests.naive_energy import CASES, case, random_spikes, run_lif
+from tests.naive_energy import spikes_of as golden_spikes
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def busy():
 @pytest.mark.parametrize("name", CASES)
 def test_energy_of_recorded_runs(name):
     z, _, chip = case(name)
-    spikes = spikes_of(z, *run_lif(z))
+    spikes = golden_spikes(z, *run_lif(z))
     est = estimate(chip, count(chip, spikes))
     steps = est.energy_steps
     for line in ("synapse", "dendrite", "soma"):
@@ -114,7 +117,7 @@ def test_inference(busy):
 
 def test_bottleneck():
     z, _, chip = case("p09_m2o_line")  # many to one: the last core receives everything
-    est = estimate(chip, count(chip, spikes_of(z, *run_lif(z))))
+    est = estimate(chip, count(chip, golden_spikes(z, *run_lif(z))))
     pace = np.zeros((8, 2))
     column, stage = est.timing.bottleneck
     for t, (c, s) in enumerate(zip(column, stage)):
@@ -149,5 +152,43 @@ def test_no_routers_no_noc(busy):
 
 def test_silence_costs_time_and_access_only():
     z, _, chip = case("p11_quiet_small")
-    est = estimate(chip, count(chip, spikes_of(z, *run_lif(z))))
+    est = estimate(chip, count(chip, golden_spikes(z, *run_lif(z))))
     assert {line for line, joules in est.energy.items() if joules > 0} == {"soma"}
+
+
+@pytest.fixture(scope="module")
+def emulated():
+    rng = np.random.default_rng(0)
+    net = cs.Network("two layers")
+    x = net.add("x", cs.SpikeSource(20))
+    a = net.add("a", cs.loihi.LIF(100, vth=2000, du=1000, dv=100))
+    b = net.add("b", cs.loihi.LIF(10, vth=2000, du=1000, dv=100))
+    net.connect(x, a, cs.loihi.Synapses(rng.integers(-20, 100, (100, 20))))
+    net.connect(a, b, cs.loihi.Synapses(rng.integers(-40, 40, (10, 100))))
+    program = cs.compile(net, "loihi", max_neurons=16)
+    given = {"x": rng.random((40, 20)) < 0.2}
+    return [cs.Emulator(program).run(given, masks=masks) for masks in (True, False)]
+
+
+def test_counts_of_the_emulator_are_those_of_its_spikes(emulated):
+    result = emulated[0]
+    spikes = spikes_of(result, True)
+    mine, theirs = count(result.program.chip, spikes), counts_of(result)
+    for name in ("cores", "accesses", "updates", "fires", "packets_out", "packets_in", "events", "hops", "crossings"):
+        assert np.array_equal(getattr(mine, name), getattr(theirs, name)), name
+
+
+def test_estimate_of_a_result(emulated):
+    kept, bare = emulated
+    est = kept.estimate(timing="noc", steps_per_inference=20)
+    assert est.total_energy == pytest.approx(sum(est.energy.values()))
+    assert est.inference["energy"] == pytest.approx(est.total_energy / 2)
+    assert est.worst_link["packets"] == est.link_loads.max() > 0
+    assert 0 < est.network_latency["median"] <= est.network_latency["worst"]
+    names = set(est.energy_populations)
+    assert names == {"x", "a", "b"}
+    shared = bare.estimate().energy_populations
+    assert shared["a"]["soma"] + shared["b"]["soma"] == pytest.approx(est.energy["soma"])
+    assert "Estimate('loihi'" in repr(est) and len(repr(est)) < 100
+    with pytest.raises(RunError, match="masks=True"):
+        bare.estimate(timing="detailed")
