@@ -212,7 +212,7 @@ def test_a_script_makes_a_network(tmp_path: Path) -> None:
         script.write_text(text)
         with pytest.raises(FileError, match=said):
             run_script(script)
-    with pytest.raises(FileError, match="no reader for '.abc'"):
+    with pytest.raises(FileError, match=r"no reader for '\.abc'"):
         read_network(tmp_path / "net.abc")
 
 
