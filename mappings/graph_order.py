@@ -60,7 +60,7 @@ def graph_parts(net: Network, rates: Mapping[str, Any] | None, parts: int, seed:
     out = np.zeros(total(net), np.int64)
     part = _metis(graph, parts, seed)
     if part is None:
-        order = _sequence(graph)
+        order = sequence(graph)
         part = np.empty(inside.size, np.int64)
         part[order] = np.arange(inside.size) * parts // inside.size
     out[inside] = part
@@ -82,7 +82,7 @@ def _metis(graph: sp.csr_array, parts: int, seed: int) -> np.ndarray | None:
     return np.asarray(membership, np.int64)
 
 
-def _sequence(graph: Any) -> np.ndarray:
+def sequence(graph: Any) -> np.ndarray:
     """A sequence in which neighbours in the graph are near: connected parts together, spectral inside."""
     if graph.shape[0] > SPECTRAL_NEURONS or not graph.nnz:
         return np.asarray(reverse_cuthill_mckee(graph, symmetric_mode=True), np.int64)

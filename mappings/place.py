@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.optimize import quadratic_assignment
 
 from chipsim.errors import CompileError
 from chipsim.schema import Chip
 
+from .graph_order import sequence
 from .partition import Partition
 from .traffic_graph import Traffic
 
 #: Above this many cores the quadratic assignment gives way to exchanges only.
 FAQ_CORES = 128
-#: Sweeps of pairwise exchanges at most.
-SWEEPS = 20
+#: Sweeps of pairwise exchanges at most, and the work (cores cubed, over all sweeps) that large problems may take.
+SWEEPS, WORK = 20, 3e8
 EXCHANGE_CORES = 512
 
 
@@ -93,15 +96,16 @@ def place(partition: Partition, chip: Chip, traffic: Traffic | None, *, seed: in
     """Choose physical cores for the logical ones.
 
     Cores fill as few tiles as can hold them (an idle tile need not take part in a barrier). Within these,
-    hops x packets are minimised: FAQ (scipy.optimize.quadratic_assignment), then exchanges of pairs as long
-    as one helps. The result is never worse than the order of the logical cores.
+    hops x packets are minimised: starting from the logical order, from a spectral order laid along the mesh, and
+    from the quadratic assignment of scipy.optimize (FAQ), pairs of cores are exchanged as long as that helps, and
+    the best of all is kept. The result is never worse than the order of the logical cores.
 
     Parameters
     ----------
     traffic
         Packets between the partition's logical cores; None places in order.
     seed
-        Kept for a stable interface to randomised methods: equal seeds give equal placements.
+        Of the quadratic assignment; equal seeds give equal placements.
 
     Raises
     ------
@@ -120,7 +124,7 @@ def place(partition: Partition, chip: Chip, traffic: Traffic | None, *, seed: in
     identity = np.arange(room.size)
     before = _cost(padded, distance)
     best, cost, method = identity, before, "inorder"
-    for name, start in _starts(padded, distance, seed):
+    for name, start in _starts(padded, distance, _winding(chip, room), seed):
         order = _exchange(padded, distance, start)
         value = _cost(padded, distance[np.ix_(order, order)])
         if value < cost - 1e-9:
@@ -155,9 +159,19 @@ def _cost(flow: np.ndarray, distance: np.ndarray) -> float:
     return float((flow * distance).sum() / 2)
 
 
-def _starts(flow: np.ndarray, distance: np.ndarray, seed: int):
+def _winding(chip: Chip, room: np.ndarray) -> np.ndarray:
+    """Slots along a path through neighbouring tiles: up one column of the mesh, down the next."""
+    tile = room // chip.topology.cores_per_tile
+    x, y = tile // chip.topology.height, tile % chip.topology.height
+    return np.lexsort((np.where(x % 2, -y, y), x))
+
+
+def _starts(flow: np.ndarray, distance: np.ndarray, winding: np.ndarray, seed: int) -> Iterator[tuple[str, np.ndarray]]:
     """Placements from which exchanges begin: name and permutation."""
     yield "exchange", np.arange(flow.shape[0])
+    along = np.empty(flow.shape[0], np.int64)
+    along[sequence(sp.csr_array(flow))] = winding
+    yield "spectral+exchange", along
     if flow.shape[0] <= FAQ_CORES:
         found = quadratic_assignment(flow, distance, method="faq", options={"rng": np.random.default_rng(seed)})
         yield "faq+exchange", np.asarray(found.col_ind)
@@ -167,7 +181,7 @@ def _exchange(flow: np.ndarray, distance: np.ndarray, order: np.ndarray) -> np.n
     """Exchange each core with its best partner until none helps; `order[k]` is the slot of core k."""
     order = order.copy()
     here = distance[np.ix_(order, order)]
-    for _ in range(SWEEPS):
+    for _ in range(int(np.clip(WORK // order.size**3, 1, SWEEPS))):
         improved = False
         for i in range(order.size):
             gain = _gain(flow, here, i)

@@ -69,7 +69,7 @@ def naive_table(net, core, chip):
             table[c]["input_lines"] += 1
     for post, count in fan_in.items():
         table[int(core[post])]["fan_in"] = max(table[int(core[post])]["fan_in"], count)
-    for (name, c), bits in memory(net, rows, chip).items():
+    for (_, c), bits in memory(net, rows, chip).items():
         table[c]["synapse_bits"] += bits
     return table
 

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from .mapping_nets import chip_with, networks, synapses
-from .naive_allocate import axon_bits, naive_table
 
 from chipsim.description import load_chip
 from chipsim.errors import CompileError
@@ -23,6 +21,9 @@ from mappings.axons import is_input, total
 from mappings.core_rules import CORE_RULES
 from mappings.network import Network
 from mappings.packing import bits_per_axon
+
+from .mapping_nets import chip_with, networks, synapses
+from .naive_allocate import axon_bits, naive_table
 
 GOLDEN = Path(__file__).parent / "golden" / "lava" / "nengo_loihi" / "functions.npz"
 #: Every resource that can be counted is counted, so that the table can be compared with the recount.

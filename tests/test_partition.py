@@ -9,9 +9,6 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from .mapping_nets import chip_with, networks, synapses
-from .naive_allocate import naive_table
-from .naive_allocate import synapses as every_synapse
 
 from chipsim.description import load_chip
 from chipsim.errors import CompileError
@@ -24,6 +21,10 @@ from mappings.core_rules import core_limits
 from mappings.incoming import Incoming
 from mappings.network import Network
 from mappings.partition import partition
+
+from .mapping_nets import chip_with, networks, synapses
+from .naive_allocate import naive_table
+from .naive_allocate import synapses as every_synapse
 
 COLUMNS = ("neurons", "input_axons", "output_axons", "synapses", "synapse_bits")
 

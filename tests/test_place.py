@@ -9,13 +9,14 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from .mapping_nets import chip_with
 
 from chipsim.description import load_chip
 from chipsim.errors import CompileError
 from mappings.partition import Partition
 from mappings.place import distances, hops_of, place, slots
 from mappings.traffic_graph import Traffic
+
+from .mapping_nets import chip_with
 
 
 def flow(matrix):
