@@ -16,7 +16,7 @@ from numba import njit
 from .fixed import decay12
 from .jit import ENTRY, INNER
 from .sop_records import Draws, State, Tables, TraceParams
-from .sum_of_products import sop_step
+from .sum_of_products import neuron_traces, sop_step
 
 
 class LayerParams(NamedTuple):
@@ -34,21 +34,23 @@ class LayerParams(NamedTuple):
 
 
 class LayerState(NamedTuple):
-    """u, v (n,) int32, drive (n,) int64 for the next step, y (3, n) int32, spike (n,) uint8 of the last."""
+    """u, v (n,) int32, drive (n,) int64 for the next step, y (3, n) int32, spike (n,) uint8, reward (n,) int32."""
 
     u: np.ndarray
     v: np.ndarray
     drive: np.ndarray
     y: np.ndarray
     spike: np.ndarray
+    reward: np.ndarray
 
 
 @njit(**INNER)
 def update_neurons(reward: Any, par: LayerParams, st: LayerState) -> None:
     """Traces from the last step's spikes, then current, voltage, spikes; drive is used up."""
     for j in range(st.u.size):
-        st.y[0, j] = np.int32(np.floor(st.y[0, j] * par.y_decay + par.y_impulse * st.spike[j]))
-        st.y[1, j] = reward
+        st.reward[j] = reward
+    neuron_traces(st.y, st.spike, st.reward, par.y_decay, par.y_impulse)
+    for j in range(st.u.size):
         u = decay12(st.u[j], np.int32(par.keep_u)) + np.int32(st.drive[j] * 64)
         v = decay12(st.v[j], np.int32(par.keep_v)) + u
         st.u[j] = u

@@ -55,9 +55,7 @@ def sop_pre(t: Any, payload, tab: Tables, par: TraceParams, st: State) -> None:
             continue
         if st.tx[i] > 0:
             if tab.graded == 0:
-                st.x[0, i] = add_impulse(
-                    np.int64(st.x[0, i]), np.int64(par.x[1, 0]), np.int64(par.x[2, 0]), 0
-                )
+                st.x[0, i] = add_impulse(np.int64(st.x[0, i]), np.int64(par.x[1, 0]), np.int64(par.x[2, 0]), 0)
             st.x[1, i] = add_impulse(np.int64(st.x[1, i]), np.int64(par.x[1, 1]), np.int64(par.x[2, 1]), 0)
         st.tx[i] = now
 
@@ -71,9 +69,7 @@ def sop_post(t: Any, spikes, traces, again: Any, tab: Tables, par: TraceParams, 
             continue
         if st.ty[j] > 0:
             for k in range(3):
-                st.y[k, j] = add_impulse(
-                    np.int64(st.y[k, j]), np.int64(par.y[1, k]), np.int64(par.y[2, k]), again
-                )
+                st.y[k, j] = add_impulse(np.int64(st.y[k, j]), np.int64(par.y[1, k]), np.int64(par.y[2, k]), again)
         st.ty[j] = now
     if tab.three:
         for k in range(3):
@@ -103,6 +99,19 @@ def sop_epoch(t: Any, row: Any, draws: Draws, tab: Tables, par: TraceParams, st:
     update_synapses(u, draws.w_round[row], tab, st)
     clear_epoch(tab, st)
     st.counts[EPOCHS] += 1
+
+
+@njit(**ENTRY)
+def neuron_traces(y: Any, before: Any, reward: Any, decay: Any, impulse: Any) -> None:
+    """Traces that the neurons of a three-factor rule send in a step: y1 from their own spikes, y2 the reward, y3 0.
+
+    y (3, j) integers, changed; before (j,): spikes of the step before; reward (j,) integers that arrived. y1 =
+    floor(y1 * decay + impulse * before), not clipped. Source: RSTDPLIF of Lava's three-factor tutorial.
+    """
+    for j in range(before.size):
+        y[0, j] = np.int64(np.floor(y[0, j] * decay + impulse * np.int64(before[j])))
+        y[1, j] = reward[j]
+        y[2, j] = 0
 
 
 @njit(**ENTRY)

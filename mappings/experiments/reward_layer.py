@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipsim.errors import RunError
-from chipsim.sop_state import SopStreams, dense, sop_state
+from chipsim.sop_projection import SopProjection
+from chipsim.sop_state import dense
 from chipsim.sum_of_products import SumOfProducts
 from kernels.sop_layer import LayerParams, LayerState, run_layer
 
@@ -90,9 +91,8 @@ class RewardLayer:
         if not rule.three_factor:
             raise RunError(f"{rule.name}: reward needs a three-factor rule; set three_factor=True")
         n = weights.shape[0]
-        self.rule, self.streams, self.t = rule, SopStreams(seed), 0
-        self.tables, self.traces = rule.tables("excitatory"), rule.trace_params()
-        self.synapses = sop_state(rule, weights, sign_mode="excitatory")
+        self.rule, self.t = rule, 0
+        self.projection = SopProjection(rule, weights, sign_mode="excitatory", seed=seed)
         self.params = (neurons or NeuronSettings()).params(lateral)
         i32 = np.int32
         self.layer = LayerState(
@@ -101,19 +101,20 @@ class RewardLayer:
             np.zeros(n, np.int64),
             np.zeros((3, n), i32),
             np.zeros(n, np.uint8),
+            np.zeros(n, i32),
         )
-        self._tag: NDArray[np.int32] = np.zeros((0, self.synapses.w.size), i32)
+        self._tag: NDArray[np.int32] = np.zeros((0, self.projection.state.w.size), i32)
 
     @property
     def weights(self) -> NDArray[np.int32]:
         """(n_out, n_in) weights as they stand."""
-        return dense(self.synapses, self.synapses.w)
+        return self.projection.matrix()
 
     @property
     def tags(self) -> NDArray[np.int32]:
         """(t, n_out, n_in) tags after each step of the last run that recorded them, else t = 0."""
-        n_out, n_in = self.layer.u.size, self.synapses.tx.size
-        return np.array([dense(self.synapses, row) for row in self._tag], np.int32).reshape(-1, n_out, n_in)
+        n_out, n_in = self.layer.u.size, self.projection.state.tx.size
+        return np.array([dense(self.projection.state, row) for row in self._tag], np.int32).reshape(-1, n_out, n_in)
 
     def run(
         self,
@@ -149,8 +150,9 @@ class RewardLayer:
         if not np.issubdtype(reward.dtype, np.integer) or (steps and np.abs(reward).max() > 127):
             raise RunError("rewards must be integers in -127..127 (a 7-bit trace); scale and round them")
         spikes = np.zeros((steps, self.layer.u.size), np.uint8)
-        self._tag = np.zeros((steps if record_tag else 0, self.synapses.w.size), np.int32)
-        draws = self.streams.draw(steps, self.rule.t_epoch) if learn else self.streams.draw(0, 1)
+        self._tag = np.zeros((steps if record_tag else 0, self.projection.state.w.size), np.int32)
+        p = self.projection
+        draws = p.draw(steps if learn else 0)
         run_layer(
             self.t,
             np.ascontiguousarray(inputs, dtype=np.uint8),
@@ -159,9 +161,9 @@ class RewardLayer:
             self.params,
             self.layer,
             draws,
-            self.tables,
-            self.traces,
-            self.synapses,
+            p.tables,
+            p.params,
+            p.state,
             int(learn),
             spikes,
             self._tag,
@@ -172,14 +174,12 @@ class RewardLayer:
 
     def get_state(self) -> dict[str, Any]:
         """Everything that changes, as arrays and plain values."""
-        arrays = {f"synapses.{k}": v.copy() for k, v in self.synapses._asdict().items()}
-        arrays |= {f"layer.{k}": v.copy() for k, v in self.layer._asdict().items()}
-        return {"t": self.t, "streams": self.streams.get_state(), "arrays": arrays}
+        layer = {k: v.copy() for k, v in self.layer._asdict().items()}
+        return {"t": self.t, "projection": self.projection.get_state(), "layer": layer}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from `get_state`, bit for bit."""
         self.t = int(state["t"])
-        self.streams.set_state(state["streams"])
-        for name, value in state["arrays"].items():
-            group, field = name.split(".")
-            getattr(getattr(self, group), field)[...] = value
+        self.projection.set_state(state["projection"])
+        for name, value in state["layer"].items():
+            getattr(self.layer, name)[...] = value

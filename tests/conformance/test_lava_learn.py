@@ -15,7 +15,7 @@ from chipsim.sop_state import SopStreams, dense, float_state, linear_state, reco
 from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp, stdp_loihi
 from kernels.pes import pes_step
 from kernels.sop_records import Draws
-from kernels.sum_of_products import sop_step
+from kernels.sum_of_products import neuron_traces, sop_step
 from kernels.sum_of_products_float import float_step, linear_begin, linear_spikes, linear_update
 
 from .conftest import golden_files, golden_id
@@ -56,14 +56,10 @@ def rule_of(spec: dict) -> SumOfProducts:
     epoch = {"t_epoch": spec["t_epoch"]}
     if spec.get("kind") == "closed_stdp":
         names = ("learning_rate", "A_plus", "A_minus", "tau_plus", "tau_minus")
-        return stdp_loihi(
-            *(spec[k] for k in names), x1_impulse=spec["impulse"], y1_impulse=spec["impulse"], **epoch
-        )
+        return stdp_loihi(*(spec[k] for k in names), x1_impulse=spec["impulse"], y1_impulse=spec["impulse"], **epoch)
     if spec.get("kind") == "closed_rstdp":
         amounts = (spec["learning_rate"], spec["A_plus"], spec["A_minus"])
-        return reward_modulated_stdp(
-            *amounts, spec["tau_plus"], spec["impulse"], spec["eligibility"], **epoch
-        )
+        return reward_modulated_stdp(*amounts, spec["tau_plus"], spec["impulse"], spec["eligibility"], **epoch)
     three = bool(spec.get("three"))
     settings = {}
     for k in TRACES[:2] if three else TRACES:
@@ -87,7 +83,7 @@ def replay(spec: dict, data: dict, draws, rule: SumOfProducts) -> dict[str, np.n
     n_post = data["w0"].shape[0]
     lif = TinyLIF(n_post, **spec["neuron"]) if "neuron" in spec else None
     exp, graded = spec.get("weight_exp", 0), bool(spec.get("num_message_bits", 0))
-    a, y, y_lif = np.zeros(n_post, np.int64), np.zeros((3, n_post), np.int64), np.zeros(n_post)
+    a, y = np.zeros(n_post, np.int64), np.zeros((3, n_post), np.int64)
     rows: dict[str, list] = {}
     for t in range(1, spec["T"] + 1):
         pre = data["pre"][t - 1].astype(np.int64)
@@ -97,11 +93,11 @@ def replay(spec: dict, data: dict, draws, rule: SumOfProducts) -> dict[str, np.n
             if rule.three_factor:
                 y = np.array([data[k][t - 1] for k in ("y1", "y2", "y3")], np.int64)
         else:
-            y_lif = np.floor(y_lif * np.exp(-1 / spec["tau_minus"]) + spec["impulse"] * lif.s)
-            post = lif.step(a)
+            before, post = lif.s, lif.step(a)
             out |= {"lif_u": lif.u, "lif_v": lif.v, "lif_s": post}
             if rule.three_factor:
-                y[0], y[1] = y_lif, data["reward"][t - 2] if t > 1 else 0
+                reward = data["reward"][t - 2].astype(np.int64) if t > 1 else np.zeros(n_post, np.int64)
+                neuron_traces(y, before, reward, np.exp(-1 / spec["tau_minus"]), float(spec["impulse"]))
                 out |= {"lif_y1": y[0].copy(), "lif_y2": y[1].copy()}
         total = dense(st, st.w).astype(np.int64) @ (pre if graded else pre != 0)
         a = total << exp if exp > 0 else total >> -exp
