@@ -27,6 +27,8 @@ from .reckon_state import (
     F_GOT_LABEL,
     F_IN_SAMPLE,
     F_LABEL,
+    ONE,
+    ZERO,
 )
 from .reckon_step import step
 
@@ -168,7 +170,7 @@ def _step_done(cfg, st, stim, log, k):
     log.cycles[k, C_STEP], log.cycles[k, C_SDONE] = cfg.x + 1, 1
     _copy(log.spikes[k], st.z)
     _copy(log.out_step[k], st.out)
-    _snapshot(st, log, 0, k)
+    _snapshot(st, log, ZERO, k)
     if stim.infer_acc[k]:
         st.wins[0 if cfg.regression else _winner(st.out, cfg.o)] += 1
     if stim.last[k]:
@@ -195,7 +197,7 @@ def _ready(cfg, st, log, k, passes, supplements):
     log.cycles[k, C_SUPP] = 2 * supplements
     _copy(log.out_end[k], st.out)
     _copy(log.lsig[k], st.lsig)
-    _snapshot(st, log, 1, k)
+    _snapshot(st, log, ONE, k)
 
 
 @njit(**_OPT)
@@ -219,7 +221,7 @@ def run_ticks(cfg, st, streams, scratch, stim, log):
             _step_done(cfg, st, stim, log, k)
             if stim.last[k]:
                 _copy(log.lsig[k], st.lsig)
-                _snapshot(st, log, 1, k)
+                _snapshot(st, log, ONE, k)
                 continue
             valid = stim.target_valid[k] != 0
             if _learns(cfg, False, valid):

@@ -24,10 +24,13 @@ from .reckon_state import (
     E_UPDATES_OUT,
     E_UPDATES_REC,
     E_WEIGHT_SAT,
+    F_LABEL,
     GROUP,
+    OUT_WORD_BITS,
     S_WINP,
     S_WOUT,
     S_WREC,
+    WORD_BITS,
 )
 from .reckon_step import load_q
 
@@ -55,11 +58,8 @@ def errors(cfg, st, valid, err):
             v = np.int64(st.out[k])
             if not cfg.no_out_act:  # hard sigmoid: 0 .. 2048
                 v = 2048 if v > 2047 else (0 if v < -2048 else (v + 2048) >> 1)
-            if cfg.regression:
-                goal = np.int64(st.target[k])
-            else:
-                goal = np.int64(2048) if st.flags[0] == k else np.int64(0)
-            err[k] = _saturate16(goal - v)
+            goal = np.int64(2048) if st.flags[F_LABEL] == k else np.int64(0)
+            err[k] = _saturate16((np.int64(st.target[k]) if cfg.regression else goal) - v)
 
 
 @njit(**_INNER)
@@ -110,7 +110,7 @@ def _post(cfg, st, streams, scratch, valid, first, count, access, effects):
     q, err, lsig, drive, reg = scratch.q, scratch.err, st.lsig, scratch.drive, scratch.reg
     u, tinp, trec, tout, dirty, wout = st.u, st.tinp, st.trec, st.tout, st.dirty, st.wout
     out_words, out_pos = streams.words[S_WOUT], streams.pos
-    limit = WORD * (out_words.shape[0] - 3) - 448
+    limit = WORD * (out_words.shape[0] - 3) - OUT_WORD_BITS
     for n in range(count):
         j = first + n
         if valid and j % 2 == 0 and j <= cfg.m:
@@ -128,9 +128,9 @@ def _post(cfg, st, streams, scratch, valid, first, count, access, effects):
             trace = q[at + 3] >> cfg.fp_tout if live else np.int64(0)
             if trace != 0 and cfg.do_eprop & 4:
                 if out_pos[S_WOUT] > limit:
-                    reserve(streams, S_WOUT, 448)
+                    reserve(streams, S_WOUT, OUT_WORD_BITS)
                 _update_outputs(cfg, wout, j, err, trace, out_words, out_pos[S_WOUT], effects)
-                out_pos[S_WOUT] += 448
+                out_pos[S_WOUT] += OUT_WORD_BITS
                 access[A_WOUT_W] += 1
             elif trace != 0:
                 access[A_WOUT_R] += 1
@@ -201,7 +201,7 @@ def _any(a, b):
 
 
 @njit(**_INNER)
-def _pre_layer(streams, which, weights, traces, first, last, factors, sub, shifts, idle, recurrent):
+def _pre_layer(streams, which, weights, traces, first, last, factors, sub, shifts, idle):
     """One layer's weights onto a group of sixteen; returns (words written, weights moved, weights held at a
     rail).
 
@@ -211,7 +211,7 @@ def _pre_layer(streams, which, weights, traces, first, last, factors, sub, shift
     """
     words = streams.words[which]
     pos = streams.pos[which]
-    limit = WORD * (words.shape[0] - 3) - 512
+    limit = WORD * (words.shape[0] - 3) - WORD_BITS
     active = _any(factors[0], sub)
     written, hits, held = 0, 0, 0
     for i in range(last + 1):
@@ -220,14 +220,14 @@ def _pre_layer(streams, which, weights, traces, first, last, factors, sub, shift
         written += 1
         if pos > limit:
             streams.pos[which] = pos
-            reserve(streams, which, 512)
+            reserve(streams, which, WORD_BITS)
             pos = streams.pos[which]
         if active:
-            own = i - first if recurrent else -1
+            own = i - first if which == S_WREC else -1
             h, stuck = update_word(weights, i, first, factors, sub, traces[i], words, pos >> 5, shifts, own)
             hits += h
             held += stuck
-        pos += 512
+        pos += WORD_BITS
     streams.pos[which] = pos
     return written, hits - held, held
 
@@ -258,18 +258,14 @@ def _pre(cfg, st, streams, scratch, valid, group, access, effects):
     factors = (scratch.drive, scratch.mul)
     if cfg.do_eprop & 1 and (valid or (always and cfg.regul_w & 1)):
         shifts, sub = (cfg.lr_p_winp, cfg.lr_r_winp), scratch.sub[0]
-        written, moved, held = _pre_layer(
-            streams, S_WINP, st.winp, traces[0], first, cfg.i, factors, sub, shifts, idle, False
-        )
+        written, moved, held = _pre_layer(streams, S_WINP, st.winp, traces[0], first, cfg.i, factors, sub, shifts, idle)
         access[A_WINP_R] += cfg.i + 1
         access[A_WINP_W] += written
         effects[E_UPDATES_INP] += moved
         effects[E_WEIGHT_SAT] += held
     if cfg.do_eprop & 2 and (valid or (always and cfg.regul_w & 2)):
         shifts, sub = (cfg.lr_p_wrec, cfg.lr_r_wrec), scratch.sub[1]
-        written, moved, held = _pre_layer(
-            streams, S_WREC, st.wrec, traces[1], first, cfg.r, factors, sub, shifts, idle, True
-        )
+        written, moved, held = _pre_layer(streams, S_WREC, st.wrec, traces[1], first, cfg.r, factors, sub, shifts, idle)
         access[A_WREC_R] += cfg.r + 1
         access[A_WREC_W] += written
         effects[E_UPDATES_REC] += moved

@@ -16,9 +16,12 @@ from .reckon_state import (
     E_OUT_SAT,
     E_SAT_HIGH,
     E_SAT_LOW,
+    NOISE_BITS,
+    ONE,
     S_NOISE,
     TRACE_MAX,
     TRACE_OUT_MAX,
+    ZERO,
 )
 from .reckon_step import wrap16
 
@@ -70,7 +73,7 @@ def _accumulate(st, winp, wrec, shift_inp, shift_rec, count, effects):
 @njit(**_INNER)
 def _accumulate_noisy(cfg, st, streams, winp, wrec, with_inp, with_rec, count, noise, effects):
     """u += weights + noise: the saturation looks at the signs of u, w and the sum only, so noise may wrap."""
-    draw_block(streams, S_NOISE, 16, count, noise, 0, 1)
+    draw_block(streams, S_NOISE, NOISE_BITS, count, noise, ZERO, ONE)
     for j in range(count):
         w = 0
         if with_inp:
@@ -119,9 +122,7 @@ def _one_event(cfg, st, streams, scratch, p, access, effects):
         access[A_WINP_R] += (pairs + 7) // 8
     _clear_stale(st, 2 * pairs)
     if cfg.noise_en:
-        _accumulate_noisy(
-            cfg, st, streams, st.winp[p], st.wrec[p], inp, rec, 2 * pairs, scratch.rnd[0], effects
-        )
+        _accumulate_noisy(cfg, st, streams, st.winp[p], st.wrec[p], inp, rec, 2 * pairs, scratch.rnd[0], effects)
     else:
         shift_inp = cfg.fp_winp if inp else -1
         shift_rec = cfg.fp_wrec if rec else -1

@@ -19,7 +19,10 @@ TRACE_MAX = 4095  # input and recurrent traces: 12 bits
 TRACE_OUT_MAX = 1023  # output trace: 10 bits
 
 # rows of the shift registers in `Streams`
-S_WINP, S_WREC, S_WOUT, S_U, S_OUT, S_TINP, S_TREC, S_TOUT, S_NOISE = 0, 1, 2, 3, 5, 6, 8, 10, 12
+# (typed: a plain constant would compile a copy of the callee for every value)
+S_WINP, S_WREC, S_WOUT, S_U, S_OUT, S_TINP, S_TREC, S_TOUT, S_NOISE = map(np.int64, (0, 1, 2, 3, 5, 6, 8, 10, 12))
+WORD_BITS, OUT_WORD_BITS, LEAK_BITS, KAPPA_BITS, NOISE_BITS = map(np.int64, (512, 448, 15, 7, 16))  # per step
+ZERO, ONE, TWO = map(np.int64, (0, 1, 2))
 TAPS = [(3, 25), (3, 25), (1, 22)] + [(1, 15)] * 9 + [(3, 17)]
 
 # columns of Log.cycles: clock cycles per state of the controller

@@ -11,11 +11,16 @@ from .reckon_state import (
     A_NEUR_R,
     A_NEUR_W,
     E_WRAP,
+    KAPPA_BITS,
+    LEAK_BITS,
+    ONE,
     S_OUT,
     S_TINP,
     S_U,
+    TWO,
     UNIT_ALPHA,
     UNIT_KAPPA,
+    ZERO,
 )
 
 _OPT = dict(cache=True, nogil=True, error_model="numpy")
@@ -37,7 +42,7 @@ def _leak_outputs(cfg, st, streams, rnd):
     stoch = cfg.stoch and cfg.kappa != UNIT_KAPPA
     count = min(cfg.x, 15) + 1
     if stoch:
-        draw_block(streams, S_OUT, 7, count, rnd, 0, 1)
+        draw_block(streams, S_OUT, KAPPA_BITS, count, rnd, ZERO, ONE)
     for k in range(min(cfg.o, 15) + 1):
         x = np.int64(st.out[k]) * cfg.kappa
         q = wrap16(x >> 7)
@@ -62,14 +67,14 @@ def _draw_rounding(cfg, st, streams, rnd, pairs):
         return
     for lane in range(6):  # input, recurrent, output traces of even and odd neurons
         row, n = 1 + lane // 2, lane % 2
-        draw_block(streams, S_TINP + lane, 7 if row == 3 else 15, pairs, rnd[row], n, 2)
+        draw_block(streams, S_TINP + lane, KAPPA_BITS if row == 3 else LEAK_BITS, pairs, rnd[row], n, TWO)
     for n in range(2):
         p = 0
         while p < pairs:  # runs of pairs with a leak: a factor of one draws nothing
             first = p
             while p < pairs and st.alpha[2 * p] != UNIT_ALPHA:
                 p += 1
-            draw_block(streams, S_U + n, 15, p - first, rnd[0], 2 * first + n, 2)
+            draw_block(streams, S_U + n, LEAK_BITS, p - first, rnd[0], 2 * first + n, TWO)
             while p < pairs and st.alpha[2 * p] == UNIT_ALPHA:
                 for row in range(3):
                     rnd[row, 2 * p + n] = NEVER
