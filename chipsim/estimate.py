@@ -260,3 +260,39 @@ def estimate_result(
         cycles=result.cycles,
     )
     return made if steps_per_inference is None else replace(made, steps_per_inference=steps_per_inference)
+
+
+def estimate_cycles(
+    chip: Chip,
+    cycles: int | np.ndarray,
+    sops: int | np.ndarray,
+    *,
+    clock: float | None = None,
+    cost_set: str | None = None,
+) -> Estimate:
+    """Energy and time of a single-core chip whose engine counts clock cycles (ODIN, tinyODIN, ReckOn).
+
+    Parameters
+    ----------
+    cycles, sops
+        Clock cycles and synaptic operations of a run, or of each of its parts, (t,).
+    clock
+        Hz, if not that of the description. Work that has no published cost (time references, …) is not counted.
+
+    Examples
+    --------
+    >>> import chipsim as cs
+    >>> est = estimate_cycles(cs.chip("odin"), cycles=1_300_000, sops=650_000, clock=1.3e6)
+    >>> round(est.total_energy / est.latency * 1e6, 1)  # uW; 35 were measured
+    35.1
+    """
+    from .costs import Frequency
+
+    cycles, sops = np.atleast_1d(np.asarray(cycles, np.int64)), np.atleast_1d(np.asarray(sops, np.int64))
+    if clock is not None:
+        hertz = Frequency(value=clock, unit="Hz", source="given with the run", status="assumed")
+        chip = chip.model_copy(update={"clock": hertz})
+    none = np.zeros((len(cycles), 1), np.int64)
+    hops, one = np.zeros((len(cycles), 4), np.int64), np.zeros(1, np.int64)
+    counts = Counts(one, none, none, none, none, none, sops[:, None], hops, none[:, 0])
+    return estimate(chip, counts, cost_set=cost_set, cycles=cycles)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 import chipsim as cs
-from chipsim.estimate import Estimate, estimate
-from chipsim.traffic import Counts, Spikes, count, fan_out, pack
+from chipsim.estimate import Estimate, estimate, estimate_cycles
+from chipsim.traffic import Spikes, count, fan_out, pack
 
 SEED = 0
 # Blouw et al. 2019 (arXiv 1812.01739), raw logs of github.com/abr/power_benchmarks: dynamic energy per step
@@ -99,21 +99,7 @@ def odin_power() -> None:
     chip = cs.chip("odin")
     print("ODIN at 0.55 V:                         measured   estimated   ratio")
     for clock, rate, measured in ODIN_POINTS:
-        seconds, nothing = 1.0, np.zeros((1, 1), np.int64)
-        sops = np.array([[int(rate * seconds)]])
-        counts = Counts(
-            np.array([0]),
-            nothing,
-            nothing,
-            nothing,
-            nothing,
-            nothing,
-            sops,
-            np.zeros((1, 4), int),
-            np.zeros(1, int),
-        )
-        slow = chip.model_copy(update={"clock": chip.clock.model_copy(update={"value": clock})})
-        est = estimate(slow, counts, cycles=np.array([int(clock * 1e6 * seconds)]))
+        est = estimate_cycles(chip, cycles=int(clock * 1e6), sops=int(rate), clock=clock * 1e6)
         power = est.total_energy / est.latency * 1e6
         label = f"{clock:g} MHz, {rate / 1e6:g} MSOP/s"
         print(f"  {label:30s} {measured:10.4g} uW {power:10.4g} {power / measured:7.3f}")

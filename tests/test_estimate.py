@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +12,8 @@ import pytest
 import chipsim as cs
 from chipsim.costing import GROUPS
 from chipsim.description import chip_from_dict, load_chip
-from chipsim.errors import RunError
-from chipsim.estimate import estimate
+from chipsim.errors import DescriptionError, RunError
+from chipsim.estimate import estimate, estimate_cycles
 from chipsim.traffic import count
 from chipsim.work import counts_of, spikes_of
 from tests.naive_energy import CASES, case, random_spikes, run_lif
@@ -87,15 +89,30 @@ def test_learning_costs(busy):
 
 
 def test_odin_power_law():
-    chip = load_chip("odin")
-    spikes = random_spikes(np.random.default_rng(0), 256, 1, 1, 0.5, 256)
-    counts = count(chip, spikes)
-    sops = counts.events.sum()
-    est = estimate(chip, counts, cycles=np.array([2 * sops]))
-    seconds = 2 * sops / 75e6
-    power = est.total_energy / seconds
-    assert power == pytest.approx(27.3e-6 + 1.78e-6 * 75 + 8.43e-12 * sops / seconds, rel=1e-9)
+    chip, sops = load_chip("odin"), 37_500
+    est = estimate_cycles(chip, cycles=2 * sops, sops=sops)
+    power = est.total_energy / est.latency
+    assert est.latency == pytest.approx(2 * sops / 75e6)
+    assert power == pytest.approx(27.3e-6 + 1.78e-6 * 75 + 8.43e-12 * sops / est.latency, rel=1e-9)
     assert power == pytest.approx(477e-6, rel=1e-3)  # the figure published at 75 MHz
+    slow = estimate_cycles(chip, cycles=[650_000, 650_000], sops=[325_000, 325_000], clock=1.3e6)
+    assert slow.latency == 1.0 and slow.total_energy == pytest.approx(35e-6, rel=0.01)
+    assert estimate_cycles(load_chip("reckon"), 100, 10).energy["synapse"] == pytest.approx(53e-12)
+    with pytest.raises(DescriptionError, match="no published costs"):
+        estimate_cycles(load_chip("tinyodin"), 100, 10)
+
+
+def test_measured_silicon_lies_between_published_rates():
+    module = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "measured_silicon.py"))
+    measured = np.polyfit(list(module["KEYWORD_UJ"]), list(module["KEYWORD_UJ"].values()), 1)[0]
+    assert measured == pytest.approx(1.69, abs=0.01)
+    for costs in ("davies2018", "sanafe"):
+        low, high = (
+            (module["dynamic_uj"](2, rate, costs) - module["dynamic_uj"](1, rate, costs)) for rate in (0.064, 0.1)
+        )
+        assert low <= measured * 1.02 and high >= measured
+    pair = module["two_neurons"]()
+    assert pair.latency / pair.counts.steps == pytest.approx(1.164e-6, rel=0.02)
 
 
 def test_tick_of_a_real_time_chip(busy):
