@@ -97,9 +97,7 @@ class OnlineEProp:
             v_reset=float(neuron.get("V_reset", 0.0)),
             reset="to" if "psc_delta" in model else "subtract",
             n_ref=round(neuron["t_ref"]),
-            surrogate={"fast_sigmoid_derivative": "fast_sigmoid", "arctan_derivative": "arctan"}.get(
-                neuron["surrogate_gradient_function"], neuron["surrogate_gradient_function"]
-            ),
+            surrogate=str(neuron["surrogate_gradient_function"]).removesuffix("_derivative"),
             height=float(neuron["surrogate_gradient_height"]),
             width=float(neuron["surrogate_gradient_width"]),
             kappa=neuron["kappa"],
@@ -203,13 +201,16 @@ class OnlineEProp:
         shown = y[INPUT_DELAY : INPUT_DELAY + repeats * len(goal)]
         before = np.vstack([np.zeros((1, m)), np.tile(goal, (repeats, 1))[:-1]])[: len(shown)]
         loss = 0.5 * ((shown - before) ** 2).reshape(repeats, -1, m).sum(axis=1).mean(axis=1)
-        parts = (into.w, recurrent.w, readout.w, into.w_last, recurrent.w_last, readout.w_last)
-        return OnlineRun(z, v, psi, signal, y, *(w.T for w in parts), loss)
+        now = into.w.T, recurrent.w.T, readout.w.T
+        last = into.w_last.T, recurrent.w_last.T, readout.w_last.T
+        return OnlineRun(z, v, psi, signal, y, *now, *last, loss)
 
 
 def fresh_synapses(weights: ArrayLike) -> kernel.Synapses:
     """State of a projection with these (post, pre) weights, all traces empty."""
     w = np.array(np.asarray(weights, dtype=np.float64).T, order="C")
-    zeros = [np.zeros_like(w) for _ in range(6)]
+    a, b, c, d, e, f = (np.zeros_like(w) for _ in range(6))
     n_pre = w.shape[0]
-    return kernel.Synapses(w, *zeros, np.full(n_pre, kernel.NEVER), np.zeros(n_pre, np.int64), w.copy())
+    return kernel.Synapses(
+        w, a, b, c, d, e, f, np.full(n_pre, kernel.NEVER), np.zeros(n_pre, np.int64), w.copy()
+    )

@@ -42,7 +42,7 @@ class Plastic:
         seed: int = 0,
         dtype: str = "float64",
     ):
-        by_pre = self._by_pre(weights, mask)
+        by_pre: Any = self._by_pre(weights, mask)
         self.rule, self.seed, self.dtype, self.step_index = rule, int(seed), dtype, 0
         self.shape = (by_pre.shape[1], by_pre.shape[0])
         n_post, n_pre = self.shape
@@ -66,7 +66,7 @@ class Plastic:
         self.kernel = compile_rule(rule, dtype)
 
     @staticmethod
-    def _by_pre(weights: Any, mask: ArrayLike | None) -> sparse.csr_matrix:
+    def _by_pre(weights: Any, mask: ArrayLike | None) -> Any:
         """Weights as (pre, post) CSR with sorted indices."""
         if sparse.issparse(weights):
             result = sparse.csr_matrix(weights.T)
@@ -92,9 +92,8 @@ class Plastic:
 
     def weights_now(self) -> Array:
         """Weights (s,) in the units of the rule."""
-        if self.dtype == "int32" and self.rule.weight is not None:
-            return self.w * self.rule.weight.step
-        return self.w.astype(np.float64)
+        step = self.rule.weight.step if self.dtype == "int32" and self.rule.weight is not None else 1.0
+        return np.asarray(self.w * step, dtype=np.float64)
 
     def store_weights(self, values: Array) -> None:
         """Overwrite all weights, given in the units of the rule and already on the grid."""
@@ -138,7 +137,7 @@ class Plastic:
             else np.array(np.broadcast_to(threshold, (n_post,)), dtype=np.float64)
         )
         factors = np.zeros((len(self.rule.third), n_post))
-        given = third if isinstance(third, dict) else dict.fromkeys(self.rule.third, third)
+        given: dict[str, Any] = third if isinstance(third, dict) else dict.fromkeys(self.rule.third, third)
         for k, name in enumerate(self.rule.third):
             if given.get(name) is None:
                 raise RunError(f"rule {self.rule.name} needs its third factor {name!r} in every step")
@@ -147,7 +146,7 @@ class Plastic:
             except ValueError as error:
                 raise RunError(
                     f"third factor {name!r} of rule {self.rule.name}: expected a number or {n_post} numbers, "
-                    f"got {np.shape(given[name])}"
+                    f"got {np.asarray(given[name]).shape}"
                 ) from error
             if not np.isfinite(factors[k]).all():
                 raise RunError(f"third factor {name!r} of rule {self.rule.name} is not a finite number")
@@ -168,7 +167,8 @@ class Plastic:
             if spikes.shape != (size,):
                 raise RunError(f"{side} spikes have shape {spikes.shape}, expected ({size},)")
             ids.append(np.flatnonzero(spikes).astype(np.int32))
-        self.step_ids(*ids, *self.inputs(v, threshold, third))
+        membrane, level, factors = self.inputs(v, threshold, third)
+        self.step_ids(ids[0], ids[1], membrane, level, factors)
 
     def step_ids(
         self,
@@ -219,7 +219,7 @@ class Plastic:
     def diagnosis(self) -> list[str]:
         """What went wrong, in words: stalled, saturated, drifted to a bound, not finite. Empty if nothing
         did."""
-        counts = dict(zip(COUNTERS, self.counters.tolist()))
+        counts: dict[str, int] = {str(n): int(c) for n, c in zip(COUNTERS, self.counters)}
         wanted = counts["changed"] + counts["stalled"]
         found = []
         if wanted and counts["stalled"] > 0.99 * wanted:

@@ -195,6 +195,8 @@ def emit_loops(out: Writer, rule: Rule, weight: str) -> None:
     else:
         out.block("for k in range(row_ptr.shape[0] - 1):")
         out.add("i = np.uint32(k)")
+    if rule.event_driven and "pre" in rule.reads:
+        pre = [line for line in pre if not line.startswith(f"{own('pre')} =")] + [f"{own('pre')} = 1.0"]
     for line in pre:
         out.add(line)
     out.block(row_loop)
@@ -205,6 +207,11 @@ def emit_loops(out: Writer, rule: Rule, weight: str) -> None:
         return
     out.block("for k in range(post_ids.shape[0]):")
     out.add("j = np.uint32(post_ids[k])")
+    alone = {own("pre"): "0.0", own("post"): "1.0"}  # here the presynaptic neuron is silent
+    post = [f"{n} = {alone[n]}" if (n := line.split(" = ")[0]) in alone else line for line in post]
+    pre = [
+        f"{n} = {alone[n]}" if (n := line.split(" = ")[0]) in alone else line for line in loads_of(rule)[0]
+    ]
     for line in post:
         out.add(line)
     out.block("for c in range(col_ptr[j], col_ptr[j + np.uint32(1)]):")

@@ -75,11 +75,12 @@ def task(seed: int) -> Task:
     amplitudes = rng.uniform(0.5, 2.0, len(PERIODS))
     phases = rng.uniform(0.0, 2 * np.pi, len(PERIODS))
     turns = [2 * np.pi * (STEPS // p) for p in PERIODS]
-    waves = sum(a * np.sin(np.linspace(f, turn + f, STEPS)) for a, turn, f in zip(amplitudes, turns, phases))
+    parts = [a * np.sin(np.linspace(f, turn + f, STEPS)) for a, turn, f in zip(amplitudes, turns, phases)]
+    waves = np.sum(parts, axis=0)
     waves = waves - waves[0]
     target = (waves / np.abs(waves).max())[:, None]
-    weights = [np.float64(np.float32(w)) for w in (w_in, w_rec, w_out, feedback)]
-    return Task(*weights, x.astype(np.uint8), target)
+    a, b, c, d = (w.astype(np.float32).astype(np.float64) for w in (w_in, w_rec, w_out, feedback))
+    return Task(a, b, c, d, x.astype(np.uint8), target)
 
 
 def rule(precision: Precision | None = None, **changes: Any) -> EProp:
