@@ -73,8 +73,8 @@ def _layer(population: Population, chip: Chip) -> int:
         return 0
     if model.model not in _LAYER:
         raise CompileError(
-            f"population '{population.name}': {chip.name} has no {model.family}.{type(model).__name__}; use cs.LIF, cs.IF, "
-            "cs.LI or cs.reckon.LIF, cs.reckon.LI",
+            f"population '{population.name}': {chip.name} has no {model.family}.{type(model).__name__}; "
+            "use cs.LIF, cs.IF, cs.LI or cs.reckon.LIF, cs.reckon.LI",
             population=population.name,
             resource="neuron_models",
         )
@@ -91,7 +91,9 @@ def _check_projections(net: Network, layer: dict[str, int], chip: Chip) -> None:
                 f"integrators, not {type(p.pre.model).__name__} to {type(p.post.model).__name__}"
             )
         if pair in seen:
-            raise CompileError(f"projection '{p.name}': '{pair[0]}' and '{pair[1]}' are connected twice; add the weights")
+            raise CompileError(
+                f"projection '{p.name}': '{pair[0]}' and '{pair[1]}' are connected twice; add the weights"
+            )
         if p.max_delay:
             raise CompileError(
                 f"projection '{p.name}': delay {p.max_delay} exceeds 0: {chip.name} has no delays",
@@ -101,7 +103,7 @@ def _check_projections(net: Network, layer: dict[str, int], chip: Chip) -> None:
             )
         if p.rule is not None:
             raise CompileError(
-                f"projection '{p.name}': {chip.name} learns with its own e-prop, set in registers (DO_EPROP, LR_P_WINP, …): "
+                f"projection '{p.name}': {chip.name} learns with its own e-prop, set in registers (DO_EPROP, …): "
                 "use chipsim.engines.reckon.ReckonEngine, or leave out rule="
             )
         seen.add(pair)
@@ -136,7 +138,8 @@ def _matrix(projection: Projection) -> np.ndarray:
         full = np.zeros(synapses.shape)
         np.add.at(full, (post, pre), weight)
         return full
-    raise CompileError(f"projection '{projection.name}': an ideal network needs plain weights, not {type(synapses).__name__}")
+    kind = type(synapses).__name__
+    raise CompileError(f"projection '{projection.name}': an ideal network needs plain weights, not {kind}")
 
 
 def _from_ideal(
@@ -218,7 +221,8 @@ def _native_parts(
     for name, (kind, post, pre) in spots.items():
         weights, shift = memory[kind]
         synapses[name] = Synapses(weights[pre, post].T.astype(np.int64), shift)
-    units = {n: image.out_unit if k == 2 else _unit(image, start[n], net.populations[n].model.n) for n, k in layer.items() if k}
+    units: dict[str, float | None] = {n: image.out_unit for n, k in layer.items() if k == 2}
+    units.update({n: _unit(image, start[n], net.populations[n].model.n) for n, k in layer.items() if k == 1})
     stage = {"quantise": {"rounding": dict(image.rounding), "threshold": int(mem.thr[0]), "units": units}}
     return models, synapses, stage
 
@@ -271,7 +275,9 @@ def _check_native(program: Program) -> None:
         ("reset", {p.model.values["reset"] for p in where.neurons}),
     ):
         if len(values) > 1:
-            raise CompileError(f"ReckOn: one {what} serves the whole layer, but {len(values)} are given; make them equal")
+            raise CompileError(
+                f"ReckOn: one {what} serves the whole layer, but {len(values)} are given; make them equal"
+            )
     kinds = {p.name: k for k, layer in enumerate(where) for p in layer}
     shifts: dict[str, set[int]] = {}
     for p in program.projections:
@@ -281,5 +287,7 @@ def _check_native(program: Program) -> None:
         shifts.setdefault(_ALLOWED[kinds[pre.name], kinds[post.name]], set()).add(int(p.synapses.exponent))
     for kind, found in shifts.items():
         if len(found) > 1:
-            raise CompileError(f"ReckOn: all {kind} synapses share one exponent, but {sorted(found)} are given; use one")
+            raise CompileError(
+                f"ReckOn: all {kind} synapses share one exponent, but {sorted(found)} are given; use one"
+            )
     program_image(program)
