@@ -53,9 +53,7 @@ def float_to_literal(value: float) -> str:
     if value == 0:
         return "0"
     if not math.isfinite(value):
-        raise NetworkError(
-            f"learning rule: {value} is not a finite number; give a finite learning rate or amplitude"
-        )
+        raise NetworkError(f"learning rule: {value} is not a finite number; give a finite learning rate or amplitude")
     sign = 1 if value > 0 else -1
     mantissa = max(int(abs(value)), 1)
     remainder = abs(value) / mantissa
@@ -89,7 +87,8 @@ class _Parser:
         self.target, self.text = target, text
         self.tokens: list[tuple[str, str]] = []
         self.ends: list[int] = []
-        self.at = 0
+        self.at = self.first = 0
+        self.scale_of_group = (1, 0)
         pos, end = 0, len(text.rstrip())
         if end == 0:
             raise NetworkError(f"{target}: the rule is empty; write e.g. {target} = '2^-2*x1*y0'")
@@ -104,7 +103,6 @@ class _Parser:
             self.tokens.append((kind, m.group(m.lastindex or 1)))
             self.ends.append(m.end())
             pos = m.end()
-        self.first = 0
 
     def error(self, message: str) -> NetworkError:
         """Names the product that is being read."""
@@ -157,9 +155,7 @@ class _Parser:
             mantissa, exponent = mantissa * m, exponent + e
             if name.startswith("u"):
                 if dependency in ("x0", "y0"):
-                    raise self.error(
-                        f"{name} after {dependency}: put {name} first, {dependency} is then a factor"
-                    )
+                    raise self.error(f"{name} after {dependency}: put {name} first, {dependency} is then a factor")
                 if len(name) > 2 or (k is not None and k != int(name[1])):
                     raise self.error(f"{name}: K in uK is one digit, 0..9, and the same in the whole rule")
                 dependency, k = "u", int(name[1])
@@ -174,9 +170,7 @@ class _Parser:
                 break
             self.expect("*", "write '*' between factors")
         if dependency is None:
-            raise self.error(
-                "no dependency: the engine evaluates a product only on x0, y0 or uK; multiply by one"
-            )
+            raise self.error("no dependency: the engine evaluates a product only on x0, y0 or uK; multiply by one")
         mantissa, exponent = self.scale(mantissa, exponent)
         start = self.ends[self.first - 1] if self.first else 0
         text = self.text[start : self.ends[self.at - 1]].strip()
@@ -209,9 +203,7 @@ class _Parser:
             if variable not in _SIGNABLE:
                 raise self.error("sgn(...) takes w, d or t, optionally with a constant")
             if scale < 0:
-                raise self.error(
-                    f"sgn(... - {variable}): the variable must stand with a plus; move the minus outside"
-                )
+                raise self.error(f"sgn(... - {variable}): the variable must stand with a plus; move the minus outside")
             return 1, 0, "", Factor(variable, constant, True)
         if value == "(":
             scale, variable, constant = self.group()
@@ -266,15 +258,11 @@ class _Parser:
             elif kind == "name" and value not in ("sgn",) and value[0] != "u":
                 parts.append((sign, value, None))
             else:
-                raise self.error(
-                    "brackets hold var, const, var +- const or const +- var; expand anything else"
-                )
+                raise self.error("brackets hold var, const, var +- const or const +- var; expand anything else")
             if self.peek() == ")":
                 break
             if self.peek() not in ("+", "-") or (len(parts) > 1 and signed):
-                raise self.error(
-                    "brackets hold var, const, var +- const or const +- var; expand anything else"
-                )
+                raise self.error("brackets hold var, const, var +- const or const +- var; expand anything else")
         self.take()
         return self.read_group(parts)
 

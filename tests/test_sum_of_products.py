@@ -12,118 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chipsim.errors import NetworkError
-from chipsim.sop_grammar import Factor, float_to_literal, parse
-from chipsim.sop_state import SopStreams, dense, float_state, linear_state, sop_state, truncate_weights
+from chipsim.sop_grammar import parse
+from chipsim.sop_state import SopStreams, dense, float_state, linear_state, sop_state
 from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp, stdp_loihi
 from kernels.sop_records import CHANGED, CLIPPED, EPOCHS, PRODUCTS, STALLED, Draws
 from kernels.sum_of_products import sop_step
 from kernels.sum_of_products_float import float_step, linear_step
 
-WIDTH = {"x0": 1, "y0": 1, "w": 9, "t": 9, "d": 9}
-
-
-class Naive:
-    """The engine as matrices over (post, pre) and Python integers, one product after another; no tables."""
-
-    def __init__(self, rule: SumOfProducts, w: np.ndarray, sign: str = "mixed") -> None:
-        self.rule, self.sign = rule, sign
-        self.v = {"w": truncate_weights(w, sign).astype(object)}
-        self.v |= {k: np.zeros(w.shape, object) for k in "td"}
-        self.x, self.y = np.zeros((2, w.shape[1]), object), np.zeros((3, w.shape[0]), object)
-        self.tx, self.ty = np.zeros(w.shape[1], int), np.zeros(w.shape[0], int)
-        values = np.array([getattr(rule, f"{k}_impulse") for k in ("x1", "x2", "y1", "y2", "y3")])
-        self.impulse = [(int(v), round((v - int(v)) * 256)) for v in values]
-        self.tau = [getattr(rule, f"{k}_tau") for k in ("x1", "x2", "y1", "y2", "y3")]
-
-    def add(self, value: int, k: int, r: int) -> int:
-        whole, fraction = self.impulse[k]
-        return min(max(value + whole + (r < fraction), 0), 127)
-
-    def decay(self, value: int, k: int, r: float) -> int:
-        if self.tau[k] == 0:
-            return 0
-        exact = float(np.exp(-1 / np.array([self.tau[k]]))[0]) * value
-        return int(np.floor(exact)) + (r < exact % 1)
-
-    def spikes(
-        self, now: int, which: np.ndarray, trace: np.ndarray, last: np.ndarray, first: int, r: int
-    ) -> None:
-        for n in np.flatnonzero(which):
-            if last[n]:
-                for k in range(trace.shape[0]):
-                    trace[k, n] = self.add(trace[k, n], first + k, r)
-            last[n] = now
-
-    def history(
-        self, trace: np.ndarray, last: np.ndarray, first: int, rd: float, ri: int
-    ) -> list[np.ndarray]:
-        rows = [trace.copy()]
-        for q in range(1, self.rule.t_epoch + 1):
-            h = rows[-1].copy()
-            for k in range(h.shape[0]):
-                for n in range(h.shape[1]):
-                    h[k, n] = self.decay(h[k, n], first + k, rd)
-                    if last[n] == q:
-                        h[k, n] = self.add(h[k, n], first + k, ri)
-            rows.append(h)
-        return rows
-
-    def factor(self, f: Factor, i: int, j: int, x: np.ndarray, y: np.ndarray) -> int:
-        values = {"x0": int(self.tx[i] > 0), "y0": int(self.ty[j] > 0)}
-        values |= {"x1": x[0, i], "x2": x[1, i], "y1": y[0, j], "y2": y[1, j], "y3": y[2, j]}
-        values |= {k: self.v[k][j, i] for k in "wtd"}
-        value = values[f.variable] + f.constant
-        value = np.sign(value) if f.sgn else value
-        width = WIDTH.get(f.variable, 7)
-        return int(min(max(value, -(2**width)), 2**width - 1))
-
-    def synapse(self, name: str, i: int, j: int, u: bool, hx: list, hy: list, r: float) -> int:
-        acc = int(self.v[name][j, i]) << 7
-        for p in self.rule.products:
-            if p.target != f"d{name}":
-                continue
-            q = {"x0": self.tx[i], "y0": self.ty[j], "u": self.rule.t_epoch if u else 0}[p.dependency]
-            product = int(q > 0)
-            for f in p.factors:
-                product = wrap32(product * self.factor(f, i, j, hx[q], hy[q]))
-            product = wrap32(product * p.mantissa)
-            product >>= max(0, 4 - 15 + sum(WIDTH.get(f.variable, 7) for f in p.factors))
-            acc += min(max(product << (p.exponent + 7), -32769), 32767)
-            acc = min(max(acc, -32769), 32767)
-        if name == "d" or (name == "w" and self.sign == "excitatory"):
-            acc = max(acc, 0)
-        if name == "w" and self.sign == "inhibitory":
-            acc = min(acc, 0)
-        value = int(np.floor(acc / 128)) + (r < acc / 128 % 1)
-        low, high = {"t": (-257, 255), "d": (0, 255)}.get(
-            name, {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}[self.sign]
-        )
-        return min(max(value, low), high)
-
-    def step(self, t: int, pre: np.ndarray, post: np.ndarray, draws: Draws) -> None:
-        epoch = self.rule.t_epoch
-        now = (t - 1) % epoch + 1
-        self.spikes(now, pre, self.x, self.tx, 0, 0)
-        self.spikes(now, post, self.y, self.ty, 2, int(draws.y_again[t - 1]))
-        if t % epoch:
-            return
-        hx = self.history(self.x, self.tx, 0, draws.x_decay[t - 1], int(draws.x_impulse[t - 1]))
-        hy = self.history(self.y, self.ty, 2, draws.y_decay[t - 1], int(draws.y_impulse[t - 1]))
-        ks = [p.k for p in self.rule.products if p.k is not None]
-        u = bool(ks) and (t // epoch) % 2 ** ks[0] == 0
-        new = {}
-        for name, text in (("w", self.rule.dw), ("t", self.rule.dt), ("d", self.rule.dd)):
-            new[name] = self.v[name].copy()
-            if text is not None:
-                for j, i in np.ndindex(new[name].shape):
-                    new[name][j, i] = self.synapse(name, i, j, u, hx, hy, draws.w_round[t - 1])
-        self.v = new
-        self.x, self.y = hx[-1], hy[-1]
-        self.tx[:], self.ty[:] = 0, 0
-
-
-def wrap32(x: int) -> int:
-    return (int(x) + 2**31) % 2**32 - 2**31
+from .naive_sop import Naive, wrap32
 
 
 def run(rule: SumOfProducts, w, pre, post, draws: Draws, sign: str = "mixed"):
@@ -230,9 +126,7 @@ def test_stdp_window_in_closed_form() -> None:
         pre[0], post[lag] = 1, 1
         never = np.full(lag + 1, 0.999999)
         zeros = np.zeros(lag + 1, np.int64)
-        state = run(
-            rule, np.zeros((1, 1)), pre, post, Draws(never, zeros + 127, never, zeros + 127, zeros, never)
-        )
+        state = run(rule, np.zeros((1, 1)), pre, post, Draws(never, zeros + 127, never, zeros + 127, zeros, never))
         trace = 16
         for _ in range(lag):
             trace = int(trace * np.exp(-0.1))
@@ -286,70 +180,6 @@ def test_reward_turns_a_tag_into_weight() -> None:
 
 
 @pytest.mark.parametrize(
-    "text, expected",
-    [
-        ("x0*y1", [("x0", 1, 0, ("y1",))]),
-        (" -4*x0*y3*y0 ", [("x0", -4, 0, ("y3", "y0"))]),
-        ("(1) * 2 ^ -1 * (-2) * x0 * y1", [("x0", -2, -1, ("y1",))]),
-        ("24*y0 - 2*2^-3*2^2*u3*x0", [("y0", 6, 2, ()), ("u", -2, -1, ("x0",))]),
-        ("-8*x0", [("x0", -4, 1, ())]),
-        ("0*x0", [("x0", 0, 0, ())]),
-    ],
-)
-def test_grammar(text: str, expected: list) -> None:
-    got = [
-        (p.dependency, p.mantissa, p.exponent, tuple(f.variable for f in p.factors))
-        for p in parse("dw", text)
-    ]
-    assert got == expected
-
-
-def test_grammar_of_brackets() -> None:
-    (p,) = parse("dw", "x0*(w-100)*(3-y1)*sgn(t+2*2^3)*(2^-1+x1)*(w)")
-    assert p.mantissa == -1
-    assert p.factors == (
-        Factor("w", -100),
-        Factor("y1", -3),
-        Factor("t", 16, True),
-        Factor("x1", 0.5),
-        Factor("w"),
-    )
-
-
-@pytest.mark.parametrize(
-    "text, fragments",
-    [
-        ("x1*y1", ["'x1*y1'", "no dependency"]),
-        ("x0*y1 + 17*x0", ["'17*x0'", "-8..7", "split"]),
-        ("2^9*x0", ["exponent", "-7..8"]),
-        ("2^-8*x0*y1", ["exponent", "-7..8"]),
-        ("3^2*x0", ["powers of 2"]),
-        ("x0*y4", ["'y4'", "allowed are"]),
-        ("x0*u0", ["put u0 first"]),
-        ("u10*w", ["one digit"]),
-        ("x0*-2*y1", ["two operators", "brackets"]),
-        ("x0 y1", ["write '*'"]),
-        ("x0*(-w)", ["minus in front"]),
-        ("x0*(w*2)", ["brackets hold"]),
-        ("x0*(x1+2+3)", ["brackets hold"]),
-        ("x0*(x1+y1)", ["one variable and one constant"]),
-        ("x0*sgn(x1)", ["sgn", "w, d or t"]),
-        ("x0*sgn(3-w)", ["stand with a plus"]),
-        ("x0*(y1", ["brackets"]),
-        ("x0*", ["missing"]),
-        ("", ["empty"]),
-    ],
-)
-def test_grammar_errors_name_product_limit_and_way_out(text: str, fragments: list[str]) -> None:
-    with pytest.raises(NetworkError) as error:
-        parse("dw", text)
-    message = str(error.value)
-    assert message.startswith("dw") and "\n" not in message
-    for fragment in fragments:
-        assert fragment in message, message
-
-
-@pytest.mark.parametrize(
     "values, fragment",
     [
         ({}, "at least one"),
@@ -384,21 +214,6 @@ def test_states_beyond_the_registers_are_refused() -> None:
             sop_state(rule, w, **options)
 
 
-@pytest.mark.parametrize(
-    "value, text",
-    [
-        (0, "0"),
-        (1, "(1)"),
-        (-2, "(-2)"),
-        (0.5, "(1) * 2 ^ -1"),
-        (-0.1, "(-1) * 2 ^ -3"),
-        (2.5, "(2) * 2 ^ 0"),
-    ],
-)
-def test_float_to_literal(value: float, text: str) -> None:
-    assert float_to_literal(value) == text
-
-
 def test_state_and_operations_of_a_rule() -> None:
     rule = reward_modulated_stdp(1, 1, -1, 10, 32, 0.5)
     assert rule.reads == {"x0", "y0", "x1", "y1", "y2", "t", "w"}
@@ -430,9 +245,7 @@ def test_linear_decay_is_unbiased_between_spikes() -> None:
     tab = rule.tables("excitatory")
     for step in range(12):
         linear_step(step, np.array([step == 0]), np.zeros(n, bool), tab, state)
-    assert (
-        abs(state.traces[0].mean() - 87 * (7 / 8) ** 11) < 0.05
-    )  # the first step drew its chance at trace 0
+    assert abs(state.traces[0].mean() - 87 * (7 / 8) ** 11) < 0.05  # the first step drew its chance at trace 0
 
 
 def test_linear_engine_refuses_what_it_lacks() -> None:
