@@ -1,3 +1,13 @@
-"""Experiments as functions: each takes its settings and a progress callback, and returns a result with its
-loss curve.
+"""Experiments as functions: settings and a progress callback in, a result with its loss curve out.
+
+`EXPERIMENTS` maps the name on the command line to the module whose `run` it calls.
 """
+
+from __future__ import annotations
+
+EXPERIMENTS = {
+    "pattern-generation": "mappings.experiments.pattern_generation",
+    "evidence-accumulation": "mappings.experiments.evidence_accumulation",
+    "delayed-reward": "mappings.experiments.delayed_reward",
+    "xor-perturbation": "mappings.experiments.xor_perturbation",
+}

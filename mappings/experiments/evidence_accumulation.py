@@ -9,7 +9,7 @@ neurons (time constant 2 s), softmax error in the recall window only, Adam. Fres
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from chipsim.eprop_net import EPropNet
 from chipsim.fixed_format import fixed
 
 Array = NDArray[np.float64]
+ETA, DECAY_EVERY = 5e-3, 100  # Adam's step, times eta_decay every so many iterations
 CUE_PROBABILITY, NOISE_PROBABILITY = 0.04, 0.01
 SOLVED, WINDOW = 0.07, 20  # mean error over so many iterations that counts as solved
 WEIGHT_SPAN, TRACE_SPAN, SIGNAL_SPAN, MEMBRANE_SPAN = 1.0, 16.0, 4.0, 8.0
@@ -40,6 +41,7 @@ class Size:
     tau_a: float = 2000.0
     batch: int = 32
     iterations: int = 500
+    eta_decay: float = 1.0
 
     @property
     def steps(self) -> int:
@@ -174,6 +176,7 @@ def run(
         rng.bit_generator.state = resume["draws"]
     solved_at = None
     for k in range(len(errors), iterations or size.iterations):
+        net.rule = replace(net.rule, optimizer=Adam(ETA * size.eta_decay ** (k // DECAY_EVERY)))
         batch = [sequence(size, rng) for _ in range(size.batch)]
         results = net.step(batch, threads=threads)
         errors.append(
