@@ -55,6 +55,7 @@ def _plain(arch: Mapping[str, Any], name: str) -> dict[str, Any]:
             **{key: arch[key] for key in ("width", "height", "cores_per_tile", "link_buffer")},
             "noc": {
                 "clock": {**constant(1e-9, "s"), "source": "SANA-FE 2.2.9, its Booksim 2 configuration"},
+                "end": "serial",
                 "source": "SANA-FE 2.2.9, its Booksim 2 configuration",
             },
         },

@@ -18,7 +18,10 @@ Count = int | None
 
 
 class Noc(Part):
-    """Routers as `kernels.noc` runs them: cycles per act, packets per input buffer and waiting at a core."""
+    """Routers as `kernels.noc` runs them: cycles per act, packets per input buffer and waiting at a core.
+
+    `end` of a step: cores finish their neurons and their packets in "parallel", or one after the other ("serial").
+    """
 
     clock: Time
     subnets: int = Field(default=2, ge=1)
@@ -27,6 +30,7 @@ class Noc(Part):
     crossbar: int = Field(default=1, ge=0)
     buffer: int = Field(default=8, ge=1)
     slots: int = Field(default=8, ge=1)
+    end: Literal["parallel", "serial"] = "parallel"
     source: str = Field(min_length=1)
 
 
@@ -81,16 +85,12 @@ class Limits(Part):
         default={"discrete": 1, "pop16": 1, "pop32": 2},
         description="output slots that one axon of a kind costs",
     )
-    axon_id_bits: dict[str, int] | None = Field(
-        default=None, description="bits of an axon id, by kind of axon"
-    )
+    axon_id_bits: dict[str, int] | None = Field(default=None, description="bits of an axon id, by kind of axon")
     axon_fanout: Count = Field(default=None, description="synapses of one input axon")
     fan_in: Count = Field(default=None, description="synapses of one neuron")
     synapses: Count = Field(default=None, description="synapses per core")
     synapse_bits: Count = Field(default=None, description="synapse memory, bits per core")
-    synapse_packing: SynapsePacking = Field(
-        default=SynapsePacking(), description="packing of synapses into words"
-    )
+    synapse_packing: SynapsePacking = Field(default=SynapsePacking(), description="packing of synapses into words")
     synapse_formats: Count = Field(default=None, description="different synapse formats per core")
     synapse_map_entries: Count = Field(default=None, description="synapse map entries per core")
     synapse_map_per_axon: int = Field(default=1, description="synapse map entries of an input axon")
@@ -99,12 +99,8 @@ class Limits(Part):
     compartment_base: tuple[int, int] | None = Field(
         default=None, description="[lo, hi] of an axon's first compartment"
     )
-    compartment_base_step: int = Field(
-        default=1, description="the base of a pop16 axon is a multiple of this"
-    )
-    spike_fields: dict[str, int] | None = Field(
-        default=None, description="values per field of a spike packet"
-    )
+    compartment_base_step: int = Field(default=1, description="the base of a pop16 axon is a multiple of this")
+    spike_fields: dict[str, int] | None = Field(default=None, description="values per field of a spike packet")
     decay_profiles: Count = Field(default=None, description="different decay pairs (compartment profiles)")
     threshold_profiles: Count = Field(default=None, description="different thresholds")
     pre_trace_profiles: Count = Field(default=None, description="different presynaptic trace settings")
@@ -129,9 +125,7 @@ class Limits(Part):
     spike_bits: Count = Field(default=None, description="bits of a graded spike's payload")
     membrane_bits: Count = Field(default=None, description="bits of the membrane potential")
     axon_types: Count = Field(default=None, description="types of axon, each with its own weight per neuron")
-    core_memories: tuple[CoreMemory, ...] = Field(
-        default=(), description="memory of each core, where they differ"
-    )
+    core_memories: tuple[CoreMemory, ...] = Field(default=(), description="memory of each core, where they differ")
     sources: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -140,11 +134,7 @@ class Limits(Part):
             if name not in type(self).model_fields:
                 raise ValueError(f"sources: {name!r} is no limit")
         for name, value in self:
-            if (
-                isinstance(value, tuple)
-                and name not in ("core_shared", "core_memories")
-                and value[0] > value[1]
-            ):
+            if isinstance(value, tuple) and name not in ("core_shared", "core_memories") and value[0] > value[1]:
                 raise ValueError(f"{name}: a range is [lo, hi] with lo <= hi, got {list(value)}")
             if isinstance(value, int) and value < 0:
                 raise ValueError(f"{name}: a limit is not negative, got {value}")
@@ -205,9 +195,7 @@ class Chip(Part):
     @model_validator(mode="after")
     def _default_set(self) -> Chip:
         if self.cost_set is not None and self.cost_set not in self.costs:
-            raise ValueError(
-                f"cost_set {self.cost_set!r} is none of {', '.join(self.costs) or '(no cost sets)'}"
-            )
+            raise ValueError(f"cost_set {self.cost_set!r} is none of {', '.join(self.costs) or '(no cost sets)'}")
         if self.limits.cores is not None and self.limits.cores > self.topology.cores:
             raise ValueError(
                 f"limits.cores {self.limits.cores} exceeds the {self.topology.cores} cores of the topology"

@@ -134,7 +134,9 @@ def _message_times(chip: Chip, costs: CostSet, model: str, spikes: Spikes) -> tu
     noc = chip.topology.noc
     if noc is None:
         raise RunError(f"chip {chip.name!r} does not describe its routers (topology.noc): use timing='detailed'")
-    router = Router(noc.clock.si, noc.subnets, noc.wire, noc.switch, noc.crossbar, noc.buffer, noc.slots)
+    router = Router(
+        noc.clock.si, noc.subnets, noc.wire, noc.switch, noc.crossbar, noc.buffer, noc.slots, int(noc.end == "serial")
+    )
     latency = np.zeros(LATENCY_BINS, np.int64)
     return noc_times(*work, router, latency), latency
 

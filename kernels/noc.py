@@ -45,8 +45,8 @@ OPPOSITE = (WEST, EAST, SOUTH, NORTH)
 
 
 class Router(NamedTuple):
-    """Clock period in s, subnets, cycles of wire, switch and crossbar, packets per input buffer, and slots
-    at a core.
+    """Clock period in s, subnets, cycles of wire, switch and crossbar, packets per input buffer, slots at a core,
+    and 1 if a step ends serially (`end_serially`).
     """
 
     clock: float
@@ -56,6 +56,7 @@ class Router(NamedTuple):
     crossbar: int
     buffer: int
     slots: int
+    serial_end: int = 0
 
 
 class Ports(NamedTuple):
@@ -291,6 +292,30 @@ def _empty(mesh: Mesh, router: Router):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def end_serially(msg: Messages, router: Router, trip: Trip, last):
+    """Cycles of a step that ends as SANA-FE's Booksim lets it end; `last` is when the cores had received everything.
+
+    Once every core has sent its last packet, neurons wait until the network has run dry; then the cores finish their
+    neurons while packets wait; then they finish their packets.
+    """
+    sent, entered, left = 0, -4, 0
+    for c in range(msg.start.size - 1):
+        for i in range(msg.start[c], msg.start[c + 1]):
+            if msg.target[i] >= 0:
+                sent, entered = max(sent, trip.sent[i]), max(entered, trip.arrived[i])
+    for c in range(msg.start.size - 1):
+        i = msg.start[c + 1] - 1
+        if i >= msg.start[c] and msg.target[i] < 0:
+            begun = trip.sent[i - 1] if i > msg.start[c] else 0
+            left = max(left, _cycles(msg.generation[i], router.clock) - (sent - begun))
+    dry = max(sent, entered + router.wire) + 1
+    if left > 0:
+        dry = max(dry, entered + 2 * router.wire + 1)
+        return dry + left + max(0, last - dry)
+    return max(dry, last)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def run_step(msg: Messages, core_of, mesh: Mesh, router: Router, trip: Trip):
     """Cycles of one step, until the last core has handled its last neuron and its last packet; fills
     `trip`.
@@ -331,13 +356,13 @@ def run_step(msg: Messages, core_of, mesh: Mesh, router: Router, trip: Trip):
                 trip,
             )
             last = max(last, trip.done[item])
+    if router.serial_end:
+        return end_serially(msg, router, trip, cores.done.max())
     return last
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def noc_times(
-    log: SpikeLog, fan: FanOut, place: Placement, times: Times, mesh: Mesh, router: Router, latency
-):
+def noc_times(log: SpikeLog, fan: FanOut, place: Placement, times: Times, mesh: Mesh, router: Router, latency):
     """Time of each step (t,) in seconds, without barrier. `latency` (bins,) counts packets by cycles from
     core to core.
     """

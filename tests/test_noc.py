@@ -53,22 +53,30 @@ def test_events_equal_cycles(seed, shape, most, slow):
 
 
 @pytest.mark.parametrize("name", WITH_CYCLES)
-def test_recorded_booksim_runs(name):
+def test_recorded_booksim_runs_to_the_cycle(name):
     z, _, chip = case(name)
+    assert chip.topology.noc.end == "serial"
     spikes = spikes_of(z, *run_lif(z))
     counts = count(chip, spikes)
     step = estimate(chip, counts, timing="noc", spikes=spikes).step_time
-    recorded = z["time_cycle"].mean(axis=0)
-    assert abs(step.sum() / recorded.sum() - 1) < 0.03
-    assert np.max(np.abs(step / recorded - 1)) < 0.05
+    for recorded in z["time_cycle"]:
+        assert np.array_equal(np.rint(step * 1e9), np.rint(recorded * 1e9))
+    noc = chip.topology.noc.model_copy(update={"end": "parallel"})
+    real = chip.model_copy(update={"topology": chip.topology.model_copy(update={"noc": noc})})
+    shorter = estimate(real, counts, timing="noc", spikes=spikes).step_time
+    assert (shorter <= step + 1e-15).all() and shorter.sum() > 0.95 * step.sum()
 
 
-@pytest.mark.parametrize("name", ["p03_tcad_c2", "p05_tcad_c128"])
-def test_equal_to_booksim_to_the_cycle(name):
-    z, _, chip = case(name)
-    spikes = spikes_of(z, *run_lif(z))
-    step = estimate(chip, count(chip, spikes), timing="noc", spikes=spikes).step_time
-    assert np.array_equal(np.rint(step * 1e9), np.rint(z["time_cycle"][0] * 1e9))
+def test_serial_end_by_hand():
+    # One packet, 5 cycles of work before it, 40 neurons after it; it takes 10 cycles at the receiver.
+    messages = [[(1, 5, 10), (-1, 40, 0)], []]
+    msg, mesh = compile_messages(messages), Mesh(2, 1, 1, 16)
+    trip = Trip(*(np.zeros(2, np.int64) for _ in range(3)))
+    # Sent at 5, through two routers (4 cycles each): at the core at 13, done at 23; the neurons are done at 45.
+    assert run_step(msg, np.arange(2), mesh, ROUTER, trip) == 45
+    assert (trip.sent[0], trip.arrived[0], trip.done[0]) == (5, 13, 23)
+    # Serially: credits are back after cycle 17, then 40 cycles of neurons, then the 5 cycles left of the packet.
+    assert run_step(msg, np.arange(2), mesh, ROUTER._replace(serial_end=1), trip) == 18 + 40 + 5
 
 
 def test_latency_distribution_counts_every_packet():
