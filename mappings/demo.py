@@ -36,7 +36,10 @@ HIDDEN = (128, 64)
 PIXEL_MAX = 16.0
 TEST_SHARE = 0.25
 STEPS = 128  #: steps per image
-MAX_RATE = 0.25  #: full rate of a neuron, spikes per step: with reset to zero, lower rates are more exact
+#: Full rate of a neuron, spikes per step, by reset: what a reset to zero loses is less at lower rates.
+MAX_RATE = {"zero": 0.25, "subtract": 1.0}
+#: Room below zero, thresholds per step: neurons without leak that are inhibited sink through a whole presentation.
+UNDERSHOOT = 0.5
 INPUT_RATE = 0.5  #: rate of a white pixel
 NEURONS_PER_CORE = 32  #: the net would fit one core; spread out, it shows traffic
 DT = 1e-3
@@ -204,12 +207,12 @@ def digits_network(
         digits.model,
         digits.train_images,
         reset=reset,
-        max_rate=MAX_RATE,
+        max_rate=MAX_RATE[reset],
         input_rate=INPUT_RATE,
         balance_zero_reset=True,
         name="digits",
     )
-    native, report = quantise(conversion.network, description, dt=DT, bits=bits)
+    native, report = quantise(conversion.network, description, dt=DT, bits=bits, undershoot=UNDERSHOOT * steps)
     native = present(native, steps)
     program = compile(native, description, dt=DT, seed=seed, max_neurons=max_neurons, name="digits")
     program.stages["quantise"] = report.report()

@@ -46,6 +46,7 @@ def quantise(
     bits: int = 8,
     calibration: Mapping[str, Any] | None = None,
     headroom: float = 1.5,
+    undershoot: float = 4.0,
     compensate: bool = True,
 ) -> tuple[Network, QuantiseReport]:
     """Lower every ideal population of `net` to `chip`'s neurons; native ones pass through untouched.
@@ -67,6 +68,8 @@ def quantise(
         reports predicted against achieved rates.
     headroom : float
         Factor on the largest current seen in the calibration.
+    undershoot : float
+        How many thresholds below its reset a voltage should be able to sink before it is clipped.
     compensate : bool
         Scale weights and biases so that rounded decays keep the response to a constant input.
 
@@ -82,7 +85,7 @@ def quantise(
     CompileError
         What the chip cannot hold: a reset, a refractory period, weights without any exponent that fits.
     """
-    options = _options(method, percentile, granularity, bits, headroom, compensate)
+    options = _options(method, percentile, granularity, bits, headroom, undershoot, compensate)
     ideal = {k for k, p in net.populations.items() if p.model.family == "ideal"}
     _check_mixture(net, ideal)
     if ideal and chip.family not in ("loihi", "float"):
@@ -109,7 +112,15 @@ def quantise(
     return native, _report(method, dt, lowered, populations)
 
 
-def _options(method: str, percentile: float, granularity: str, bits: int, headroom: float, compensate: bool) -> Options:
+def _options(
+    method: str,
+    percentile: float,
+    granularity: str,
+    bits: int,
+    headroom: float,
+    undershoot: float,
+    compensate: bool,
+) -> Options:
     if method not in METHODS:
         raise NetworkError(f"quantise: method {method!r} is not one of {', '.join(METHODS)}")
     if granularity not in GRANULARITIES:
@@ -120,7 +131,9 @@ def _options(method: str, percentile: float, granularity: str, bits: int, headro
         raise NetworkError(f"quantise: bits={bits} is outside 1..8")
     if not headroom >= 1:
         raise NetworkError(f"quantise: headroom={headroom} is below 1")
-    return Options(method, percentile, granularity, bits, headroom, compensate)
+    if not undershoot >= 0:
+        raise NetworkError(f"quantise: undershoot={undershoot} is negative")
+    return Options(method, percentile, granularity, bits, headroom, undershoot, compensate)
 
 
 def _neurons(net: Network) -> set[str]:

@@ -69,7 +69,7 @@ def recurrence(model: NeuronModel, dt: float, name: str = "population") -> Recur
     value: dict[str, Any] = {k: v if isinstance(v, str) else model.per_neuron(k) for k, v in model.values.items()}
     one = np.ones(model.n)
     if model.model == "ideal_if":
-        return _reset(value, one, 0 * one, value["r"] * one, value["bias"] * one, 0 * one, dt)
+        return _reset(value, one, 0 * one, value["r"] * one, value["bias"] * one, 0 * one, dt, name)
     if model.model not in ("ideal_lif", "ideal_li"):
         raise NetworkError(
             f"'{name}': {type(model).__name__} is not an ideal model; build it from LIF, IF or LI, or from chip neurons"
@@ -82,7 +82,7 @@ def recurrence(model: NeuronModel, dt: float, name: str = "population") -> Recur
     beta = np.where(slow, np.exp(-dt / np.where(slow, tau_syn, 1.0)), 0.0)
     gain = np.where(slow, _current_gain(tau_mem, np.where(slow, tau_syn, 1.0), dt), 1.0) * value["r"]
     bias = -np.expm1(-dt / tau_mem) * value["bias"]
-    return _reset(value, alpha, beta, gain, bias, value["v_leak"] * one, dt)
+    return _reset(value, alpha, beta, gain, bias, value["v_leak"] * one, dt, name)
 
 
 def _check_times(name: str, what: str, tau: np.ndarray, dt: float) -> None:
@@ -109,11 +109,16 @@ def _reset(
     bias: np.ndarray,
     rest: np.ndarray,
     dt: float,
+    name: str,
 ) -> Recurrence:
     """Shift the potential so that a reset to `v_reset` leads to 0; without reset, so that it rests at 0."""
     zero = np.zeros_like(alpha)
     subtract = value.get("reset") == "subtract"
     spiking = "threshold" in value
+    if spiking and not subtract and np.any(value["threshold"] <= value["v_reset"]):
+        raise NetworkError(f"population '{name}': threshold must lie above v_reset, or the neuron never stops firing")
+    if subtract and np.any(value["threshold"] <= 0):
+        raise NetworkError(f"population '{name}': reset='subtract' needs a threshold above 0")
     shift = zero if subtract else (value["v_reset"] * 1.0 if spiking else rest)
     return Recurrence(
         alpha=alpha,

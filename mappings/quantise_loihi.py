@@ -138,10 +138,13 @@ def _demand(
         worst += row_sums(w, p, rec.n)
     worst = worst / ((du + 1) / DECAY_ONE)
     lost = np.maximum(dv, 1) / DECAY_ONE
-    voltage = np.where(np.isfinite(rec.threshold), 0.0, (worst + np.abs(bias)) / lost)
+    voltage = (worst + np.abs(bias)) / lost
     if seen is not None:
         worst = np.minimum(worst, seen[0] * options.headroom)
         voltage = np.minimum(voltage, seen[1] * options.headroom)
+    spiking = np.isfinite(rec.threshold)
+    sinks = np.where(spiking, np.where(spiking, rec.threshold, 0.0) * options.undershoot, np.inf)
+    voltage = np.minimum(voltage, sinks)
     return Demand(fill, rec.threshold, np.abs(bias), worst, voltage, seen is not None)
 
 

@@ -64,8 +64,8 @@ class Demand:
         Largest weight into a neuron per step of mantissa: the scale 2**(e + 6) / fill uses the mantissa in
         full.
     threshold, bias, current, voltage : (n,) float64
-        Threshold (infinite: none), |bias|, and the largest |current| and |voltage| to be held without
-        overflow (voltage 0 for neurons that spike: their threshold bounds it).
+        Threshold (infinite: none), |bias|, and the largest |current| and |voltage| to be held without overflow. A
+        voltage clipped far below threshold does least harm, so weights keep their bits before it.
     measured : bool
         `current` and `voltage` were seen in a calibration run (else they are the worst case of all sources
         firing at once).
@@ -118,7 +118,7 @@ def choose_scale(demand: Demand, ranges: Ranges, granularity: str) -> tuple[np.n
     hard = np.minimum(hard, _cap(demand.bias, ranges.bias))
     soft = np.minimum(_cap(demand.current, STATE_MAX), _cap(demand.voltage, STATE_MAX))
     if demand.measured:
-        hard = np.minimum(hard, soft)
+        hard = np.minimum(hard, np.where(np.isfinite(demand.threshold), _cap(demand.current, STATE_MAX), soft))
     fill = float(demand.fill.max(initial=0.0))
     if fill == 0:
         scale = float(np.min(np.minimum(hard, soft)))

@@ -28,6 +28,7 @@ class Options:
     granularity: str = "population"
     bits: int = 8
     headroom: float = 1.5
+    undershoot: float = 4.0
     compensate: bool = True
 
 
@@ -54,6 +55,8 @@ def row_tops(weights: Any, projection: Projection, n: int) -> np.ndarray:
 
 def input_unit(gain: np.ndarray, scale: np.ndarray) -> float | None:
     """Ideal weight of one unit of accumulated input, None where neurons differ."""
+    if np.any(gain == 0):
+        return None
     per_unit = 1.0 / (scale * gain)
     return float(per_unit[0]) if np.allclose(per_unit, per_unit[0], rtol=1e-12) else None
 

@@ -165,6 +165,7 @@ def test_recurrent_networks_are_not_cut() -> None:
         present(net, 10)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_sklearn_models() -> None:
     linear = pytest.importorskip("sklearn.linear_model")
     mlp = pytest.importorskip("sklearn.neural_network")
@@ -190,6 +191,7 @@ def test_sklearn_models() -> None:
             assert np.corrcoef(got.ravel(), model.predict(x[:30]).ravel())[0, 1] > 0.99
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_sklearn_refusals() -> None:
     mlp = pytest.importorskip("sklearn.neural_network")
     with pytest.raises(NetworkError, match="not fitted"):

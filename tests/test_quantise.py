@@ -231,6 +231,8 @@ def test_refusals_name_the_thing() -> None:
         (pair(LIF(2, refractory=0.1), w), {}, "refractory period of 100 steps"),
         (pair(LIF(2, tau_mem=1e-4), w), {}, "tau_mem=0.0001 s is below dt"),
         (pair(LIF(2, tau_syn=1e-4), w), {}, "tau_syn=0.0001 s is below dt"),
+        (pair(IF(2, threshold=0.0), w), {}, "'h': threshold must lie above v_reset"),
+        (pair(LIF(2), w), {"undershoot": -1}, "undershoot=-1"),
         (pair(LIF(2), w), {"dt": -1.0}, "dt=-1.0"),
         (pair(LIF(2), w), {"method": "best"}, "method 'best'"),
         (pair(LIF(2), w), {"granularity": "layer"}, "granularity 'layer'"),

@@ -21,7 +21,8 @@ from mappings.quantise_nengo import bias_registers as bias_of_block
 
 from .conftest import golden_files
 
-PACKING = load_chip("loihi").limits.synapse_packing
+CHIP = load_chip("loihi")
+PACKING = CHIP.limits.synapse_packing
 NENGO = chipsim.arithmetic.PRESETS["nengo_loihi"]
 #: Every key that a case may hold; a key outside fails, so that nothing recorded goes unlooked at.
 CASE_KEYS = {
@@ -102,7 +103,8 @@ def test_quantiser(quantiser_case: tuple[Path, int]) -> None:
     assert got.info == json.loads(str(data["info"]))
     n_pre, n = data["f_w"].shape
     assert bits_per_axon(np.full(n_pre, n), 8, PACKING).sum() == data["bits"]
-    assert data["refract"].min() >= 1
+    lo, hi = CHIP.limits.refractory
+    assert data["refract"].min() >= lo and data["refract"].max() <= hi
 
 
 def test_quantised_weights_act_as_recorded(quantiser_case: tuple[Path, int]) -> None:
