@@ -63,7 +63,8 @@ def main() -> None:
     rows = precision_table() if args.table else []
     for r in rows:
         print(
-            f"weights {r['weight_bits']!s:>5} traces {r['trace_bits']!s:>5} {r['rounding']:>11}: {r['test_error']:.1%} wrong"
+            f"weights {r['weight_bits']!s:>5} traces {r['trace_bits']!s:>5} {r['rounding']:>11}: "
+            f"{r['test_error']:.1%} wrong"
         )
     evidence_figure(result, rows).savefig(args.out, dpi=150)
     print(f"wrote {args.out}")

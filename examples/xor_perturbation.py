@@ -27,7 +27,8 @@ def main() -> None:
     for name, result in groups.items():
         runs = np.median([r.chip_runs for r in result.runs])
         print(
-            f"{name:28} solved {result.solved} of {args.seeds}, median {result.median_epochs:g} epochs, {runs:g} chip runs"
+            f"{name:28} solved {result.solved} of {args.seeds}, median {result.median_epochs:g} epochs, "
+            f"{runs:g} chip runs"
         )
     xor_figure(groups).savefig(args.out, dpi=150)
     print(f"wrote {args.out}")
