@@ -223,3 +223,23 @@ def test_digits_on_the_chip_lose_half_a_point_at_most() -> None:
     fast = evaluate(few).result.spikes
     for name in slow:
         np.testing.assert_array_equal(fast[name], slow[name])
+
+
+def test_convolutional_network_on_the_emulator() -> None:
+    """Compiled and spread over cores, a converted convolutional network fires as the slow reference does."""
+    import chipsim as cs
+
+    rng = np.random.default_rng(8)
+    data = rng.random((20, 64))
+    layers = [
+        Convolution(rng.normal(0, 0.4, (4, 1, 3, 3)), (1, 8, 8), rng.normal(0, 0.1, 4), padding=1, stride=2),
+        Dense(rng.normal(0, 0.2, (5, 64)), None, "linear"),
+    ]
+    conversion = convert_relu(layers, data, reset="zero", max_rate=0.5)
+    native, _ = quantise(conversion.network, LOIHI)
+    native = present(native, 40)
+    spikes = {"in": conversion.encode(data[:4], 40)}
+    result = cs.Emulator(cs.compile(native, LOIHI, max_neurons=20)).run(spikes)
+    for name, want in run_integer(native, spikes).spikes.items():
+        assert want.any()
+        np.testing.assert_array_equal(result.spikes[name], want)
