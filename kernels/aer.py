@@ -34,7 +34,10 @@ def decode_wide(address: np.ndarray, earliest: np.ndarray) -> Events:
 
 
 def decode_narrow(address: np.ndarray, earliest: np.ndarray) -> Events:
-    """10-bit words: bit 8 time reference (255: all neurons), else bit 9 virtual (4-bit signed weight, 4-bit neuron), else spike."""
+    """10-bit words: bit 8 time reference (255: all neurons), else bit 9 virtual (weight, neuron), else spike.
+
+    A virtual word carries a signed 4-bit weight and a 4-bit neuron; it is pushed as weight << 8 | neuron.
+    """
     word = np.asarray(address, np.int64)
     low = word & 255
     timeref = (word >> 8 & 1) == 1

@@ -95,7 +95,8 @@ def new_log(n_events: int, packets: int, trace: int) -> Log:
 def new_work(neurons: int) -> Work:
     """Scratch for one action on `neurons` neurons (and a few monitor packets)."""
     size = neurons + 8
-    return Work(*(np.zeros(size, np.int64) for _ in range(4)), np.zeros(2, np.int64))
+    lists = [np.zeros(size, np.int64) for _ in range(4)]
+    return Work(lists[0], lists[1], lists[2], lists[3], np.zeros(2, np.int64))
 
 
 @njit(forceinline=True, **_JIT)

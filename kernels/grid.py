@@ -77,7 +77,7 @@ def tick_core(cores, state, k, slot, spikes):
         for i in range(weight.shape[0]):
             count = np.int64(0)
             for q in range(size):
-                count += popcount(crossbar[i, q] & words[q] & cores.of_type[k, kind, q])
+                count += popcount(crossbar[i, q] & words[q] & cores.of_type[k, kind, q])  # type: ignore[call-arg]
             driven[i] += np.int32(count * weight[i, kind])
     words[:] = 0
     v, thr, negthr = state.v[k], cores.thr[k], cores.negthr[k]

@@ -58,7 +58,7 @@ def start(waiting, b, n, columns):
 @njit(forceinline=True, **_JIT)
 def advance(kind, dx, dy, columns):
     """Where a merge of direction `kind` sends a packet: step in merges, port there, direction there, hops done."""
-    if kind == EAST or kind == WEST:
+    if kind in (EAST, WEST):
         sign = 1 if kind == EAST else -1
         if dx != 0:
             return sign * MERGES, 0, kind, sign, 0

@@ -70,7 +70,7 @@ def forward(net, merge):
     packet = net.hand[merge]
     dx = (packet >> DX) - BIAS
     dy = (packet >> DY & 1023) - BIAS
-    if kind == EAST or kind == WEST:
+    if kind in (EAST, WEST):
         first = base + (2 if kind == EAST else 5)
         if dx != 0:
             store(net, first, packet - (1 << DX) if kind == EAST else packet + (1 << DX))
@@ -98,10 +98,10 @@ def blocked(net, merge):
         lo, hi = 8, 10
     elif kind == SOUTH:
         lo, hi = 10, 12
+    full = False
     for buffer in range(base + lo, base + hi):
-        if net.count[buffer] == DEPTH:
-            return True
-    return False
+        full |= net.count[buffer] == DEPTH
+    return full
 
 
 @njit(forceinline=True, **_JIT)
@@ -138,7 +138,7 @@ def falling(net):
 
 @njit(forceinline=True, **_JIT)
 def rising(net, injected, arrivals, written):
-    """Rising edge of all buffers; packets leaving for a scheduler go to `arrivals` (core, packet). Returns their number.
+    """Rising edge of all buffers; packets leaving for a scheduler go to `arrivals` (core, packet); returns how many.
 
     The first `written` packets in `waiting` were put there on an earlier edge and enter a local buffer now.
     Full and empty are judged before the edge: reads are decided first, then writes, then reads are done.

@@ -17,10 +17,10 @@ from kernels.grid_router import (
     AXON,
     BUFFERS,
     DEPTH,
-    INJECT_FROM,
     IN_EXPECTED,
     IN_READ,
     IN_WRITTEN,
+    INJECT_FROM,
     LOST,
     MISSED,
     N_ACTIVE,
@@ -128,9 +128,7 @@ def together(cores, state, net, queues, records, firing, injected, tick, cycle, 
         return False
     for i in range(sent):
         at = cycle + queues.delivered[i, 2]
-        deliver(
-            cores, state, net, records, firing, tick, at, period, queues.delivered[i, 0], queues.delivered[i, 1]
-        )
+        deliver(cores, state, net, records, firing, tick, at, period, queues.delivered[i, 0], queues.delivered[i, 1])
     net.counters[N_WAITING] = 0
     return True
 
@@ -202,8 +200,8 @@ def run(cores, state, net, queues, records, firing, arrivals, injected, offsets,
                 firing.number[core] = fired
                 if fired:
                     firing.at[core] = (firing.neuron[core, 0] + 1) * firing.per_neuron
-        route(cores, state, net, queues, records, firing, packets, arrivals, tick, POINTER_CYCLE + 1, period + POINTER_CYCLE,
-              period)  # fmt: skip
+        last = period + POINTER_CYCLE
+        route(cores, state, net, queues, records, firing, packets, arrivals, tick, POINTER_CYCLE + 1, last, period)
         for core in range(c):
             if cores.is_core[core]:
                 row = records.used[2]

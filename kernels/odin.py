@@ -112,7 +112,7 @@ def lif_references(m, first, count):
 
 @njit(forceinline=True, **_JIT)
 def learn_row(row, weight, up, down, update, open_):
-    """SDSP on a row of nibbles with the flags as they are; the weights before it, as neurons see them, go to `weight`."""
+    """SDSP on a row of nibbles with the flags as they are; the weights that neurons see, before it, go to `weight`."""
     for j in range(NEURONS):
         nibble = row[j]
         w = np.uint8(nibble & np.uint8(7))
@@ -169,7 +169,9 @@ def spike_row(m, pre):
     One short loop per quantity, because a loop over a dozen arrays does not vectorise (too many overlaps to rule out).
     """
     lif = m.lif
-    learn_row(m.row[pre], m.weight, m.up, m.down, np.uint8(m.registers.upd_unmapped), np.uint8(7 * m.registers.prop_unmapped))
+    learn_row(
+        m.row[pre], m.weight, m.up, m.down, np.uint8(m.registers.upd_unmapped), np.uint8(7 * m.registers.prop_unmapped)
+    )
     integrate(lif.v, m.weight, np.int16(-1) if m.inhibitory[pre] else np.int16(1), m.sum_)
     fire(m.sum_, lif.thr, lif.v, m.fired)
     count_calcium(lif.ca, lif.ca_en, m.fired)

@@ -37,7 +37,8 @@ STATES = tuple(name for name, (low, _) in FIELDS.items() if low >= 70)
  PHASIC_EN, MIXED_EN, CLASS2_EN, NEG_EN, REBOUND_EN, INHIN_EN, BIST_EN, RESON_EN, THRVAR_EN, THR_SEL_OF, THRLEAK,
  ACC_EN, CA_EN, THETAMEM, CA_THETA1, CA_THETA2, CA_THETA3, CALEAK, BURST_INCR, RESON_SHARP_AMT) = range(32)  # fmt: skip
 (INACC, REFRAC, CORE, DAPDEL_CNT, STIM_STR, STIM_STR_TMP, PHASIC_LOCK, MIXED_LOCK, SPKOUT_DONE, STIM0_PREV,
- INHEXC_PREV, BIST_LOCK, INHIN_LOCK, RESON_SIGN, THRMOD, THRLEAK_CNT, CALCIUM, CALEAK_CNT, BURST_LOCK) = range(19)  # fmt: skip
+ INHEXC_PREV, BIST_LOCK, INHIN_LOCK, RESON_SIGN, THRMOD, THRLEAK_CNT, CALCIUM, CALEAK_CNT,
+ BURST_LOCK) = range(19)  # fmt: skip
 
 
 class Stimulus(NamedTuple):
@@ -100,8 +101,7 @@ def store_stimulus(p, s, kind, tick, above_now):
 @njit(**_JIT)
 def resonate(core, sign, up):
     """One tick of a resonator: away from zero in the stimulus' phase, toward zero against it (`up`: excitatory)."""
-    rising = (sign == POS or sign == ZERO_TO_P) == up
-    if rising:
+    if (sign in (POS, ZERO_TO_P)) == up:
         return core if core == 7 else (core + 1) & 15
     return core if core == 0 else (core - 1) & 15
 
@@ -126,9 +126,7 @@ def at_reference(p, s, core, tick):
 def membrane(p, s, kind, tick, stim):
     """Core before the firing test."""
     core = s[CORE]
-    if p[SPKLAT_EN] and s[DAPDEL_CNT] != 0:
-        return core
-    if s[PHASIC_LOCK] and core == 0:
+    if (p[SPKLAT_EN] and s[DAPDEL_CNT] != 0) or (s[PHASIC_LOCK] and core == 0):
         return core
     if kind == TREF:
         return at_reference(p, s, core, tick)
@@ -203,8 +201,7 @@ def delay_counter(p, s, kind, tick, core, threshold, spike):
 @njit(**_JIT)
 def store_locks(p, s, kind, stim, spike):
     """Phasic and mixed locks, from the state before the event."""
-    resting = s[CORE] == 0 or s[REFRAC] == 1
-    again = kind == TREF and s[SPKOUT_DONE] == 1 and resting and stim.above_now
+    again = kind == TREF and s[SPKOUT_DONE] == 1 and (s[CORE] == 0 or s[REFRAC] == 1) and stim.above_now
     if again or (spike and (stim.above_now or stim.above)):
         s[PHASIC_LOCK], s[MIXED_LOCK] = p[PHASIC_EN], p[MIXED_EN]
     elif not stim.above:

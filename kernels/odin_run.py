@@ -123,7 +123,7 @@ def operands(m, action, a, b):
 @njit(forceinline=True, **_JIT)
 def serve(m, work, action, a, b):
     """Compute one action with operands `a`, `b` (a FIFO entry in `a`); returns the positions of its sweep."""
-    if action == BIST_ROW or action == BIST_ALL:
+    if action in (BIST_ROW, BIST_ALL):
         return bistability(m, work, action, a)
     r = m.registers
     first, count, popped, synapse_at = 0, NEURONS, -1, -1
@@ -171,7 +171,7 @@ def run(m, clock, fifo, events, host, controller, log, work, until):
     """Serve events until nothing is left that begins before edge `until` (DONE) or the log is full (GROW)."""
     while True:
         action = next_action(clock, fifo, events, host, log, until)
-        if action == DONE or action == GROW:
+        if action in (DONE, GROW):
             return action
         work.n[:] = 0
         a, b = fifo[clock[HEAD]], np.int64(0)
@@ -179,7 +179,7 @@ def run(m, clock, fifo, events, host, controller, log, work, until):
             k = clock[NEXT]
             a, b = events.a[k], events.b[k]
         positions = serve(m, work, action, a, b)
-        if action == POP_SPIKE or action == POP_VIRTUAL:
+        if action in (POP_SPIKE, POP_VIRTUAL):
             settle_pop(clock, fifo, host, controller, log, work, action, positions)
         else:
             settle_input(clock, fifo, host, controller, log, work, action, positions, a)

@@ -94,7 +94,7 @@ def serve(m, work, action, a, virtual):
     elif action == POP_SPIKE:
         add_range(m, 0, count, m.weight[a & 255])
         m.activity[SOPS] += count
-    elif action == TREF_ONE or action == POP_VIRTUAL:
+    elif action in (TREF_ONE, POP_VIRTUAL):
         first, count = a & 255, 1
         if action == TREF_ONE:
             leak_range(m, first, first + 1)
@@ -118,10 +118,10 @@ def run(m, clock, fifo, events, host, controller, log, work, until):
     virtual = np.zeros(256, np.int8)
     while True:
         action = next_action(clock, fifo, events, host, log, until)
-        if action == DONE or action == GROW:
+        if action in (DONE, GROW):
             return action
         work.n[:] = 0
-        popped = action == POP_SPIKE or action == POP_VIRTUAL
+        popped = action in (POP_SPIKE, POP_VIRTUAL)
         a = fifo[clock[HEAD]] if popped else events.a[clock[NEXT]]
         positions = serve(m, work, action, a, virtual)
         if popped:

@@ -1,4 +1,4 @@
-"""ODIN's LIF neuron, SDSP and events, one neuron at a time in plain Python: the oracle of the compiled core (no timing)."""
+"""ODIN's LIF neuron, SDSP and events, one neuron at a time in plain Python: the oracle of the kernels (no timing)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The TrueNorth-class grid: compiled ticks against plain NumPy, two ways through the network, timing, state, refusals."""
+"""The TrueNorth-class grid: ticks against plain NumPy, two ways through the network, timing, state, refusals."""
 
 from __future__ import annotations
 
@@ -57,7 +57,11 @@ def naive(program, packets, ticks):
                     target = core + program.dx[core, i] + program.dy[core, i] * program.columns
                     due.setdefault(tick + 1 + program.delay[core, i], set()).add((target, program.axon[core, i]))
                 elif x < program.negthr[core, i]:
-                    x = wrap(-program.reset[core, i]) if program.mode[core, i] == 0 else wrap(x - program.negthr[core, i])
+                    x = (
+                        wrap(-program.reset[core, i])
+                        if program.mode[core, i] == 0
+                        else wrap(x - program.negthr[core, i])
+                    )
                 v[core, i] = x
     return spikes, v
 
@@ -122,7 +126,7 @@ def one_spike(columns, rows, source, target):
 
 @pytest.mark.parametrize(("source", "target"), [(0, 0), (0, 11), (11, 0), (5, 6), (8, 3), (2, 10)])
 def test_cycles_without_contention(source, target):
-    """Neuron i is written on cycle (i + 1)(axons + 2); 7 + 2 hops later its packet is there; idle at n (axons + 2) + 2."""
+    """Neuron i is written on cycle (i + 1)(axons + 2); its packet takes 7 + 2 hops; idle at n (axons + 2) + 2."""
     run = GridEngine(one_spike(4, 3, source, target)).run(ticks=1)
     hops = abs(source % 4 - target % 4) + abs(source // 4 - target // 4)
     assert run.spikes.tolist() == [[1, source, 2, 3 * 18]]
@@ -131,7 +135,7 @@ def test_cycles_without_contention(source, target):
 
 
 def test_full_local_buffers_make_the_neuron_wait():
-    """With two axons a neuron fires every 4 cycles; at a merge fed at twice its rate, buffers fill and cores stand still."""
+    """With two axons a neuron fires every 4 cycles: merges fed beyond their rate fill buffers, cores wait."""
     columns, cores = 12, 12
     dx = (columns - 1) - np.arange(cores)[:, None] + np.zeros((cores, 40), int)
     program = cs.truenorth.GridProgram(
@@ -171,7 +175,8 @@ def test_two_runs_equal_one_and_a_checkpoint_continues():
     ("changes", "message"),
     [
         ({"thr": 256}, r"thr=256 is outside \[-256, 255\]"), ({"delay": 15}, r"delay=15 is outside \[0, 14\]"),
-        ({"axon_type": np.full((6, 24), 4)}, r"axon_type=4 is outside \[0, 3\]"), ({"axon": 24}, "a core has axons 0 to 23"),
+        ({"axon_type": np.full((6, 24), 4)}, r"axon_type=4 is outside \[0, 3\]"),
+        ({"axon": 24}, "a core has axons 0 to 23"),
         ({"dx": 3}, r"sends to \(3, 0\); the grid is 3 x 2"), ({"period": 100}, "a core needs 523 cycles per tick"),
         ({"leak": np.zeros((2, 2))}, r"leak has shape \(2, 2\), not \(6, 20\)"),
     ],

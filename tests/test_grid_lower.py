@@ -1,6 +1,8 @@
-"""Layers of plain weights onto the grid: the decomposition into four axon types, copies, and the network that results."""
+"""Layers of plain weights onto the grid: decomposition into four axon types, copies, and the network that results."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,7 +51,7 @@ def layered(weights, thresholds, leaks, spikes, ticks):
 @pytest.mark.parametrize("shape", [(40, 70, 30, 10), (100, 12), (60, 300, 5)])
 def test_the_grid_runs_the_layers(shape):
     rng = np.random.default_rng(sum(shape))
-    weights = [rng.integers(-2, 3, (post, pre)) for pre, post in zip(shape, shape[1:])]
+    weights = [rng.integers(-2, 3, (post, pre)) for pre, post in pairwise(shape)]
     thresholds = [4] * len(weights)
     leaks = [-1] + [0] * (len(weights) - 1)
     image = lower_truenorth(weights, threshold=thresholds, leak=leaks)

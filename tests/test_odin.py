@@ -180,7 +180,8 @@ def test_tinyodin_equals_plain_python():
     thr, leak = rng.integers(0, 300, 256), rng.integers(0, 128, 256)
     weight = rng.integers(-8, 8, (256, 256))
     program = cs.tinyodin.TinyOdinProgram(
-        cs.tinyodin.Registers(open_loop=1, max_neur=200), cs.tinyodin.pack(cs.tinyodin.LIF(256, v=v, thr=thr, leak_str=leak)),
+        cs.tinyodin.Registers(open_loop=1, max_neur=200),
+        cs.tinyodin.pack(cs.tinyodin.LIF(256, v=v, thr=thr, leak_str=leak)),
         cs.tinyodin.pack_synapses(weight),
     )  # fmt: skip
     engine = TinyOdinEngine(program)

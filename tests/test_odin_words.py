@@ -39,7 +39,9 @@ def test_tinyodin_neurons_round_trip(data, n):
 
 
 def test_neuron_words_lie_at_the_documented_bits():
-    word = int.from_bytes(cs.odin.pack(cs.odin.LIF(1, thr=0xA5, v=0x5A, ca_leak=0x11, disable=1))[0].tobytes(), "little")
+    word = int.from_bytes(
+        cs.odin.pack(cs.odin.LIF(1, thr=0xA5, v=0x5A, ca_leak=0x11, disable=1))[0].tobytes(), "little"
+    )
     assert word >> 9 & 255 == 0xA5 and word >> 70 & 255 == 0x5A and word >> 35 & 31 == 0x11 and word >> 127 == 1
     tiny = int.from_bytes(cs.tinyodin.pack(cs.tinyodin.LIF(1, thr=0xABC, v=-1, leak_str=3))[0].tobytes(), "little")
     assert tiny == 3 << 24 | 0xABC << 12 | 0xFFF
@@ -94,15 +96,18 @@ def test_what_does_not_fit_is_named_with_its_range(make, message):
 def test_events_are_read_back_in_words():
     e, t = cs.odin.events, cs.tinyodin.events
     pairs = {
-        int(e.spike(5)): "spike of neuron 5", int(e.virtual(9, 3, 1)): "inhibitory virtual event of weight 3 on neuron 9",
-        int(e.time_reference(7)): "time reference of neuron 7", int(e.time_reference()): "time reference of all neurons",
+        int(e.spike(5)): "spike of neuron 5",
+        int(e.virtual(9, 3, 1)): "inhibitory virtual event of weight 3 on neuron 9",
+        int(e.time_reference(7)): "time reference of neuron 7",
+        int(e.time_reference()): "time reference of all neurons",
         int(e.bistability(2)): "bistability of row 2", int(e.bistability()): "bistability of all rows",
         int(e.synapse(3, 4)): "synapse 3 -> 4", 0x0501: "spike of neuron 5", int(e.queued_time_reference(8)):
         "queued time reference of neuron 8",
     }  # fmt: skip
     assert {word: e.describe(word) for word in pairs} == pairs
     tiny = {int(t.spike(200)): "spike of neuron 200", int(t.virtual(9, -3)): "virtual event of weight -3 on neuron 9",
-            int(t.time_reference(7)): "time reference of neuron 7", int(t.time_reference()): "time reference of all neurons",
+            int(t.time_reference(7)): "time reference of neuron 7",
+            int(t.time_reference()): "time reference of all neurons",
             0x209: "spike of neuron 9"}  # fmt: skip
     assert {word: t.describe(word) for word in tiny} == tiny
 

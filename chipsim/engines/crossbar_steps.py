@@ -53,7 +53,9 @@ class StepEngine:
     def __init__(self, image: CrossbarImage, neurons: int | None = None) -> None:
         self.image = image
         self.n = len(image.unit) if neurons is None else neurons
-        self.core = OdinEngine(image.program) if isinstance(image.program, OdinProgram) else TinyOdinEngine(image.program)
+        self.core = (
+            OdinEngine(image.program) if isinstance(image.program, OdinProgram) else TinyOdinEngine(image.program)
+        )
         self.step = 0
 
     def reset(self) -> None:

@@ -97,7 +97,11 @@ class EventEngine:
 
     def state(self) -> dict[str, np.ndarray]:
         """Copies of everything that changes, for `restore`."""
-        return {"clock": self._clock.copy(), "fifo": self._fifo.copy(), **{k: v.copy() for k, v in self._arrays().items()}}
+        return {
+            "clock": self._clock.copy(),
+            "fifo": self._fifo.copy(),
+            **{k: v.copy() for k, v in self._arrays().items()},
+        }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Continue from `state()` of an engine with the same program; RunError otherwise."""
@@ -173,12 +177,14 @@ class EventEngine:
         latest = max(self.edge, int(events.earliest.max(initial=0)))
         never = latest + n * LONGEST_EVENT + REST_WITHIN
         stop = min(s for s in (until, limit, never) if s is not None)
-        while self._kernel(self._machine, self._clock, self._fifo, events, host, self.controller, log, self._work, stop):
+        while self._kernel(
+            self._machine, self._clock, self._fifo, events, host, self.controller, log, self._work, stop
+        ):
             log = _grown(log)
         if stop == never and (self._clock[ec.NEXT] < n or (self._clock[ec.DRAIN] and self._clock[ec.COUNT] > 0)):
             raise RunError(
-                f"the network did not come to rest within {REST_WITHIN} edges of its last input; give limit= or until=, "
-                "or open the loop (open_loop=1)"
+                f"the network did not come to rest within {REST_WITHIN} edges of its last input; "
+                "give limit= or until=, or open the loop (open_loop=1)"
             )
         k = int(self._clock[ec.NEXT])
         if limit is not None and k < n:  # the request that waits when the record is cut was raised all the same
@@ -197,9 +203,25 @@ class EventEngine:
             stamps = [np.where(s < limit, s, -1) for s in stamps]
             end = -1
         activity = {k: int(v) - before[k] for k, v in zip(self.counters, self._machine.activity)}
-        activity |= {"events_in": int(clock[ec.NEXT]), "events_popped": int(clock[ec.POPPED]), "packets_out": out_edge.size}
-        return EventRun(*stamps, out_edge.copy(), out_address.copy(), trace.copy(), begin, end, int(clock[ec.DROPS]),
-                        int(clock[ec.PEAK]), int(clock[ec.COUNT]), activity)  # fmt: skip
+        activity |= {
+            "events_in": int(clock[ec.NEXT]),
+            "events_popped": int(clock[ec.POPPED]),
+            "packets_out": out_edge.size,
+        }
+        return EventRun(
+            request=stamps[0],
+            ack=stamps[1],
+            ack_low=stamps[2],
+            out_edge=out_edge.copy(),
+            out_address=out_address.copy(),
+            trace=trace.copy(),
+            begin=begin,
+            end=end,
+            drops=int(clock[ec.DROPS]),
+            fifo_peak=int(clock[ec.PEAK]),
+            queued=int(clock[ec.COUNT]),
+            activity=activity,
+        )
 
 
 def _grown(log: ec.Log) -> ec.Log:
@@ -207,4 +229,6 @@ def _grown(log: ec.Log) -> ec.Log:
     room = 2 * log.out_edge.size
     trace = np.empty((2 * log.trace.shape[0], 2), np.int64)
     trace[: log.trace.shape[0]] = log.trace
-    return log._replace(out_edge=np.resize(log.out_edge, room), out_address=np.resize(log.out_address, room), trace=trace)
+    return log._replace(
+        out_edge=np.resize(log.out_edge, room), out_address=np.resize(log.out_address, room), trace=trace
+    )

@@ -129,8 +129,9 @@ class GridEngine:
             raise RunError(f"ticks={ticks}: not negative")
         entering, offsets, first, count = self._inputs(packets, ticks)
         p = self.program
+        per_core = [np.zeros(p.cores, np.int64) for _ in range(4)]
         firing = grid_run.Firing(
-            np.zeros((p.cores, p.neurons), np.int64), *(np.zeros(p.cores, np.int64) for _ in range(4)), p.axons + 2,
+            np.zeros((p.cores, p.neurons), np.int64), per_core[0], per_core[1], per_core[2], per_core[3], p.axons + 2,
             p.columns,
         )  # fmt: skip
         records = _records(p, entering.size, count)
@@ -159,7 +160,7 @@ class GridEngine:
         reached = int(at_core.sum())
         activity = {"spikes": len(spikes), "deliveries": reached, "outputs": len(arrived) - reached}
         activity["synaptic_events"] = int(self._fan_out[arrived[at_core, 1], arrived[at_core, 3]].sum())
-        return GridRun(spikes, arrived, at_core, idle, ticks, ticks * p.period, lost, activity)
+        return GridRun(spikes, arrived, at_core, idle, ticks, ticks * int(p.period or 0), lost, activity)
 
     def _inputs(self, packets: Any, ticks: int) -> tuple[np.ndarray, np.ndarray, int, int]:
         """Packed packets, their offsets per slot run, the first slot and the number of slots of this call."""
@@ -232,9 +233,9 @@ def _wire(columns: int, rows: int) -> router.Network:
 
 def _queues(cores: int) -> grid_burst.Burst:
     merges = cores * router.MERGES
-    packets = [np.zeros(cores, np.int64) for _ in range(5)]
-    return grid_burst.Burst(*packets, np.full(merges, grid_burst.FREE, np.int64), np.zeros((merges, 3), np.int64),
-                            np.zeros(cores, np.int64), np.zeros((cores, 3), np.int64))  # fmt: skip
+    p = [np.zeros(cores, np.int64) for _ in range(6)]
+    free, count = np.full(merges, grid_burst.FREE, np.int64), np.zeros((merges, 3), np.int64)
+    return grid_burst.Burst(p[0], p[1], p[2], p[3], p[4], free, count, p[5], np.zeros((cores, 3), np.int64))
 
 
 def _records(p: GridProgram, entering: int, count: int) -> grid_run.Records:
@@ -256,4 +257,6 @@ def _grown(records: grid_run.Records) -> grid_run.Records:
 def _refusal(code: int, p: GridProgram) -> str:
     if code == grid_run.OVERRUN:
         return f"a core was still busy when the next tick came; period={p.period} is too short for its spikes"
-    return f"input packets were still waiting when the next tick came; send fewer per tick or lengthen period={p.period}"
+    return (
+        f"input packets were still waiting when the next tick came; send fewer per tick or lengthen period={p.period}"
+    )

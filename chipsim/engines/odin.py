@@ -51,7 +51,9 @@ class OdinEngine(EventEngine):
         super().__init__()
 
     def _decode(self, addresses: Any, earliest: np.ndarray) -> ec.Events:
-        return aer.decode_wide(native.events.check(addresses) if np.size(addresses) else np.zeros(0, np.int64), earliest)
+        return aer.decode_wide(
+            native.events.check(addresses) if np.size(addresses) else np.zeros(0, np.int64), earliest
+        )
 
     def _load(self) -> odin.Machine:
         p, r = self.program, self.program.registers
@@ -61,16 +63,18 @@ class OdinEngine(EventEngine):
         f = {name: np.where(is_lif, values, 0).astype(np.int16) for name, values in fields.items()}
         lif = odin.Lif(
             f["leak_str"] * f["leak_en"], np.where(is_lif, f["thr"], UNREACHED).astype(np.int16), f["ca_en"],
-            f["theta_mem"], np.where(f["ca_en"] == 1, f["theta1"], NO_CALCIUM).astype(np.int16), f["theta2"], f["theta3"], f["ca_leak"] * f["ca_en"], f["v"], f["ca"], f["ca_count"],
+            f["theta_mem"], np.where(f["ca_en"] == 1, f["theta1"], NO_CALCIUM).astype(np.int16), f["theta2"],
+            f["theta3"], f["ca_leak"] * f["ca_en"], f["v"], f["ca"], f["ca_count"],
         )  # fmt: skip
         scratch = [np.zeros(256, np.uint8) for _ in range(4)]
         registers = odin.Registers(r.open_loop, r.src_ctrl, r.mon_en, r.mon_neur, r.mon_syn, r.upd_unmapped,
                                    r.prop_unmapped, r.sdsp_syn)  # fmt: skip
         machine = odin.Machine(
             registers, r.syn_sign, lif, np.flatnonzero(~is_lif), is_lif.astype(np.uint8),
-            np.stack([izh[name] for name in odin_izh.PARAMETERS], 1), np.stack([izh[name] for name in odin_izh.STATES], 1),
-            (fields["disable"] == 0).astype(np.uint8), nibbles(p.synapses), *scratch, np.zeros(256, np.int16), np.zeros(1, np.int64),
-            np.zeros(4, np.int64),
+            np.stack([izh[name] for name in odin_izh.PARAMETERS], 1),
+            np.stack([izh[name] for name in odin_izh.STATES], 1),
+            (fields["disable"] == 0).astype(np.uint8), nibbles(p.synapses), scratch[0], scratch[1], scratch[2],
+            scratch[3], np.zeros(256, np.int16), np.zeros(1, np.int64), np.zeros(4, np.int64),
         )  # fmt: skip
         flags = programmed_flags(machine) if p.flags is None else p.flags
         machine.up[:] = flags & 1
@@ -117,7 +121,7 @@ class OdinEngine(EventEngine):
 
 
 def programmed_flags(machine: odin.Machine) -> np.ndarray:
-    """SDSP flags that SPI programming leaves: those of an update without an event, which is not stored. (256,) uint8."""
+    """SDSP flags that SPI programming leaves, (256,) uint8: those of an update without an event, not stored."""
     trial = machine._replace(
         lif=odin.Lif(*(a.copy() for a in machine.lif)), izh_state=machine.izh_state.copy(), up=machine.up.copy(),
         down=machine.down.copy(),
@@ -136,9 +140,7 @@ class TinyOdinEngine(EventEngine):
 
     fifo_entries = native_tiny.FIFO
     counters = ("sops", "neuron_updates", "spikes")
-    controller = _controller(
-        {ec.TREF_ONE: 5, ec.TREF_ALL: 5, ec.PUSH: 6, ec.POP_SPIKE: 7, ec.POP_VIRTUAL: 8}, 11, 9
-    )
+    controller = _controller({ec.TREF_ONE: 5, ec.TREF_ALL: 5, ec.PUSH: 6, ec.POP_SPIKE: 7, ec.POP_VIRTUAL: 8}, 11, 9)
     _kernel = staticmethod(tinyodin.run)
 
     def __init__(self, program: native_tiny.TinyOdinProgram) -> None:

@@ -63,7 +63,7 @@ def refuse(chip: str, name: str | None, resource: str, need: float, limit: float
 def to_integers(
     chip: str, weights: np.ndarray, threshold: Any, leak: Any, lo: int, hi: int, thr_max: int, name: str | None
 ) -> _Native:
-    """Integers pass if they fit; floats are scaled per neuron so that the largest weight or the threshold fills its range.
+    """Integers pass if they fit; floats are scaled per neuron until its largest weight or threshold fills the range.
 
     Raises
     ------
@@ -84,8 +84,16 @@ def to_integers(
     exact = weights * scale[:, None]
     rounded = np.rint(exact).astype(np.int64)
     thr, step = np.rint(threshold * scale).astype(np.int64), np.rint(leak * scale).astype(np.int64)
-    for resource, value, low, high in (("weight", rounded, lo, hi), ("threshold", thr, 1, thr_max), ("leak", step, 0, LEAK_MAX)):
-        worst = value[np.unravel_index(np.argmax(np.maximum(value - high, low - value)), value.shape)] if value.size else low
+    for resource, value, low, high in (
+        ("weight", rounded, lo, hi),
+        ("threshold", thr, 1, thr_max),
+        ("leak", step, 0, LEAK_MAX),
+    ):
+        worst = (
+            value[np.unravel_index(np.argmax(np.maximum(value - high, low - value)), value.shape)]
+            if value.size
+            else low
+        )
         if worst > high or worst < low:
             raise refuse(chip, name, resource, float(worst), float(high if worst > high else low),
                          "scale the network's weights, thresholds and leaks")  # fmt: skip
@@ -127,8 +135,8 @@ def lower_odin(
     threshold, leak : scalar or (n,)
         Leak per time reference, in units of the weights.
     sdsp : dict or None
-        Registers of `odin.LIF` that switch learning on for all neurons (ca_en, theta_mem, theta1, theta2, theta3, ca_leak);
-        synapses with a weight in the network (and all of a learning one) are mapped, hence plastic.
+        Registers of `odin.LIF` that switch learning on for all neurons (ca_en, theta_mem, theta1, theta2, theta3,
+        ca_leak); synapses with a weight in the network (and all of a learning one) are mapped, hence plastic.
 
     Raises
     ------
@@ -190,7 +198,7 @@ def lower_tinyodin(
 
 
 def to_stream(spikes: Any, image: CrossbarImage) -> tuple[np.ndarray, np.ndarray]:
-    """Spike counts (t, i) as an event stream: in each step the spike events by line, then one time reference of all neurons.
+    """Spike counts (t, i) as an event stream: in each step the spike events by line, then one time reference to all.
 
     Returns
     -------
@@ -220,7 +228,7 @@ def to_stream(spikes: Any, image: CrossbarImage) -> tuple[np.ndarray, np.ndarray
 
 
 def from_packets(address: np.ndarray, edge: np.ndarray, ends: np.ndarray, n: int) -> np.ndarray:
-    """Output packets as spike counts (t, n) int64: a packet belongs to the first step whose end edge is not before it."""
+    """Output packets as spike counts (t, n) int64; a packet belongs to the first step ending on its edge or later."""
     step = np.searchsorted(ends, edge)
     counts = np.zeros((len(ends), n), np.int64)
     inside = (step < len(ends)) & (address < n)

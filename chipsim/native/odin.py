@@ -63,7 +63,7 @@ class LIF(NeuronModel):
 
 
 class Izhikevich(NeuronModel):
-    """The phenomenological neuron of ODIN with all its registers and state bits (specification in docs/chips/odin.md)."""
+    """The phenomenological neuron of ODIN with all its registers and state bits (docs/chips/odin.md)."""
 
     model = "odin_izh"
     family = "odin"
@@ -237,7 +237,9 @@ def _shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
         raise NetworkError(f"odin.OdinProgram: {name} has shape {np.shape(array)}, not {shape}")
 
 
-def power_law_energy(cycles: float, sops: float, clock: float, leak: float, idle: float, sop: float) -> dict[str, float]:
+def power_law_energy(
+    cycles: float, sops: float, clock: float, leak: float, idle: float, sop: float
+) -> dict[str, float]:
     """Energy in J by the published law P = leak + idle * f + sop * rate.
 
     Parameters

@@ -31,7 +31,7 @@ def virtual(neuron: Any, weight: Any, inhibitory: Any = 0) -> np.ndarray:
 
 
 def queued_time_reference(neuron: Any) -> np.ndarray:
-    """A time reference for one neuron that waits its turn in the scheduler's FIFO (a virtual event with its leak bit)."""
+    """A time reference for one neuron that waits its turn in the FIFO (a virtual event with its leak bit set)."""
     return check_range("odin virtual time reference", "neuron", neuron, 0, 255) << 8 | 1 << 3 | 1
 
 

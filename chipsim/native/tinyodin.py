@@ -130,7 +130,9 @@ class TinyOdinProgram:
         """Check the shapes of the memories."""
         for name, shape in (("neurons", (NEURONS, WORD_BYTES)), ("synapses", (8192,))):
             if np.shape(getattr(self, name)) != shape:
-                raise NetworkError(f"tinyodin.TinyOdinProgram: {name} has shape {np.shape(getattr(self, name))}, not {shape}")
+                raise NetworkError(
+                    f"tinyodin.TinyOdinProgram: {name} has shape {np.shape(getattr(self, name))}, not {shape}"
+                )
 
 
 __all__ = [

@@ -99,7 +99,9 @@ class GridProgram:
         crossbar = np.asarray(self.crossbar)
         cores = self.columns * self.rows
         if crossbar.ndim != 3 or crossbar.shape[0] != cores:
-            raise NetworkError(f"truenorth: crossbar has shape {crossbar.shape}; it takes ({cores} cores, neurons, axons)")
+            raise NetworkError(
+                f"truenorth: crossbar has shape {crossbar.shape}; it takes ({cores} cores, neurons, axons)"
+            )
         sizes = {"c": cores, "n": crossbar.shape[1], "a": crossbar.shape[2], "4": AXON_TYPES}
         for name, (lo, hi, letters) in _ARRAYS.items():
             shape = tuple(sizes[s] for s in letters)
@@ -122,7 +124,8 @@ class GridProgram:
         if outside.any():
             c, n = np.argwhere(outside)[0]
             raise NetworkError(
-                f"truenorth: neuron {n} of core {c} sends to ({x[c, n]}, {y[c, n]}); the grid is {self.columns} x {self.rows}"
+                f"truenorth: neuron {n} of core {c} sends to ({x[c, n]}, {y[c, n]}); "
+                f"the grid is {self.columns} x {self.rows}"
             )
         to_core = self.is_core[np.where(outside, 0, y * self.columns + x)] & self.is_core[:, None]
         if np.any(self.axon[to_core] >= self.axons):

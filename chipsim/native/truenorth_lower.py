@@ -73,7 +73,9 @@ def by_type(weights: np.ndarray, name: str | None = None) -> tuple[np.ndarray, n
     """
     worst = int(np.abs(weights).max(initial=0))
     if weights.max(initial=0) > THRESHOLD_MAX or weights.min(initial=0) < POTENTIAL_MIN:
-        raise refuse("truenorth", name, "weight", worst, THRESHOLD_MAX, "a weight has 9 bits with sign: scale the network")
+        raise refuse(
+            "truenorth", name, "weight", worst, THRESHOLD_MAX, "a weight has 9 bits with sign: scale the network"
+        )
     levels = [np.unique(row[row != 0])[::-1] for row in weights]
     most = max((len(v) for v in levels), default=0)
     n, m = weights.shape
@@ -107,7 +109,9 @@ def _layer(weights: Any, threshold: Any, leak: Any, name: str | None) -> tuple[_
     thr, drift = np.rint(threshold * scale).astype(np.int64), np.rint(leak * scale).astype(np.int64)
     if thr.max() > THRESHOLD_MAX or thr.min() < 1:
         bad = thr.max() if thr.max() > THRESHOLD_MAX else thr.min()
-        raise refuse("truenorth", name, "threshold", float(bad), THRESHOLD_MAX, "a potential has 9 bits: scale the network")
+        raise refuse(
+            "truenorth", name, "threshold", float(bad), THRESHOLD_MAX, "a potential has 9 bits: scale the network"
+        )
     mask, table = by_type(rounded, name)
     return _Layer(mask, table, thr, drift), 1 / scale
 
@@ -120,7 +124,9 @@ def _cores(layer: _Layer, copies: np.ndarray, name: str | None) -> list[list[int
     for j in np.repeat(np.arange(len(copies)), copies):
         own = layer.mask[j]
         if own.sum() > AXONS:
-            raise refuse("truenorth", name, "axons of one neuron", float(own.sum()), AXONS, "use fewer inputs or coarser weights")
+            raise refuse(
+                "truenorth", name, "axons of one neuron", float(own.sum()), AXONS, "use fewer inputs or coarser weights"
+            )
         together = used | own
         if members and (len(members) == NEURONS or together.sum() > AXONS):
             cores.append(members)
@@ -131,8 +137,8 @@ def _cores(layer: _Layer, copies: np.ndarray, name: str | None) -> list[list[int
 
 
 def lower_truenorth(
-    layers: list[Any], *, threshold: list[Any], leak: list[Any] | None = None, reset: str = "zero", floor: int = POTENTIAL_MIN,
-    names: list[str] | None = None,
+    layers: list[Any], *, threshold: list[Any], leak: list[Any] | None = None, reset: str = "zero",
+    floor: int = POTENTIAL_MIN, names: list[str] | None = None,
 ) -> GridImage:  # fmt: skip
     """A feed-forward network on the grid.
 
@@ -162,7 +168,9 @@ def lower_truenorth(
     for (layer, _), name in zip(reversed(built), reversed(names)):
         plan = _cores(layer, copies, name)
         plans.insert(0, plan)
-        copies = sum((layer.mask[core].any(axis=0).sum(axis=1) for core in plan), np.zeros(layer.mask.shape[1], np.int64))
+        copies = sum(
+            (layer.mask[core].any(axis=0).sum(axis=1) for core in plan), np.zeros(layer.mask.shape[1], np.int64)
+        )
     total = sum(map(len, plans)) + 1
     if total > CORES:
         raise refuse("truenorth", None, "cores", total, CORES, "use a smaller network")
@@ -170,7 +178,12 @@ def lower_truenorth(
 
 
 def _image(
-    built: list[tuple[_Layer, np.ndarray]], plans: list[list[list[int]]], total: int, outputs: int, mode: int, floor: int
+    built: list[tuple[_Layer, np.ndarray]],
+    plans: list[list[list[int]]],
+    total: int,
+    outputs: int,
+    mode: int,
+    floor: int,
 ) -> GridImage:
     columns = int(np.ceil(np.sqrt(total)))
     rows = -(-total // columns)
@@ -207,14 +220,18 @@ def _image(
                     place[j] = core, i
         where.insert(0, place)
         if k == 0:
-            inputs = np.array([(s, c % columns, c // columns, a) for s, ps in enumerate(wanted) for c, a in ps], np.int64)
+            inputs = np.array(
+                [(s, c % columns, c // columns, a) for s, ps in enumerate(wanted) for c, a in ps], np.int64
+            )
     target, here = arrays["target"], np.arange(places)[:, None]
     program = GridProgram(
         columns=columns, rows=rows, output=(bus % columns, bus // columns), crossbar=crossbar, axon_type=axon_type,
         weight=weight, thr=thr, negthr=negthr, leak=arrays["leak"], mode=mode, dx=target % columns - here % columns,
         dy=target // columns - here // columns, axon=arrays["axon"],
     )  # fmt: skip
-    return GridImage(program, inputs.reshape(-1, 4), outputs, [u for _, u in built], where, [_wraps(b) for b, _ in built])
+    return GridImage(
+        program, inputs.reshape(-1, 4), outputs, [u for _, u in built], where, [_wraps(b) for b, _ in built]
+    )
 
 
 def _wraps(layer: _Layer) -> np.ndarray:

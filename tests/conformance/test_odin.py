@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 import chipsim as cs
 from chipsim.engines.grid import GridEngine
 from chipsim.engines.odin import OdinEngine, TinyOdinEngine
@@ -78,9 +79,12 @@ def test_events(event_file: Path) -> None:
     limit = int(z["run_limit"])
     delays = tuple(int(d) for d in z["delays"])
     run = engine.run(z["ev_addr"], z["ev_t"], delays=delays, limit=None if limit < 0 else limit, trace=True)
-    for name, got in (("t_req", run.request), ("t_ack", run.ack), ("t_ackl", run.ack_low), ("out_t", run.out_edge),
-                      ("out_addr", run.out_address), ("n_end", run.end), ("drops", run.drops), ("max_fifo", run.fifo_peak),
-                      ("fsm", np.vstack([[[0, 0]], run.trace]))):  # fmt: skip
+    recorded = {
+        "t_req": run.request, "t_ack": run.ack, "t_ackl": run.ack_low, "out_t": run.out_edge, "n_end": run.end,
+        "out_addr": run.out_address, "drops": run.drops, "max_fifo": run.fifo_peak,
+        "fsm": np.vstack([[[0, 0]], run.trace]),
+    }  # fmt: skip
+    for name, got in recorded.items():
         compare.same(name, got)
     memories = {"neur1": engine.neurons, "syn1": engine.synapses, "flags1": getattr(engine, "flags", None)}
     for name, got in memories.items():
