@@ -8,7 +8,7 @@ import numpy as np
 
 from chipsim.schema import Chip
 
-from .axons import AxonRows, all_rows, distinct_axons, owner, pattern, starts, total
+from .axons import AxonRows, all_rows, distinct, distinct_axons, owner, pattern, starts, total
 from .network import Network
 from .packing import Packed, pack, rule_state, synapse_width
 from .profiles import (
@@ -43,7 +43,7 @@ class Count:
     packed: list[Packed] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.cores = np.unique(self.core[self.core >= 0]).astype(np.int64)
+        self.cores = distinct(self.core[self.core >= 0]).astype(np.int64)
         self.table = np.zeros(self.cores.size, TABLE)
         self.table["core"] = self.cores
         row_of = np.full(int(self.cores.max(initial=-1)) + 2, -1, np.int32)
@@ -183,7 +183,7 @@ def _distinct(count: Count, ids: np.ndarray) -> np.ndarray:
     """Number of different ids >= 0 on each core, (c,)."""
     held = np.flatnonzero((count.row >= 0) & (ids >= 0))
     span = int(ids.max(initial=0)) + 1
-    pairs = np.unique(count.row[held] * span + ids[held])
+    pairs = distinct(count.row[held] * span + ids[held])
     return count.per_core(pairs // span)
 
 

@@ -53,6 +53,8 @@ class Partition:
         Packets per step that leave their core, here and when cores are filled in order.
     notes : dict
         What was tried: method -> (cores, packets per step).
+    traffic : Traffic or None
+        Packets between the logical cores; None if there is only one.
     """
 
     core: np.ndarray
@@ -61,6 +63,7 @@ class Partition:
     cut_packets: float = float("nan")
     inorder_packets: float = float("nan")
     notes: dict[str, tuple[int, float]] = field(default_factory=dict)
+    traffic: Traffic | None = None
 
     def report(self) -> dict[str, Any]:
         """Plain data, without the array."""
@@ -148,7 +151,7 @@ class _Maker:
                 chosen = "graph" if "graph" in self.found else chosen
         core, after = self.found[chosen]
         notes = {name: (self.size(name), flow.cut) for name, (_, flow) in self.found.items()}
-        return Partition(core, self.size(chosen), chosen, after.cut, before.cut, notes)
+        return Partition(core, self.size(chosen), chosen, after.cut, before.cut, notes, after)
 
     def _best_of_runs(self, neurons: np.ndarray, cores: int) -> str:
         """Fewest cores first, then fewest packets, then the most even spread."""

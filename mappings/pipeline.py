@@ -23,7 +23,6 @@ from .lower_reckon import lower_reckon
 from .network import Network
 from .partition import partition as make_partition
 from .place import cores_per_chip, place
-from .traffic_graph import traffic
 
 #: Families whose chips run time steps on cores; these passes map them.
 TIME_STEP_FAMILIES = ("loihi", "float")
@@ -102,8 +101,7 @@ def compile(
             parts = make_partition(
                 native, chip, rates=rates, method=partition, max_neurons=max_neurons, packing=packing, seed=seed
             )
-            flow = traffic(native, parts.core, rates) if parts.cores > 1 else None
-            spot = place(parts, chip, flow, seed=seed)
+            spot = place(parts, chip, parts.traffic, seed=seed)
             core = spot.core
             stages |= {"partition": parts.report(), "place": spot.report()}
         stages["allocate"] = allocate(native, core, chip, packing=packing).report()

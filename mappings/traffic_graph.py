@@ -14,6 +14,9 @@ from chipsim.errors import CompileError
 from .axons import AxonRows, all_rows, distinct_axons, total
 from .network import Network
 
+#: Up to so many pairs of cores, packets are added up in a full matrix, which is faster than sorting them.
+MATRIX_CELLS = 10_000_000
+
 
 @dataclass(frozen=True, eq=False)
 class Traffic:
@@ -95,6 +98,14 @@ def traffic(
     pre, target = distinct_axons(all_rows(net, core) if rows is None else rows, max(size, 1))
     home = core[pre]
     inside = home >= 0
-    packets = sp.coo_array((rate[pre[inside]], (home[inside], target[inside])), shape=(size, size)).tocsr()
+    packets = _summed(home[inside], target[inside], rate[pre[inside]], size)
     host = np.bincount(target[~inside], weights=rate[pre[~inside]], minlength=size)
     return Traffic(packets, host)
+
+
+def _summed(row: np.ndarray, column: np.ndarray, values: np.ndarray, size: int) -> sp.csr_array:
+    """Entries of a (size, size) matrix, equal places added up."""
+    if size * size > MATRIX_CELLS:
+        return sp.coo_array((values, (row, column)), shape=(size, size)).tocsr()
+    cells = np.bincount(row.astype(np.int64) * size + column, weights=values, minlength=size * size)
+    return sp.csr_array(cells.reshape(size, size))
