@@ -32,15 +32,16 @@ def _plain(value: Any) -> Any:
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], caption: str | None = None) -> Any:
     """A rich table; columns whose name starts with ">" are set to the right."""
     from rich.box import SIMPLE_HEAD
+    from rich.console import Group
     from rich.markup import escape
     from rich.table import Table
 
-    made = Table(title=escape(title) or None, box=SIMPLE_HEAD, title_justify="left", caption=caption)
+    made = Table(box=SIMPLE_HEAD, caption=caption, show_header=any(columns))
     for name in columns:
         made.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
     for row in rows:
         made.add_row(*(escape(str(cell)) for cell in row))
-    return made
+    return Group(f"[bold]{escape(title)}[/bold]", made) if title else made
 
 
 @contextmanager

@@ -109,5 +109,5 @@ def _shown(outcome: Any, data: dict[str, Any]) -> list[Any]:
         title = f"An image: {bound}{human(total, 'J')} in {human(data['latency_per_image_s'], 's')}"
         out.append(table(title, ("energy", ">per image", ">share"), lines))
         out += [f"unknown: {u}" for u in data["unknown_costs"]]
-    out += [f"warning: {x['where']}: {x['count']} {x['meaning']}" for x in data["losses"]]
+    out += [f"note: {x['where']}: {x['count']:,} {x['meaning']}" for x in data["losses"]]
     return [*out, f"report: {data['report']}"]

@@ -84,7 +84,7 @@ def _check_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
 def _hdf5(source: Path) -> dict[str, Any]:
     import h5py
 
-    from .storage_codec import array_of
+    from .storage_reader import array_of
 
     with h5py.File(source, "r") as file:
         hard = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]

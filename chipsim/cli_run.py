@@ -157,7 +157,7 @@ def _ran(result: Result, data: dict[str, Any]) -> list[Any]:
         out.append(
             f"on {result.program.chip.title}: {bound}{human(data['energy_J'], 'J')} in {human(data['latency_s'], 's')}"
         )
-    out += [f"warning: {x['where']}: {x['count']} {x['meaning']}" for x in data["losses"]]
+    out += [f"note: {x['where']}: {x['count']:,} {x['meaning']}" for x in data["losses"]]
     out.append(f"result written to {data['result']}")
     return [*out, f"report: {data['report']}"] if "report" in data else out
 

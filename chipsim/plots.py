@@ -107,7 +107,7 @@ def raster(
         float(np.clip(0.6 + 0.22 * sum(heights), 1.8, 9.0)), len(heights), 1, sharex=True, squeeze=False,
         gridspec_kw={"height_ratios": heights[::-1]},
     )  # fmt: skip
-    total = sum(step.size for step, _ in events.values())
+    total = sum(int(np.count_nonzero((s >= steps[0]) & (s < steps[1]))) for s, _ in events.values())
     stride = max(1, -(-total // dots))
     for k, (name, (step, neuron)) in enumerate(events.items()):
         ax = axes[len(heights) - 1 - k, 0]
@@ -226,7 +226,7 @@ def accuracy(
     for k, (label, share) in enumerate(curves.items()):
         percent = 100 * np.asarray(share, float)
         said = f"{label}: {percent[-1]:.2f}%"
-        ax.plot(steps, percent, color=colour(k), lw=1.6, marker="o", ms=3, label=said)
+        ax.plot(steps, percent, color=colour(k), lw=1.6, marker="o" if len(percent) < 40 else "", ms=3, label=said)
     ax.set(xlabel="time (steps per image)", ylabel="correct (%)", title="Accuracy against time")
     ax.set_ylim(top=101)
     _whole(ax.xaxis)

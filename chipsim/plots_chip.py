@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .plots import COLOURS, FAINT, INK, colour, figure, styled
+from .units import human
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +60,7 @@ def energy_lines(energy: Mapping[str, float | None], *, title: str = "Energy by 
     total = sum(known) or 1.0
     for k, (name, joules) in enumerate(energy.items()):
         ax.barh(k, (joules or 0.0) * factor, color=LINE_COLOURS.get(name, COLOURS[7]), height=0.7)
-        said = "not published" if joules is None else f"{joules * factor:.3g} {unit}  ({joules / total:.1%})"
+        said = "not published" if joules is None else f"{human(joules, 'J')}  ({joules / total:.1%})"
         ax.annotate(said, ((joules or 0.0) * factor, k), (4, 0), textcoords="offset points", va="center", size=8)
     ax.set_yticks(range(len(energy)), [name.replace("_", " ") for name in energy])
     ax.invert_yaxis()
@@ -92,13 +93,13 @@ def energy_cores(cores: Sequence[int] | np.ndarray, lines: Mapping[str, np.ndarr
 def _core_axis(ax: Axes, cores: Sequence[int] | np.ndarray) -> None:
     every = max(1, -(-len(cores) // 32))
     shown = np.arange(0, len(cores), every)
-    ax.set_xticks(shown, [str(int(cores[k])) for k in shown])
+    ax.set_xticks(shown, [str(int(c)) for c in np.asarray(cores)[shown]])
     ax.set_xlim(-0.6, max(len(cores), 1) - 0.4)
     ax.set_xlabel("core")
 
 
 @styled
-def step_times(seconds: np.ndarray, *, barrier: float = 0.0, bins: int = 60) -> Figure:
+def step_times(seconds: np.ndarray, *, barrier: float = 0.0, bins: int = 40) -> Figure:
     """How long steps take on the chip: distribution of (t,) seconds, with mean, worst and barrier."""
     made, ax = figure(2.3)
     factor, unit = unit_for(seconds, "s")

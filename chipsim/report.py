@@ -216,10 +216,10 @@ def _words(name: str) -> str:
 
 
 def short_count(value: float) -> str:
-    """A number for people: 1,234,567 up to seven digits, 1.23e9 beyond, three figures for fractions."""
-    if value == int(value) and abs(value) < 1e7:
+    """A number for people: 1,234,567 up to nine digits, 1.23e+09 beyond, three figures for fractions."""
+    if value == int(value) and abs(value) < 1e9:
         return f"{int(value):,}"
-    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
 def headline(data: dict[str, Any]) -> list[tuple[str, str]]:
@@ -239,4 +239,9 @@ def headline(data: dict[str, Any]) -> list[tuple[str, str]]:
             ("energy on the chip", bound + human(estimate["total_energy_J"], "J")),
             ("time on the chip", human(estimate["latency_s"], "s")),
         ]
+        if estimate["inference"]:
+            out += [
+                ("energy per inference", bound + human(estimate["inference"]["energy"], "J")),
+                ("time per inference", human(estimate["inference"]["latency"], "s")),
+            ]
     return out

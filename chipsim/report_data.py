@@ -223,7 +223,8 @@ def step_table(result: Result, estimate: Any) -> dict[str, np.ndarray]:
     table["waiting"] = activity.waiting
     if estimate is not None:
         table["time_s"] = estimate.step_time
-        table |= {f"energy_{line}_J": _column(v, result.steps) for line, v in estimate.energy_steps.items()}
+        lines = {k: _column(v, result.steps) for k, v in estimate.energy_steps.items()}
+        table |= {f"energy_{k}_J": v for k, v in lines.items() if v.any()}
     return table
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from .errors import FileError
 from .program import PopulationImage, Program, ProjectionImage
-from .storage_codec import Reader, array_of, walk, write
+from .storage_codec import walk, write
 from .storage_file import reading, writing
+from .storage_reader import Reader, array_of
 
 if TYPE_CHECKING:
     import h5py
@@ -84,9 +85,7 @@ def _check_projection(projection: Any, program: Program) -> None:
     shape = getattr(projection.synapses, "shape", None)
     wanted = program.populations[projection.post].n, program.populations[projection.pre].n
     if shape is not None and tuple(shape) != wanted:
-        raise FileError(
-            f"projection '{projection.name}' has synapses {tuple(shape)} between populations of {wanted}"
-        )
+        raise FileError(f"projection '{projection.name}' has synapses {tuple(shape)} between populations of {wanted}")
 
 
 def save_result(result: Result, path: str | Path) -> Path:
@@ -165,9 +164,7 @@ def save_state(state: dict[str, Any], program: Program, path: str | Path) -> Pat
     return Path(path)
 
 
-def load_state(
-    program: Program, path: str | Path, like: dict[str, Any] | None = None
-) -> dict[str, np.ndarray]:
+def load_state(program: Program, path: str | Path, like: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
     """The arrays of a checkpoint by name.
 
     Parameters
@@ -187,14 +184,8 @@ def load_state(
     for name, array in (like or {}).items():
         wanted = np.asarray(array)
         free = name.startswith(("last/", "noise/"))
-        if (
-            name not in found
-            or found[name].dtype != wanted.dtype
-            or (not free and found[name].shape != wanted.shape)
-        ):
-            raise FileError(
-                f"{path} was saved with another number of threads or another version: '{name}' differs"
-            )
+        if name not in found or found[name].dtype != wanted.dtype or (not free and found[name].shape != wanted.shape):
+            raise FileError(f"{path} was saved with another number of threads or another version: '{name}' differs")
     return found
 
 
@@ -206,9 +197,5 @@ def _arrays(group: Any, prefix: str) -> dict[str, np.ndarray]:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink) or prefix.count("/") > 4:
             raise FileError(f"{group.name}/{name} leads out of the file")
         node = group[name]
-        out |= (
-            {prefix + name: array_of(node)}
-            if isinstance(node, h5py.Dataset)
-            else _arrays(node, f"{prefix}{name}/")
-        )
+        out |= {prefix + name: array_of(node)} if isinstance(node, h5py.Dataset) else _arrays(node, f"{prefix}{name}/")
     return out

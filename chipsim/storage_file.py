@@ -94,9 +94,7 @@ def _open(source: Path) -> h5py.File:
         raise FileError(f"cannot read {source}: {(error.strerror or str(error)).lower()}") from None
     if signature != _SIGNATURE:
         said = (
-            "is empty"
-            if not signature
-            else "is not an HDF5 file; chipsim saves programs, results and networks in HDF5"
+            "is empty" if not signature else "is not an HDF5 file; chipsim saves programs, results and networks in HDF5"
         )
         raise FileError(f"{source} {said}")
     try:

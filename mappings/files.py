@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from chipsim.errors import ChipsimError, FileError, NetworkError
-from chipsim.storage_codec import Reader, write
+from chipsim.storage_codec import write
 from chipsim.storage_file import reading, writing
+from chipsim.storage_reader import Reader
 
 from .network import Network
 
@@ -67,22 +68,12 @@ def run_script(path: str | Path) -> Network:
         raise FileError(f"cannot read {source}: no such file")
     try:
         names = runpy.run_path(str(source), run_name="network")
-        made = (
-            names.get("net")
-            if "net" in names
-            else names["network"]()
-            if callable(names.get("network"))
-            else None
-        )
+        made = names.get("net") if "net" in names else names["network"]() if callable(names.get("network")) else None
     except ChipsimError:
         raise
     except Exception as error:
         line = next(
-            (
-                f.lineno
-                for f in reversed(traceback.extract_tb(error.__traceback__))
-                if f.filename == str(source)
-            ),
+            (f.lineno for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename == str(source)),
             0,
         )
         at = f", line {line}" if line else ""
@@ -112,7 +103,5 @@ def read_network(path: str | Path, **options: Any) -> Network:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in READERS:
-        raise FileError(
-            f"{path}: no reader for '{suffix or 'a file without suffix'}'; there are {', '.join(READERS)}"
-        )
+        raise FileError(f"{path}: no reader for '{suffix or 'a file without suffix'}'; there are {', '.join(READERS)}")
     return READERS[suffix](path, **options)

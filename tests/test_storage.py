@@ -19,6 +19,7 @@ from chipsim.native.synapses import Conv
 from chipsim.program import PopulationImage, Program, ProjectionImage
 from chipsim.storage import fingerprint
 from chipsim.storage_file import kind_of, writing
+from chipsim.storage_reader import Reader
 from mappings.files import load_network, read_network, run_script, save_network
 
 
@@ -74,7 +75,7 @@ def round_trip(value: object, folder: Path) -> object:
     with writing(path, "state") as file:
         codec.write(file, "value", value)
     with h5py.File(path) as file:
-        return codec.Reader(("mappings.ideal",)).read(file, "value")
+        return Reader(("mappings.ideal",)).read(file, "value")
 
 
 plain = st.recursive(
