@@ -22,7 +22,7 @@ def by_hand() -> None:
     conversion = from_sklearn(
         digits.model, digits.train_images, reset="zero", max_rate=0.25, input_rate=0.5, balance_zero_reset=True
     )
-    native, report = quantise(conversion.network, chip, dt=1e-3)
+    native, report = quantise(conversion.network, chip, dt=1e-3, undershoot=0.5 * STEPS)
     print(report)
     program = cs.compile(present(native, STEPS), chip, max_neurons=32)
     print(program)

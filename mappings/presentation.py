@@ -12,7 +12,7 @@ from chipsim.native.loihi import LIF, LIFReset
 from .network import Network
 
 
-def present(native: Network, steps: int, depth: dict[str, int] | None = None) -> Network:
+def present(native: Network, steps: int) -> Network:
     """A quantised feed-forward network that forgets between presentations of `steps` steps.
 
     Every `loihi.LIF` becomes a `loihi.LIFReset`: u and v are cleared every `steps` steps, each layer one step
@@ -26,7 +26,7 @@ def present(native: Network, steps: int, depth: dict[str, int] | None = None) ->
     """
     if steps < 1:
         raise NetworkError(f"present: steps={steps}; a presentation takes at least one step")
-    depths = _depths(native) if depth is None else depth
+    depths = _depths(native)
     out = Network(native.name)
     out.metadata = dict(native.metadata)
     for name, population in native.populations.items():
