@@ -53,13 +53,7 @@ def xylo_cycles(
         + hidden * (k["recurrent_spike"] * fan_out * p + k["hidden_scan"])
         + oen * p * (k["output_spike"] + k["output_synapse"] * outputs)
         + hidden
-        * (
-            k["hidden_base"]
-            + k["hidden_fire"] * max(p, a * s)
-            + k["alias"] * max(p * a, a * s)
-            + p
-            + max(p, a) * s
-        )
+        * (k["hidden_base"] + k["hidden_fire"] * max(p, a * s) + k["alias"] * max(p * a, a * s) + p + max(p, a) * s)
         + k["output"] * outputs
     )
 

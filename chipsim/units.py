@@ -8,8 +8,7 @@ _PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f"
 _SYMBOL = {"energy": "J", "time": "s", "power": "W", "frequency": "Hz"}
 
 UNITS: dict[str, dict[str, float]] = {
-    dimension: {prefix + symbol: factor for prefix, factor in _PREFIX.items()}
-    for dimension, symbol in _SYMBOL.items()
+    dimension: {prefix + symbol: factor for prefix, factor in _PREFIX.items()} for dimension, symbol in _SYMBOL.items()
 }
 
 

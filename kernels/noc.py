@@ -13,16 +13,29 @@ through the cycles, a heap holds what happens next, and nothing is done in a cyc
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
+from kernels.noc_state import (
+    ARRIVE,
+    BUSY,
+    CREDIT,
+    EJECT,
+    GRANT,
+    OPPOSITE,
+    SEND,
+    SWITCH,
+    Cores,
+    Heap,
+    Ports,
+    Router,
+    Trip,
+    at_rest,
+    cycles,
+    pop,
+    push,
+)
 from kernels.traffic import (
-    EAST,
-    NORTH,
-    SOUTH,
-    WEST,
     FanOut,
     Mesh,
     Messages,
@@ -37,108 +50,7 @@ from kernels.traffic import (
     receive_times,
 )
 
-# What happens within a cycle, in this order; switch and ejection of the first subnet come before those of
-# the others.
-CREDIT, SEND, ARRIVE, GRANT, SWITCH, EJECT = 0, 1, 2, 3, 4, 5
-BUSY = np.int64(1 << 40)
-OPPOSITE = (WEST, EAST, SOUTH, NORTH)
-
-
-class Router(NamedTuple):
-    """Clock period in s, subnets, cycles of wire, switch and crossbar, packets per input buffer, slots at a core,
-    and 1 if a step ends serially (`end_serially`).
-    """
-
-    clock: float
-    subnets: int
-    wire: int
-    switch: int
-    crossbar: int
-    buffer: int
-    slots: int
-    serial_end: int = 0
-
-
-class Ports(NamedTuple):
-    """State of all ports. Port p of the router of tile r in subnet s has index (s * tiles + r) * (k + 4) +
-    p, k cores a tile.
-
-    Inputs: `queue` (ports, buffer) messages, `head`, `count` of places used, `present` packets there.
-    Outputs: `open_from` cycle (BUSY while granted), `turn` the input that is asked first, `asking` bits of
-    the inputs that want it, `taken` places in the buffer at its other end, `stalled` the input that waits
-    for room, or -1. Behind the outputs follow the channels from the cores, (subnet, core).
-    """
-
-    queue: np.ndarray
-    head: np.ndarray
-    count: np.ndarray
-    present: np.ndarray
-    open_from: np.ndarray
-    turn: np.ndarray
-    asking: np.ndarray
-    taken: np.ndarray
-    stalled: np.ndarray
-
-
-class Cores(NamedTuple):
-    """Receiving side of each core: when the last packets began (c, slots), how many came, and when all are
-    done.
-    """
-
-    began: np.ndarray
-    received: np.ndarray
-    done: np.ndarray
-
-
-class Trip(NamedTuple):
-    """Per message of a step: cycle in which it was sent, entered its core, and was processed."""
-
-    sent: np.ndarray
-    arrived: np.ndarray
-    done: np.ndarray
-
-
-class Heap(NamedTuple):
-    """What happens next: keys sorted by cycle, kind and item, `size[0]` of them."""
-
-    key: np.ndarray
-    size: np.ndarray
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _push(heap: Heap, cycle, kind, item):
-    key = (cycle * 8 + kind) << 24 | item
-    hole = heap.size[0]
-    heap.size[0] += 1
-    while hole > 0 and heap.key[(hole - 1) // 2] > key:
-        heap.key[hole] = heap.key[(hole - 1) // 2]
-        hole = (hole - 1) // 2
-    heap.key[hole] = key
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _pop(heap: Heap):
-    top = heap.key[0]
-    heap.size[0] -= 1
-    size = heap.size[0]
-    last, hole = heap.key[size], 0
-    while True:
-        child = 2 * hole + 1
-        if child >= size:
-            break
-        if child + 1 < size and heap.key[child + 1] < heap.key[child]:
-            child += 1
-        if heap.key[child] >= last:
-            break
-        heap.key[hole] = heap.key[child]
-        hole = child
-    heap.key[hole] = last
-    return top >> 27, (top >> 24) & 7, top & 0xFFFFFF
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _cycles(seconds, clock):
-    return np.int64(seconds / clock + 0.5)
+__all__ = ["Router", "Trip", "end_serially", "noc_times", "run_step"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -172,7 +84,7 @@ def _ask(heap: Heap, net: Ports, now, port, target, mesh: Mesh):
     output = _output(port, target, mesh)
     net.asking[output] |= 1 << (port % (mesh.cores_per_tile + 4))
     if net.open_from[output] != BUSY:
-        _push(heap, max(now, net.open_from[output]), GRANT, output)
+        push(heap, max(now, net.open_from[output]), GRANT, output)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -186,7 +98,7 @@ def _grant(heap: Heap, net: Ports, now, output, ports, late, router: Router):
             net.asking[output] &= ~(1 << p)
             net.turn[output] = (p + 1) % ports
             net.open_from[output] = BUSY
-            _push(heap, now + router.switch, SWITCH + late, output // ports * ports + p)
+            push(heap, now + router.switch, SWITCH + late, output // ports * ports + p)
             return
 
 
@@ -200,9 +112,9 @@ def _switch(heap: Heap, net: Ports, cores: Cores, now, port, late, msg: Messages
         core = msg.target[i]
         gate = cores.began[core, cores.received[core] % router.slots]
         if cores.received[core] >= router.slots and gate > now:
-            _push(heap, gate, SWITCH + late, port)
+            push(heap, gate, SWITCH + late, port)
             return
-        _push(heap, now + router.crossbar, EJECT + late, i)
+        push(heap, now + router.crossbar, EJECT + late, i)
     else:
         if net.taken[output] >= router.buffer:
             net.stalled[output] = port
@@ -213,16 +125,16 @@ def _switch(heap: Heap, net: Ports, cores: Cores, now, port, late, msg: Messages
         # The place is taken now and the packet gets there later; the order on a link is the order of leaving.
         net.queue[there, slot] = i
         net.count[there] += 1
-        _push(heap, now + router.crossbar + router.wire, ARRIVE, there)
+        push(heap, now + router.crossbar + router.wire, ARRIVE, there)
     net.open_from[output] = now + 1
     if net.asking[output] != 0:
-        _push(heap, now + 1, GRANT, output)
+        push(heap, now + 1, GRANT, output)
     net.head[port] = (net.head[port] + 1) % router.buffer
     net.count[port] -= 1
     net.present[port] -= 1
     if net.present[port] > 0:
         _ask(heap, net, now + 1, port, msg.target[net.queue[port, net.head[port]]], mesh)
-    _push(heap, now + router.wire, CREDIT, _other_end(port, mesh, outputs))
+    push(heap, now + router.wire, CREDIT, _other_end(port, mesh, outputs))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -232,7 +144,7 @@ def _credit(heap: Heap, net: Ports, now, channel, late):
     waiting = net.stalled[channel]
     if waiting >= 0:
         net.stalled[channel] = -1
-        _push(heap, now, SEND if channel >= net.turn.size else SWITCH + late, waiting)
+        push(heap, now, SEND if channel >= net.turn.size else SWITCH + late, waiting)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -250,9 +162,9 @@ def _send(heap: Heap, net: Ports, now, i, c, msg: Messages, mesh: Mesh, router: 
     trip.sent[i] = now
     net.queue[port, (net.head[port] + net.count[port]) % router.buffer] = i
     net.count[port] += 1
-    _push(heap, now + router.wire, ARRIVE, port)
+    push(heap, now + router.wire, ARRIVE, port)
     if i + 1 < msg.start[c + 1]:
-        _push(heap, now + max(1, _cycles(msg.generation[i + 1], router.clock)), SEND, i + 1)
+        push(heap, now + max(1, cycles(msg.generation[i + 1], router.clock)), SEND, i + 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -264,31 +176,6 @@ def _eject(cores: Cores, now, i, core, spent, slots, trip: Trip):
     cores.received[core] += 1
     cores.done[core] = begin + spent
     trip.done[i] = cores.done[core]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _empty(mesh: Mesh, router: Router):
-    """Ports, cores and heap of a network at rest."""
-    tiles, k = mesh.width * mesh.height, mesh.cores_per_tile
-    outputs, channels = router.subnets * tiles * (k + 4), router.subnets * tiles * k
-    net = Ports(
-        np.zeros((outputs, router.buffer), np.int64),
-        np.zeros(outputs, np.int64),
-        np.zeros(outputs, np.int64),
-        np.zeros(outputs, np.int64),
-        np.zeros(outputs, np.int64),
-        np.zeros(outputs, np.int64),
-        np.zeros(outputs, np.int64),
-        np.zeros(outputs + channels, np.int64),
-        np.full(outputs + channels, -1, np.int64),
-    )
-    cores = Cores(
-        np.zeros((tiles * k, router.slots), np.int64),
-        np.zeros(tiles * k, np.int64),
-        np.zeros(tiles * k, np.int64),
-    )
-    heap = Heap(np.zeros(4 * outputs * (router.buffer + k + 4) + tiles * k, np.int64), np.zeros(1, np.int64))
-    return net, cores, heap
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -307,7 +194,7 @@ def end_serially(msg: Messages, router: Router, trip: Trip, last):
         i = msg.start[c + 1] - 1
         if i >= msg.start[c] and msg.target[i] < 0:
             begun = trip.sent[i - 1] if i > msg.start[c] else 0
-            left = max(left, _cycles(msg.generation[i], router.clock) - (sent - begun))
+            left = max(left, cycles(msg.generation[i], router.clock) - (sent - begun))
     dry = max(sent, entered + router.wire) + 1
     if left > 0:
         dry = max(dry, entered + 2 * router.wire + 1)
@@ -320,16 +207,16 @@ def run_step(msg: Messages, core_of, mesh: Mesh, router: Router, trip: Trip):
     """Cycles of one step, until the last core has handled its last neuron and its last packet; fills
     `trip`.
     """
-    net, cores, heap = _empty(mesh, router)
+    net, cores, heap = at_rest(mesh, router)
     ports, first = mesh.cores_per_tile + 4, mesh.width * mesh.height * (mesh.cores_per_tile + 4)
     last = 0
     for c in range(msg.start.size - 1):
-        cores.done[c] = _cycles(msg.outside[c], router.clock)
+        cores.done[c] = cycles(msg.outside[c], router.clock)
         last = max(last, cores.done[c])
         if msg.start[c] < msg.start[c + 1]:
-            _push(heap, max(1, _cycles(msg.generation[msg.start[c]], router.clock)), SEND, msg.start[c])
+            push(heap, max(1, cycles(msg.generation[msg.start[c]], router.clock)), SEND, msg.start[c])
     while heap.size[0] > 0:
-        now, kind, item = _pop(heap)
+        now, kind, item = pop(heap)
         late = 2 if item >= first else 0
         if kind == CREDIT:
             _credit(heap, net, now, item, late)
@@ -351,7 +238,7 @@ def run_step(msg: Messages, core_of, mesh: Mesh, router: Router, trip: Trip):
                 now,
                 item,
                 msg.target[item],
-                _cycles(msg.processing[item], router.clock),
+                cycles(msg.processing[item], router.clock),
                 router.slots,
                 trip,
             )
