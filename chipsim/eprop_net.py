@@ -169,6 +169,13 @@ class EPropNet:
         x = np.ascontiguousarray(x, dtype=np.uint8)
         run = self.forward(x)
         loss, out, error = self.error(run.y, target)
+        sums = self.from_error(x, run, error)
+        return Gradient(sums[0].T, sums[1].T, sums[2].T, loss, out, error, run)
+
+    def from_error(self, x: NDArray[np.uint8], run: adjoint.Trajectory, error: Array) -> list[Array]:
+        """E-prop gradients (pre first) of w_in, w_rec, w_out for any readout error (T, m) of a finished
+        run.
+        """
         n_steps = x.shape[0]
         rate = run.z.sum(axis=0) / n_steps
         rate_gain = self.rule.c_reg * (rate - self.rule.f_target) / n_steps
@@ -187,7 +194,7 @@ class EPropNet:
         if self.rule.average_gradient:
             for g in sums:
                 g /= self.rule.window or n_steps
-        return Gradient(sums[0].T, sums[1].T, sums[2].T, loss, out, error, run)
+        return sums
 
     def step(self, sequences: list[tuple[NDArray[np.uint8], Any]], threads: int = 1) -> list[Gradient]:
         """One update from a batch of (input, target) sequences: gradients averaged, one optimiser step.

@@ -52,6 +52,7 @@ from typing import Any
 
 from chipsim.eprop import Adam, Descent, EProp, Precision
 from chipsim.eprop_net import EPropNet
+from chipsim.eprop_reward import ActorCritic
 from chipsim.fixed_format import Fixed, fixed
 from chipsim.online_eprop import OnlineEProp, OnlineRun
 from chipsim.plastic import Plastic
@@ -67,6 +68,7 @@ from chipsim.rule_verdict import Verdict, sum_of_products, verdict
 
 __all__ = [
     "COUNTERS",
+    "ActorCritic",
     "Adam",
     "Cost",
     "Descent",
@@ -140,7 +142,7 @@ def declare(
     outside = {} if isinstance(function, str) else surroundings(function)
     third = (third,) if isinstance(third, str) else tuple(third)
     states = {n: s if isinstance(s, State) else State(float(s)) for n, s in (state or {}).items()}
-    given = {**keyword_constants(definition, function), **(constants or {})}
+    given = {**keyword_constants(definition, function, set(constants or ())), **(constants or {})}
     values = {n: checked_number(definition.name, n, c) for n, c in given.items()}
     if every < 1 or int(every) != every:
         raise RuleError(f"rule {definition.name}: every={every}; it counts steps, 1 or more")
@@ -178,12 +180,16 @@ def eprop(**keywords: Any) -> EProp:
     return EProp(**keywords)
 
 
-def keyword_constants(definition: ast.FunctionDef, function: Callable[..., Any] | str) -> dict[str, Any]:
+def keyword_constants(
+    definition: ast.FunctionDef, function: Callable[..., Any] | str, replaced: set[str]
+) -> dict[str, Any]:
     """Constants declared as keyword-only arguments: ``def rule(w, x, *, eta=0.1)``."""
     if not isinstance(function, str):
         return dict(function.__kwdefaults__ or {})
     found = {}
     for argument, default in zip(definition.args.kwonlyargs, definition.args.kw_defaults):
+        if argument.arg in replaced:
+            continue
         try:
             found[argument.arg] = ast.literal_eval(default) if default is not None else None
         except ValueError as error:

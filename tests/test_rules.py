@@ -12,6 +12,8 @@ from numba import njit, types
 
 import chipsim.rules as rules
 from chipsim import rule_library
+from chipsim.plastic_run import run_spikes
+from chipsim.rule_files import from_json, to_json
 from chipsim.rules import Fixed, Plastic, RuleError, Surrogate, Trace
 from chipsim.sum_of_products import SumOfProducts
 
@@ -248,3 +250,32 @@ def test_names_of_a_rule_do_not_collide_with_generated_code() -> None:
         surrogate=Surrogate(),
     )
     assert rules.check(rule).passed
+
+
+@pytest.mark.parametrize("name", ["stdp", "reward_stdp", "eprop_light", "homeostatic"])
+def test_a_rule_survives_being_saved(name: str) -> None:
+    rule = getattr(rules, name)(weight=Fixed(8, 1 / 128, rounding="stochastic"))
+    again = from_json(to_json(rule))
+    assert again.constants == rule.constants and again.event_driven == rule.event_driven
+    assert rules.compile_rule(again) is rules.compile_rule(rule)
+    with pytest.raises(ValueError, match="not a saved declaration"):
+        from_json("{}")
+
+
+def test_kernels_are_cached_where_told(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("CHIPSIM_CACHE", str(tmp_path))
+    text = "def only_here(w, pre, *, a=0.015625):\n    w = w + a * pre"
+    p = Plastic(rules.declare(text), np.zeros((1, 1)))
+    p.step(np.ones(1), np.zeros(1))
+    assert p.weights[0, 0] == 0.015625
+    assert [f.name.split("_")[0] for f in (tmp_path / "rules").glob("*.py")] == ["only"]
+
+
+def test_recorded_spikes_give_the_same_as_single_steps() -> None:
+    rng = np.random.default_rng(2)
+    pre, post, third = rng.random((40, 9)) < 0.2, rng.random((40, 6)) < 0.2, rng.normal(size=(40, 1, 6))
+    one, all_at_once = (Plastic(rules.reward_stdp(), np.full((6, 9), 0.5)) for _ in range(2))
+    for t in range(40):
+        one.step(pre[t], post[t], third=third[t, 0])
+    run_spikes(all_at_once, pre, post, third=third)
+    assert np.array_equal(one.weights, all_at_once.weights) and all_at_once.step_index == 40

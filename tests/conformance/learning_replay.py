@@ -34,7 +34,7 @@ def eprop_rule(p: dict, n: int) -> EProp:
     beta = np.zeros(n)
     if "n_alif" in p:
         values = np.ravel(p["beta"])
-        beta[p["n_lif"] :] = values[-1]
+        beta[p["n_lif"] :] = values[-1] if values.size < n else values[p["n_lif"] :]
     adam = str(p.get("optimizer", "")).startswith("adam")
     window = p.get("window", p.get("dims", {}).get("recall"))
     return EProp(
