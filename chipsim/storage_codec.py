@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from .errors import FileError
+from .storage_rules import rule_fields
 
 PLAIN = "plain"  #: dataset that holds an object's plain fields as JSON
 _SQUEEZE_FROM = 1 << 16  #: bytes from which a dataset is compressed and checksummed
@@ -89,6 +90,8 @@ def object_fields(value: Any) -> dict[str, Any]:
 
     if isinstance(value, NeuronModel):
         return {"shape": value.shape, **value.values}
+    if is_rule(type(value)):
+        return rule_fields(value)
     if hasattr(value, "model_dump_json"):
         return {"json": value.model_dump_json()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -99,6 +102,11 @@ def object_fields(value: Any) -> dict[str, Any]:
         f"cannot save a {type(value).__module__}.{type(value).__qualname__}: only numbers, arrays, lists, "
         "dicts and chipsim's own objects can be saved"
     )
+
+
+def is_rule(kind: type) -> bool:
+    """True for declared rules, whose parsed body is not saved but made again from their text."""
+    return kind.__name__ == "Rule" and kind.__module__ == "chipsim.rule_declaration"
 
 
 def class_name(value: Any) -> str:

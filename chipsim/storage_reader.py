@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 
 from .errors import ChipsimError, FileError
-from .storage_codec import PLAIN, untagged
+from .storage_codec import PLAIN, is_rule, untagged
+from .storage_rules import rule_from
 
 DEPTH = 24  #: groups inside groups; a file that goes deeper leads back into itself
 SHIPPED = ("chipsim.", "kernels.rules.")
@@ -119,6 +120,8 @@ def construct(kind: Any, values: dict[str, Any]) -> Any:
         if int(np.prod(np.asarray(shape, object))) > MAX_NEURONS:
             raise FileError(f"shape {shape} declares more neurons than any run can hold")
         return kind(shape, **values)
+    if is_rule(kind):
+        return rule_from(values)
     if hasattr(kind, "model_validate_json"):
         return kind.model_validate_json(values["json"])
     if not is_dataclass(kind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
@@ -131,6 +132,35 @@ def test_synapses_return_with_all_they_hold(tmp_path: Path) -> None:
     for value in (clipped, conv, cs.floats.Synapses(np.array([[0.1, np.pi]]), delays=4)):
         assert_same(value, round_trip(value, tmp_path))
     assert round_trip(clipped, tmp_path).clipped == 1  # type: ignore[attr-defined]
+
+
+PAIR = """
+def pair(w, x, y, pre, post, *, a=0.01, b=0.012):
+    w = w + a * x * post - b * y * pre
+"""
+
+
+def test_learning_rules_return(tmp_path: Path) -> None:
+    from chipsim import rules
+    from chipsim.sum_of_products import SumOfProducts
+
+    traces = {"x": rules.Trace("pre", 20.0), "y": rules.Trace("post", 20.0)}
+    rule = rules.declare(PAIR, traces=traces, bounds=(0.0, 1.0), weight=rules.Fixed(8, 5))
+    loaded = round_trip(rule, tmp_path)
+    assert isinstance(loaded, rules.Rule) and repr(loaded) == repr(rule) and loaded.constants == rule.constants
+    assert (loaded.weight, loaded.traces, loaded.bounds) == (rule.weight, rule.traces, rule.bounds)
+    assert [ast.dump(s) for s in loaded.body] == [ast.dump(s) for s in rule.body]
+    engine = SumOfProducts(dw="2^-2*x1*y0 - 2^-3*y1*x0", x1_impulse=20, x1_tau=3, y1_impulse=10, y1_tau=5)
+    assert round_trip(engine, tmp_path) == engine
+
+
+def test_a_rule_in_a_file_is_checked_again(tmp_path: Path) -> None:
+    from chipsim import rules
+
+    rule = rules.declare("def r(w, pre):\n    w = w + pre")
+    object.__setattr__(rule, "source", "def r(w, pre):\n    w = w + open('/etc/passwd')")
+    with pytest.raises(FileError, match="rule r"):
+        round_trip(rule, tmp_path)
 
 
 def test_large_arrays_are_compressed_and_checksummed(tmp_path: Path) -> None:
