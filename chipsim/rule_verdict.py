@@ -254,15 +254,35 @@ def engine_text(
     return " ".join(parts).removeprefix("+ ")
 
 
-ENGINES = {"sum_of_products": sum_of_products}
+PROCESSORS = ("local", "processor", "float64")  # engines that run any declared rule
+PROGRAMMABLE = {"sum_of_products": sum_of_products, "three_factor": sum_of_products}
+BUILT_IN = {  # engines that run one rule of their own, and the shipped rules that are a form of it
+    "sdsp": ("sdsp",),
+    "eprop": ("eprop_light", "eprop_synapse"),
+    "pes": ("delta",),
+}
 
 
 def verdict(rule: Rule, engine: str) -> Verdict:
-    """Verdict of an engine by its name in a chip description; "processor" engines run every declared rule."""
-    if engine in ("processor", "float64"):
+    """Verdict of a learning engine by its name in a chip description."""
+    if engine in PROCESSORS:
         return Verdict(engine, "runs", ())
-    if engine in ENGINES:
-        return ENGINES[engine](rule)
-    if engine in ("", "none"):
-        return Verdict(engine or "none", "cannot", ("the chip has no learning engine",))
-    return Verdict(engine, "cannot", (f"the engine {engine} runs one built-in rule and takes no programs",))
+    if engine in PROGRAMMABLE:
+        found = PROGRAMMABLE[engine](rule)
+        return Verdict(engine, found.runs, found.reasons, found.export)
+    if engine in BUILT_IN and rule.name in BUILT_IN[engine]:
+        return Verdict(
+            engine,
+            "runs with changes",
+            (f"in the chip's own form of {engine}, its arithmetic and constants",),
+        )
+    if engine in BUILT_IN:
+        return Verdict(engine, "cannot", (f"the engine runs {engine} only and takes no programs",))
+    return Verdict(engine or "none", "cannot", ("the chip has no learning engine",))
+
+
+def best_verdict(rule: Rule, engines: tuple[str, ...]) -> Verdict:
+    """The most favourable verdict among a chip's engines."""
+    order = ("runs", "runs with changes", "cannot")
+    found = [verdict(rule, e) for e in engines] or [verdict(rule, "")]
+    return min(found, key=lambda v: order.index(v.runs))

@@ -14,6 +14,7 @@ import chipsim.rules as rules
 from chipsim import rule_library
 from chipsim.plastic_run import run_spikes
 from chipsim.rule_files import from_json, to_json
+from chipsim.rule_table import rule_table, table_text
 from chipsim.rules import Fixed, Plastic, RuleError, Surrogate, Trace
 from chipsim.sum_of_products import SumOfProducts
 
@@ -279,3 +280,24 @@ def test_recorded_spikes_give_the_same_as_single_steps() -> None:
         one.step(pre[t], post[t], third=third[t, 0])
     run_spikes(all_at_once, pre, post, third=third)
     assert np.array_equal(one.weights, all_at_once.weights) and all_at_once.step_index == 40
+
+
+def test_table_of_rules_and_chips() -> None:
+    class Chip:
+        def __init__(self, *engines: str) -> None:
+            self.learning = type("Learning", (), {"rules": engines})()
+
+    chips = {
+        "float": Chip("local"),
+        "loihi": Chip("sum_of_products", "pes"),
+        "odin": Chip("sdsp"),
+        "none": Chip(),
+    }
+    table = rule_table(chips)
+    runs = {key: v.runs for key, v in table.items()}
+    assert {runs[name, "float"] for name in rule_library.SHIPPED} == {"runs"}
+    assert runs["stdp", "loihi"] == "runs with changes" and runs["jonke", "loihi"] == "cannot"
+    assert runs["sdsp", "odin"] == "runs with changes" and runs["stdp", "odin"] == "cannot"
+    assert {runs[name, "none"] for name in rule_library.SHIPPED} == {"cannot"}
+    assert all(v.reasons for v in table.values() if v.runs != "runs")
+    assert table_text(chips).count("\n") == len(rule_library.SHIPPED)
