@@ -30,12 +30,15 @@ class PopulationImage:
         Its first neuron in the program's order (population by population).
     unit : float or None
         What one unit of the chip's voltage means in the ideal network, None if that has no meaning.
+    offset : float
+        Ideal voltage where the chip's is 0: v_ideal = unit * v + offset.
     """
 
     name: str
     model: NeuronModel
     start: int
     unit: float | None = None
+    offset: float = 0.0
 
     @property
     def n(self) -> int:

@@ -118,7 +118,7 @@ class Result:
 
     def _volts_of(self, image: PopulationImage) -> dict[str, np.ndarray]:
         return {
-            name: values * image.unit
+            name: values * image.unit + (image.offset if name == "v" else 0.0)
             for name, values in self.trace[image.name].items()
             if name in ("v", "u", "i")
         }

@@ -221,9 +221,11 @@ def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tup
     """Populations and projections as a program holds them, with ideal units where there are."""
     units = report.units if report is not None else {}
     weight_units = report.weight_units if report is not None else {}
+    offsets = report.offsets if report is not None else {}
     start, number = starts(net), {name: k for k, name in enumerate(net.populations)}
     populations = tuple(
-        PopulationImage(name, p.model, start[name], units.get(name)) for name, p in net.populations.items()
+        PopulationImage(name, p.model, start[name], units.get(name), offsets.get(name) or 0.0)
+        for name, p in net.populations.items()
     )
     projections = tuple(
         ProjectionImage(name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, weight_units.get(name))

@@ -158,3 +158,11 @@ def test_a_spike_acts_in_the_next_step(steps: int) -> None:
     net.connect("x", "a", cs.loihi.Synapses([[100]], delays=steps - 1))
     result = cs.Emulator(cs.compile(net, "unlimited")).run({"x": [[1], [0], [0], [0]]}, record={"a": ["u"]})
     assert result.trace["a"]["u"][:, 0].tolist() == [6400 if t == steps else 0 for t in range(4)]
+
+
+def test_volts_are_in_units_of_the_ideal_network() -> None:
+    net = cs.Network()
+    net.add("a", cs.LIF(1, tau_mem=20e-3, threshold=2.0, v_leak=1.0, v_reset=0.5, bias=0.3))
+    result = cs.Emulator(cs.compile(net, "loihi", dt=1e-3)).run(steps=400, record={"a": ["v"]})
+    # dv/dt = -(v - v_leak) / tau + bias / tau: v settles at v_leak + bias
+    assert abs(result.volts["a"]["v"][-1, 0] - 1.3) < 0.02
