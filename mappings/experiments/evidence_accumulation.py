@@ -22,7 +22,7 @@ from chipsim.fixed_format import fixed
 Array = NDArray[np.float64]
 ETA, DECAY_EVERY = 5e-3, 100  # Adam's step, times eta_decay every so many iterations
 CUE_PROBABILITY, NOISE_PROBABILITY = 0.04, 0.01
-SOLVED, WINDOW = 0.07, 20  # mean error over so many iterations that counts as solved
+SOLVED, WINDOW = 0.07, 10  # mean error over so many iterations that counts as solved
 WEIGHT_SPAN, TRACE_SPAN, SIGNAL_SPAN, MEMBRANE_SPAN = 1.0, 16.0, 4.0, 8.0
 
 
@@ -41,7 +41,7 @@ class Size:
     tau_a: float = 2000.0
     batch: int = 32
     iterations: int = 500
-    eta_decay: float = 1.0
+    eta_decay: float = 0.7
 
     @property
     def steps(self) -> int:
@@ -110,7 +110,7 @@ def make_net(size: Size, seed: int, precision: Precision | None, **changes: Any)
         "average_gradient": True,
         "c_reg": 300.0,
         "f_target": 0.01,
-        "optimizer": Adam(5e-3),
+        "optimizer": Adam(ETA),
         "precision": precision,
     }
     w_rec = rng.normal(0, 1, (n, n)) / np.sqrt(n)
@@ -161,9 +161,9 @@ def run(
     test_trials: int = 128,
     **changes: Any,
 ) -> EvidenceResult:
-    """Train until the error of the last 20 iterations is under 7 % on average, or for `iterations`.
+    """Train until the error of the last ten iterations is under 7 % on average, or for `iterations`.
 
-    progress: called with (iteration, mean error of the last 20). resume: `EvidenceResult.state`. threads:
+    progress: called with (iteration, mean error of the last ten). resume: `EvidenceResult.state`. threads:
     sequences of a batch computed side by side; the sum is taken in order, so results do not depend on it.
     """
     net = make_net(size, seed, precision, **changes)
