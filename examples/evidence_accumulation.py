@@ -10,7 +10,6 @@ again. --table adds the test error against weight bits, trace bits and rounding,
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +24,7 @@ def load(path: Path) -> dict | None:
     if not path.exists():
         return None
     with np.load(path) as data:
-        state = {k: data[k] for k in data.files}
-    state["draws"] = json.loads(str(state["draws"]))
-    return state
+        return {k: data[k] for k in data.files}
 
 
 def main() -> None:
@@ -54,7 +51,7 @@ def main() -> None:
             result = run(args.seed, size, part, progress=show, resume=saved, test_trials=0)
             saved, done = result.state, len(result.errors)
             if args.checkpoint is not None:
-                np.savez(args.checkpoint, **{**saved, "draws": np.array(json.dumps(saved["draws"]))})
+                np.savez(args.checkpoint, **saved)
             if done >= total or result.solved_at is not None:
                 break
     result = run(args.seed, size, done, resume=saved, test_trials=512)

@@ -8,6 +8,7 @@ neurons (time constant 2 s), softmax error in the recall window only, Adam. Fres
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,7 +68,7 @@ class EvidenceResult:
     solved_at: int | None
     test_error: float
     net: EPropNet
-    draws: dict[str, Any]
+    draws: str
 
     @property
     def state(self) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def run(
     if resume is not None:
         net.restore(resume)
         errors, losses = list(resume["errors"]), list(resume["losses"])
-        rng.bit_generator.state = resume["draws"]
+        rng.bit_generator.state = json.loads(str(resume["draws"]))
     solved_at = None
     for k in range(len(errors), iterations or size.iterations):
         net.rule = replace(net.rule, optimizer=Adam(ETA * size.eta_decay ** (k // DECAY_EVERY)))
@@ -190,7 +191,7 @@ def run(
             solved_at = k + 1
             if stop_when_solved:
                 break
-    draws: dict[str, Any] = dict(rng.bit_generator.state)
+    draws = json.dumps(rng.bit_generator.state)
     test_error = test(net, size, test_trials, seed + 10_000) if test_trials else float("nan")
     return EvidenceResult(seed, np.array(errors), np.array(losses), solved_at, test_error, net, draws)
 

@@ -137,13 +137,15 @@ def run(
     if resume is not None:
         net.restore(resume)
         losses = list(resume["losses"])
-    y = np.zeros_like(t.target)
+    y = None
     for k in range(len(losses), iterations):
         result = net.step([(t.x, t.target)])[0]
         losses.append(result.loss)
         y = result.out
         if progress is not None:
             progress(k + 1, result.loss)
+    if y is None:  # nothing was left to do
+        y = net.forward(t.x).y
     power = 0.5 * float((t.target**2).sum())
     curve = np.array(losses)
     return PatternResult(seed, curve, float(curve[-LAST:].mean() / power), y, t.target, net)
