@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import cli_bench, cli_chips, cli_demo, cli_run
+from . import cli_bench, cli_chips, cli_demo, cli_learn, cli_run
 
 app = typer.Typer(
     name="chipsim",
@@ -40,4 +40,5 @@ app.command("chips")(cli_chips.chips)
 app.command("map")(cli_run.map_network)
 app.command("run")(cli_run.run)
 app.command("report")(cli_run.report)
+app.command("learn")(cli_learn.learn)
 app.command("bench")(cli_bench.bench)

@@ -45,10 +45,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], cap
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on a terminal's stderr; yields a function of (done, of all) that moves it."""
+def progress(label: str) -> Iterator[Callable[..., None]]:
+    """A progress bar on a terminal's stderr; yields a function of (done, of all, text beside it) that moves it."""
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda done, total, text="": None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -56,7 +56,11 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
     parts = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def move(done: int, total: int, text: str = "") -> None:
+            bar.update(task, completed=done, total=total, description=f"{label}  {text}" if text else label)
+
+        yield move
 
 
 @contextmanager

@@ -137,6 +137,21 @@ def test_report_of_a_folder(here: Path, tmp_path: Path) -> None:
     assert json.loads((other / "report.json").read_text())["estimate"]["inference"]["energy"] > 0
 
 
+def test_learn_resumes_to_the_same_numbers(tmp_path: Path) -> None:
+    listed = json.loads(chipsim("learn", "--json").stdout)
+    assert {"pattern-generation", "xor-perturbation"} <= set(listed)
+    run = ["learn", "pattern-generation", "--seeds", 1, "--json"]
+    whole = json.loads(chipsim(*run, "-n", 5, "--every", 100, "-o", tmp_path / "a").stdout)
+    chipsim(*run, "-n", 4, "--every", 2, "-o", tmp_path / "b")
+    parts = json.loads(chipsim(*run, "-n", 5, "--every", 2, "-o", tmp_path / "b").stdout)
+    assert (tmp_path / "b" / "pattern-generation-float-seed1.h5").exists()
+    assert parts["runs"] == whole["runs"] and whole["runs"][0]["iterations"] == 5
+    assert (tmp_path / "b" / "pattern-generation.png").read_bytes()[:4] == b"\x89PNG"
+    assert "seen 4 iterations" in chipsim(*run, "-n", 4, "--every", 2, "-o", tmp_path / "b", code=1).stderr
+    chipsim("learn", "no-such", "-o", tmp_path / "c", code=1)
+    assert not (tmp_path / "c").exists()
+
+
 def test_bench_measures(tmp_path: Path) -> None:
     done = chipsim("bench", "--neurons", 200, "--fan-out", 10, "--steps", 50, "--rounds", 2, "--json")
     data = json.loads(done.stdout)
@@ -162,7 +177,8 @@ def test_refused_input_is_one_line_and_exit_1(
     (tmp_path / "cut.h5").write_bytes((here / "p.h5").read_bytes()[:3000])
     (tmp_path / "big.py").write_text(
         "import numpy as np, chipsim as cs\nnet = cs.Network('big')\n"
-        "a = net.add('a', cs.loihi.LIF(3, vth=np.arange(1, 4)))\nnet.connect(a, a, cs.loihi.Synapses(np.ones((3, 3))))\n"
+        "a = net.add('a', cs.loihi.LIF(3, vth=np.arange(1, 4)))\n"
+        "net.connect(a, a, cs.loihi.Synapses(np.ones((3, 3))))\n"
     )
     (tmp_path / "small.yaml").write_text(
         "base: loihi\nname: small\nlimits: {cores: 1, neurons: 2}\ntopology: {chips: 1}\n"

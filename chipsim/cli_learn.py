@@ -1,0 +1,223 @@
+"""`chipsim learn`: the learning experiments by name, resumable, with a figure and the spread over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from .cli_common import Json, progress, say, table, working
+from .errors import FileError, RunError
+
+
+class Plan(NamedTuple):
+    """What a user asked for; `iterations` None is the experiment's own number."""
+
+    name: str
+    seeds: tuple[int, ...]
+    iterations: int | None
+    chip: bool
+    folder: Path
+    every: int
+
+
+def learn(
+    name: Annotated[str, typer.Argument(help="An experiment; without it, they are listed.")] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for figure, numbers and checkpoints.")] = Path(
+        "learn-out"
+    ),
+    seeds: Annotated[str, typer.Option(help="Seeds, e.g. 1,2,3; the experiment's own if empty.")] = "",
+    iterations: Annotated[
+        int, typer.Option("--iterations", "-n", help="Iterations, trials or epochs; 0: its own.")
+    ] = 0,
+    chip: Annotated[bool, typer.Option("--chip/--float", help="8-bit weights and traces, or float64.")] = False,
+    every: Annotated[int, typer.Option(help="Iterations between checkpoints.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Run a learning experiment; the same command again goes on where it was interrupted."""
+    from importlib import import_module
+
+    from mappings.experiments import EXPERIMENTS
+
+    from .report import make_folder
+
+    known = {k: v for k, v in EXPERIMENTS.items() if k in _RUNS}
+    if not name:
+        about = {k: (import_module(m).__doc__ or "").strip().splitlines()[0] for k, m in known.items()}
+        say(about, as_json, table("", ("experiment", "what it shows"), about.items()), "chipsim learn NAME runs one.")
+        return
+    if name not in known:
+        raise RunError(f"no experiment '{name}'; there are {', '.join(known)}")
+    module = import_module(known[name])
+    plan = Plan(name, _seeds(seeds) or _RUNS[name].seeds, iterations or None, chip, make_folder(out), max(every, 1))
+    with progress(name) as moved:
+        rows, figure = _RUNS[name].run(module, plan, moved)
+    with working("drawing"):
+        picture = _save(figure, plan)
+    precision = _RUNS[name].always or ("chip, 8 bit" if chip else "float64")
+    data = {"experiment": name, "precision": precision, "runs": rows, "figure": str(picture)}
+    _write_json(data, plan.folder / f"{name}.json")
+    columns = [k if k == "seed" else ">" + k.replace("_", " ") for k in rows[0]]
+    shown = [[f"{v:.4g}" if isinstance(v, float) else v for v in row.values()] for row in rows]
+    say(data, as_json, table(f"{name}, {data['precision']}", columns, shown), f"figure: {picture}")
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(s) for s in text.split(",") if s.strip())
+    except ValueError:
+        raise RunError(f"--seeds {text}: write whole numbers with commas between, e.g. 1,2,3") from None
+
+
+def _save(figure: Any, plan: Plan) -> Path:
+    from .storage_file import replacing
+
+    target = plan.folder / f"{plan.name}.png"
+    with replacing(target) as part:
+        figure.savefig(part, dpi=150, format="png")
+    return target
+
+
+def _write_json(data: dict[str, Any], path: Path) -> None:
+    import json
+
+    from .storage_file import replacing
+
+    with replacing(path) as part:
+        part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def _resumed(
+    plan: Plan, seed: int, total: int, advance: Callable[[Any, int], Any], count: Callable[[dict], int]
+) -> Any:
+    """Run one seed in stretches of `plan.every` iterations, with a checkpoint between two of them.
+
+    `advance(state or None, iterations in all)` returns a result with `.state`; `count(state)` is how many iterations
+    a state has seen. The last stretch leaves no checkpoint: its result is made by running it.
+    """
+    path = plan.folder / f"{plan.name}-{'chip' if plan.chip else 'float'}-seed{seed}.h5"
+    state = _checkpoint(path) if path.exists() else None
+    done = 0 if state is None else count(state)
+    if done >= total:
+        raise RunError(f"{path} has seen {done} iterations already: ask for more than that, or remove it")
+    while True:
+        goal = min(done + plan.every, total)
+        result = advance(state, goal)
+        if goal == total or result.solved:
+            return result.made
+        state, done = result.made.state, goal
+        _keep(state, path)
+
+
+class _Stretch(NamedTuple):
+    """The result of a stretch, and whether the experiment needs no more."""
+
+    made: Any
+    solved: bool = False
+
+
+def _keep(state: dict[str, Any], path: Path) -> None:
+    from .storage_codec import write
+    from .storage_file import writing
+
+    with writing(path, "state") as file:
+        write(file, "learning", dict(state))
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    from .storage_file import reading
+    from .storage_reader import Reader
+
+    with reading(path, "state") as file:
+        if "learning" not in file:
+            raise FileError(f"{path} is a checkpoint of an emulator, not of an experiment")
+        return Reader().read(file, "learning")
+
+
+def _pattern(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
+    from mappings.experiments.learning_figures import pattern_figure
+
+    total = plan.iterations or 2000
+    precision = module.chip_precision() if plan.chip else None
+    results = []
+    for k, seed in enumerate(plan.seeds):
+
+        def advance(state: Any, count: int, seed: int = seed, k: int = k) -> Any:
+            def step(i: int, loss: float) -> None:
+                moved(k * total + i, total * len(plan.seeds), f"loss {loss:.4g}")
+
+            return _Stretch(module.run(seed, count, precision, step, state))
+
+        results.append(_resumed(plan, seed, total, advance, lambda state: len(state["losses"])))
+    rows = [
+        {"seed": r.seed, "iterations": len(r.losses), "nmse": float(r.nmse), "loss": float(r.losses[-1])}
+        for r in results
+    ]
+    return rows, pattern_figure({"8 bit" if plan.chip else "float64": results})
+
+
+def _evidence(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
+    from mappings.experiments.learning_figures import evidence_figure
+
+    total = plan.iterations or module.FULL.iterations
+    precision = module.chip_precision(8, 8) if plan.chip else None
+    results, rows = [], []
+    for k, seed in enumerate(plan.seeds):
+
+        def advance(state: Any, count: int, seed: int = seed, k: int = k) -> Any:
+            def step(i: int, error: float) -> None:
+                moved(k * total + i, total * len(plan.seeds), f"error {error:.1%}")
+
+            return module.run(seed, iterations=count, precision=precision, progress=step, resume=state, test_trials=0)
+
+        result = _resumed(plan, seed, total, advance, lambda state: len(state["errors"]))
+        wrong = float(module.test(result.net, module.FULL, 128, seed + 10_000))
+        rows.append(
+            {"seed": seed, "iterations": len(result.errors), "solved_at": result.solved_at, "test_error": wrong}
+        )
+        results.append(result)
+    return rows, evidence_figure(results[0])
+
+
+def _reward(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
+    from mappings.experiments.delayed_reward_figure import figure
+
+    outcome = module.run(
+        plan.iterations or 200,
+        plan.seeds,
+        progress=lambda i, total, share: moved(i, total, f"{share:.0%} right"),
+        checkpoint=plan.folder / f"{plan.name}.npz",
+    )
+    right = outcome.accuracy()
+    return [{"seed": s, "right_of_last_100": float(a)} for s, a in zip(plan.seeds, right)], figure(outcome)
+
+
+def _xor(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
+    from mappings.experiments.learning_figures import xor_figure
+
+    how = module.CHIP if plan.chip else module.FLOAT
+    most = plan.iterations or 5000
+    total = len(plan.seeds)
+    made = module.run(
+        plan.seeds, how, max_epochs=most, progress=lambda k, epochs: moved(k, total, f"{epochs:.0f} epochs")
+    )
+    rows = [
+        {"seed": r.seed, "epochs": r.epochs, "chip_runs": r.chip_runs, "cost": float(r.costs[-1])} for r in made.runs
+    ]
+    return rows, xor_figure({"8 bit" if plan.chip else "float64": made})
+
+
+class _Experiment(NamedTuple):
+    run: Callable[..., tuple[list[dict[str, Any]], Any]]
+    seeds: tuple[int, ...]
+    always: str = ""  #: the precision, where there is no choice
+
+
+_RUNS = {
+    "pattern-generation": _Experiment(_pattern, (1, 2, 3)),
+    "evidence-accumulation": _Experiment(_evidence, (1,)),
+    "delayed-reward": _Experiment(_reward, (0, 1, 2), "Loihi's learning engine"),
+    "xor-perturbation": _Experiment(_xor, tuple(range(12))),
+}
