@@ -3,9 +3,9 @@
 Nothing is stepped: the edge of every action follows from the edges before it (a recurrence over events).
 Edge n is the n-th rising clock edge. All times are int64 edges; "idle edge" means the edge after which
 a unit is idle. What a core computes in an action is its own affair: it fills a `Work` list with what
-happens at which position of the sweep, and `settle_*` turns positions into edges, packets and drops.
+happens at which position of the sweep, and `settle` turns positions into edges, packets and drops.
 
-A core's own loop is ``next_action`` - compute - ``settle_input`` or ``settle_pop``, until DONE or GROW.
+A core's own loop is ``next_action`` - compute - ``settle``, until DONE or GROW.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def next_action(clock, fifo, events, host, log, until):
     return action
 
 
-@njit(forceinline=True, **_JIT)
+@njit(**_JIT)
 def push(clock, fifo, entry, edge, popping):
     """Write one entry into the FIFO on `edge`, or lose it when full (also when the head leaves on that edge)."""
     if clock[COUNT] == fifo.size:
@@ -146,13 +146,6 @@ def push(clock, fifo, entry, edge, popping):
     clock[COUNT] += 1
     if edge < clock[LIMIT]:
         clock[PEAK] = max(clock[PEAK], clock[COUNT] - popping)
-
-
-@njit(forceinline=True, **_JIT)
-def pop(clock, fifo):
-    """Remove the head of the FIFO."""
-    clock[HEAD] = (clock[HEAD] + 1) % fifo.size
-    clock[COUNT] -= 1
 
 
 @njit(forceinline=True, **_JIT)
@@ -192,48 +185,51 @@ def sweep(clock, fifo, host, log, work, positions, popping):
     return first + 2 * positions + stall
 
 
-@njit(forceinline=True, **_JIT)
-def trace(clock, log, edge, code):
-    """Note that state `code` is entered after `edge`, if a trace is kept."""
-    if log.trace.shape[0] > 0:
-        log.trace[clock[N_TRACE], 0] = edge
-        log.trace[clock[N_TRACE], 1] = code
-        clock[N_TRACE] += 1
+@njit(**_JIT)
+def trace(clock, log, edge, code, then, next_code, end):
+    """Note a state entered after `edge`, perhaps (`next_code` >= 0) another after `then`, and idle after `end`."""
+    row = clock[N_TRACE]
+    log.trace[row, 0], log.trace[row, 1] = edge, code
+    if next_code >= 0:
+        row += 1
+        log.trace[row, 0], log.trace[row, 1] = then, next_code
+    log.trace[row + 1, 0], log.trace[row + 1, 1] = end, 0
+    clock[N_TRACE] = row + 2
 
 
 @njit(forceinline=True, **_JIT)
-def settle_input(clock, fifo, host, controller, log, work, action, positions, entry):
-    """Finish an input event: its sweep over `positions` (or the push of `entry`), then the handshake."""
-    k = clock[NEXT]
+def settle(clock, fifo, host, controller, log, work, action, positions, entry):
+    """Finish an action that began on clock[EDGE]: its sweep over `positions`, or the push of `entry`.
+
+    An input event ends with its handshake, a popped one with its removal (after a spike sweep of a controller with an
+    extra state: when the output link is idle).
+    """
     edge = clock[EDGE]
-    if action == PUSH:
-        ack = edge + 1
-        push(clock, fifo, entry, ack, False)
-    else:
-        ack = sweep(clock, fifo, host, log, work, positions, False)
-    low = ack + 3 + host.release
-    log.request[k] = clock[REQUEST]
-    log.ack[k] = ack
-    log.ack_low[k] = low
-    clock[ACK_LOW] = low
-    clock[IDLE] = low
-    clock[NEXT] = k + 1
-    trace(clock, log, edge, controller.code[action])
-    trace(clock, log, ack, controller.wait_low)
-    trace(clock, log, low, 0)
-
-
-@njit(forceinline=True, **_JIT)
-def settle_pop(clock, fifo, host, controller, log, work, action, positions):
-    """Finish the event at the head of the FIFO: its sweep over `positions`, then its removal."""
-    edge = clock[EDGE]
+    popped = action in (POP_SPIKE, POP_VIRTUAL)
     extra = action == POP_SPIKE and controller.end_of_sweep >= 0
-    last = sweep(clock, fifo, host, log, work, positions, not extra)
-    trace(clock, log, edge, controller.code[action])
-    if extra:
-        trace(clock, log, last, controller.end_of_sweep)
-        last = max(last, clock[LINK]) + 1
-    trace(clock, log, last, 0)
-    clock[IDLE] = last
-    clock[POPPED] += 1
-    pop(clock, fifo)
+    if action == PUSH:
+        last = edge + 1
+        push(clock, fifo, entry, last, False)
+    else:
+        last = sweep(clock, fifo, host, log, work, positions, popped and not extra)
+    end = last
+    second = -1
+    if popped:
+        if extra:
+            end = max(last, clock[LINK]) + 1
+            second = controller.end_of_sweep
+        clock[POPPED] += 1
+        clock[HEAD] = (clock[HEAD] + 1) % fifo.size
+        clock[COUNT] -= 1
+    else:
+        k = clock[NEXT]
+        end = last + 3 + host.release
+        second = controller.wait_low
+        log.request[k] = clock[REQUEST]
+        log.ack[k] = last
+        log.ack_low[k] = end
+        clock[ACK_LOW] = end
+        clock[NEXT] = k + 1
+    clock[IDLE] = end
+    if log.trace.shape[0] > 0:
+        trace(clock, log, edge, controller.code[action], last, second, end)

@@ -34,6 +34,7 @@ from kernels.grid_router import (
 POINTER_CYCLE = 2  #: cycle on which the scheduler moves to a tick's word
 CLEAR_AFTER = 3  #: cycles from the last neuron's write to the edge that clears the used word
 IDLE_AFTER = 2  #: cycles from the last neuron's write until the core is idle
+FOREVER = 1 << 40  #: cycles
 OVERRUN = -1  #: a tick came while a core was busy
 CROWDED = -2  #: a tick came while input packets were still waiting to enter
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
@@ -191,17 +192,18 @@ def run(cores, state, net, queues, records, firing, arrivals, injected, offsets,
         firing.lag[:] = 0
         firing.number[:] = 0
         firing.next[:] = 0
+        first, last, length = POINTER_CYCLE + 1, period + POINTER_CYCLE, period
         if tick == 0:
-            route(cores, state, net, queues, records, firing, packets, arrivals, tick, 0, 1 << 40, 1 << 40)
-            continue
+            first, last, length = 0, FOREVER, FOREVER
         for core in range(c):
-            if cores.is_core[core]:
+            if tick > 0 and cores.is_core[core]:
                 fired = tick_core(cores, state, core, (tick - 1) % SLOTS, firing.neuron[core])
                 firing.number[core] = fired
                 if fired:
                     firing.at[core] = (firing.neuron[core, 0] + 1) * firing.per_neuron
-        last = period + POINTER_CYCLE
-        route(cores, state, net, queues, records, firing, packets, arrivals, tick, POINTER_CYCLE + 1, last, period)
+        route(cores, state, net, queues, records, firing, packets, arrivals, tick, first, last, length)
+        if tick == 0:
+            continue
         for core in range(c):
             if cores.is_core[core]:
                 row = records.used[2]

@@ -22,8 +22,7 @@ from kernels.event_core import (
     TREF_ALL,
     TREF_ONE,
     next_action,
-    settle_input,
-    settle_pop,
+    settle,
 )
 from kernels.odin import (
     NEURON_UPDATES,
@@ -42,7 +41,7 @@ from kernels.odin import (
 _JIT = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
-@njit(forceinline=True, **_JIT)
+@njit(**_JIT)
 def packet(work, at, address):
     """Append an output packet at a position."""
     work.packet_at[work.n[1]] = at
@@ -179,7 +178,4 @@ def run(m, clock, fifo, events, host, controller, log, work, until):
             k = clock[NEXT]
             a, b = events.a[k], events.b[k]
         positions = serve(m, work, action, a, b)
-        if action in (POP_SPIKE, POP_VIRTUAL):
-            settle_pop(clock, fifo, host, controller, log, work, action, positions)
-        else:
-            settle_input(clock, fifo, host, controller, log, work, action, positions, a)
+        settle(clock, fifo, host, controller, log, work, action, positions, a)

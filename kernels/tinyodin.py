@@ -20,8 +20,7 @@ from kernels.event_core import (
     TREF_ALL,
     TREF_ONE,
     next_action,
-    settle_input,
-    settle_pop,
+    settle,
 )
 
 SOPS, NEURON_UPDATES, SPIKES = range(3)  #: places in the activity counters
@@ -124,7 +123,4 @@ def run(m, clock, fifo, events, host, controller, log, work, until):
         popped = action in (POP_SPIKE, POP_VIRTUAL)
         a = fifo[clock[HEAD]] if popped else events.a[clock[NEXT]]
         positions = serve(m, work, action, a, virtual)
-        if popped:
-            settle_pop(clock, fifo, host, controller, log, work, action, positions)
-        else:
-            settle_input(clock, fifo, host, controller, log, work, action, positions, a)
+        settle(clock, fifo, host, controller, log, work, action, positions, a)

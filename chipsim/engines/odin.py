@@ -32,10 +32,10 @@ class OdinEngine(EventEngine):
     >>> import chipsim as cs
     >>> from chipsim.engines.odin import OdinEngine
     >>> program = cs.odin.OdinProgram(
-    ...     cs.odin.Registers(), cs.odin.pack(cs.odin.LIF(2, thr=5)), cs.odin.pack_synapses([[5, 3]]))
+    ...     cs.odin.Registers(), cs.odin.pack(cs.odin.LIF(2, thr=5)), cs.odin.pack_synapses([[0, 5]]))
     >>> out = OdinEngine(program).run([cs.odin.events.spike(0)])
     >>> out.out_address.tolist(), out.cycles
-    ([0], 1038)
+    ([1], 1039)
     """
 
     fifo_entries = native.FIFO
