@@ -170,7 +170,9 @@ def _evidence(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]]
             def step(i: int, error: float) -> None:
                 moved(k * total + i, total * len(plan.seeds), f"error {error:.1%}")
 
-            return module.run(seed, iterations=count, precision=precision, progress=step, resume=state, test_trials=0)
+            options = {"precision": precision, "progress": step, "resume": state, "test_trials": 0}
+            made = module.run(seed, iterations=count, **options)
+            return _Stretch(made, made.solved_at is not None)
 
         result = _resumed(plan, seed, total, advance, lambda state: len(state["errors"]))
         wrong = float(module.test(result.net, module.FULL, 128, seed + 10_000))
