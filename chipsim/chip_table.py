@@ -1,4 +1,4 @@
-"""Chip descriptions for people: an overview of all chips, and every number of one chip with its source."""
+"""The page docs/chips.md: an overview of all chips, and every number of each with its source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ HEAD = (
     "J known",
     "s known",
 )
-STATUSES = ("measured", "published", "fitted", "assumed")
 
 
 def row(chip: Chip) -> tuple[str, ...]:
@@ -93,46 +92,6 @@ def constants(chip: Chip, cost_set: str) -> list[tuple[str, str, str, str]]:
         else:
             out.append((path, f"{constant.value:g} {constant.unit}", constant.status, constant.source))
     return out
-
-
-def rich_overview(names: Iterable[str] | None = None) -> Any:
-    """A rich table of the shipped chips, or of those named."""
-    from rich.table import Table
-
-    table = Table(title="Chips")
-    for name in HEAD:
-        table.add_column(name)
-    for name in names or shipped():
-        table.add_row(*row(load_chip(name)))
-    return table
-
-
-def rich_chip(chip: Chip, sources: bool = False) -> Any:
-    """Rich tables of one chip: limits, and with `sources` every constant of every cost set."""
-    from rich.console import Group
-    from rich.table import Table
-
-    parts: list[Any] = [f"[bold]{chip.title}[/bold] ({chip.name}, family {chip.family})", chip.note]
-    table = Table(title="Limits")
-    for head in ("limit", "value", "meaning", *(["source"] if sources else [])):
-        table.add_column(head)
-    for name, value, meaning, source in limits(chip):
-        table.add_row(name, value, meaning, *([source] if sources else []))
-    parts.append(table)
-    for cost_set, costs in chip.costs.items():
-        table = Table(title=f"Costs {cost_set}: {costs.title}", caption=costs.note or None)
-        for head in ("constant", "value", "status", "source")[: 4 if sources else 3]:
-            table.add_column(head)
-        for entry in constants(chip, cost_set):
-            if sources or entry[1] != "unknown":
-                table.add_row(*entry[: 4 if sources else 3])
-        parts.append(table)
-    return Group(*parts)
-
-
-def to_dict(chip: Chip) -> dict[str, Any]:
-    """Plain data of a whole description, for JSON."""
-    return chip.model_dump(mode="json")
 
 
 def markdown() -> str:

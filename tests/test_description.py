@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import pytest
 import yaml
-from rich.console import Console
 
 from chipsim.arithmetic import PRESETS, arithmetic
-from chipsim.chip_table import markdown, rich_chip, rich_overview
+from chipsim.chip_table import markdown
 from chipsim.description import SHIPPED, load_chip, shipped
 from chipsim.errors import DescriptionError
 from chipsim.schema import Chip, Limits
@@ -71,9 +69,7 @@ def test_every_row_of_the_limits_of_loihi():
 def test_unlimited_has_loihi_arithmetic_and_no_limit():
     chip = load_chip("unlimited")
     assert chip.arithmetic.resolve() == load_chip("loihi").arithmetic.resolve()
-    left = [
-        f for f in ("neurons", "input_axons", "synapse_bits", "weight_bits", "vth") if getattr(chip.limits, f)
-    ]
+    left = [f for f in ("neurons", "input_axons", "synapse_bits", "weight_bits", "vth") if getattr(chip.limits, f)]
     assert left == [] and chip.topology.cores == 1
 
 
@@ -121,9 +117,7 @@ BAD = {
     "base: other.yaml": "no such file",
     "base: mine.yaml": "base leads back to itself",
     "base: [loihi]": "base: expected a chip name",
-    constant(unit="ns"): (
-        "costs.sanafe.synapse.energy.unit: unit 'ns' is a unit of time; energy is given in fJ, pJ"
-    ),
+    constant(unit="ns"): ("costs.sanafe.synapse.energy.unit: unit 'ns' is a unit of time; energy is given in fJ, pJ"),
     constant(unit="eV"): "unknown",
     constant(unit="", source="", status=""): r"is missing: a constant is \{value, unit",
     constant(value=".nan"): "finite",
@@ -192,6 +186,22 @@ def test_sanafe_architecture():
         Chip.from_sanafe({**arch, "buffer_position": "dendrite"})
 
 
+@pytest.mark.parametrize("name", ["P_small3x2x2", "P_line8x1x1"])
+def test_sanafe_yaml_is_read_as_its_numbers(name):
+    read, numbers = (load_chip(GOLDEN / "arch" / f"{name}.{kind}") for kind in ("yaml", "json"))
+    assert read == numbers
+
+
+def test_sanafe_yaml_of_another_shape_is_refused(tmp_path):
+    text = (GOLDEN / "arch" / "P_line8x1x1.yaml").read_text()
+    with pytest.raises(DescriptionError, match="missing or malformed 'energy_message_out'"):
+        load_chip(write(tmp_path, text.replace("energy_message_out", "energy_message")))
+    data = yaml.safe_load(text)
+    data["architecture"]["tile"] *= 2
+    with pytest.raises(DescriptionError, match="2 kinds of tile"):
+        load_chip(write(tmp_path, yaml.safe_dump(data)))
+
+
 def test_the_shipped_set_sanafe_is_the_recorded_architecture():
     arch = Chip.from_sanafe(json.loads((GOLDEN / "arch" / "P_loihi8x4x4.json").read_text()))
     mine, theirs = load_chip("loihi").costs_named("sanafe").constants(), arch.costs_named().constants()
@@ -213,11 +223,3 @@ def test_units():
 def test_page_of_chips_is_up_to_date():
     page = Path(__file__).parent.parent / "docs" / "chips.md"
     assert page.read_text(encoding="utf-8") == markdown(), "run python docs/make_chips.py"
-
-
-def test_tables_of_a_chip():
-    console = Console(width=2000, file=io.StringIO())
-    console.print(rich_overview(), rich_chip(load_chip("loihi"), sources=True))
-    said = console.file.getvalue()
-    assert "Davies 2018 Table 2" in said and "(compartments) per core" in said and "truenorth" in said
-    assert "not published" in said
