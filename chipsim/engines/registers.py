@@ -10,13 +10,23 @@ import numpy as np
 from chipsim.arithmetic import Arithmetic
 from chipsim.native.base import NeuronModel
 from chipsim.native.loihi import STATE_MAX, VTH_SHIFT
+from kernels import neuron_unit
 
-PARAM_ROWS = 9
+PARAM_ROWS = 11
 REAL_ROWS = 1
 STATE_ROWS = 4
 N_OPTIONS = 8
 OVERFLOW = {"once": 0, "wrap": 1, "none": 2}
 NOISE = {"none": 0, "current": 1, "voltage": 2}
+SENDS = {"value": neuron_unit.VALUE, "above": neuron_unit.ABOVE, "reached": neuron_unit.REACHED, "many": neuron_unit.MANY}
+RESETS = {
+    "nothing": neuron_unit.NONE,
+    "value": neuron_unit.TO_VALUE,
+    "subtract": neuron_unit.SUBTRACT,
+    "late_subtract": neuron_unit.LATE_SUBTRACT,
+    "late_forget": neuron_unit.LATE_FORGET,
+    "late_zero": neuron_unit.LATE_ZERO,
+}
 
 
 class Rows(NamedTuple):
@@ -144,6 +154,17 @@ def _lava_float(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
     return Rows(params, {0: v["u"], 1: v["v"]}, [0] * N_OPTIONS, {})
 
 
+def _unit(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
+    v = model.values
+    names = (
+        "current_kept", "current_gain", "kept", "gain", "constant", "input_gain", "current_after", "threshold",
+        "reset_to", "lowest", "bias",
+    )  # fmt: skip
+    options = [0] * N_OPTIONS
+    options[1:5] = int(v["start"]), SENDS[v["sends"]], RESETS[v["after_spike"]], int(v["at_once"])
+    return Rows({k: v[name] for k, name in enumerate(names)}, {0: v["v"], 1: v["i"]}, options, {})
+
+
 #: Model name -> its translation.
 BUILDERS: dict[str, Callable[[NeuronModel, Arithmetic], Rows]] = {
     "lif": _lif,
@@ -154,6 +175,8 @@ BUILDERS: dict[str, Callable[[NeuronModel, Arithmetic], Rows]] = {
     "sigma": _sigma,
     "float_lif": _cut_lif,
     "lava_float_lif": _lava_float,
+    "unit": _unit,
+    "graded_unit": _unit,
 }
 
 #: State variable -> state row of the kernels, by model; -1 is the input sum of the step, -2 a sent value.
@@ -166,6 +189,8 @@ STATE_ROW: dict[str, dict[str, int]] = {
     "sigma": {"sigma": 0},
     "float_lif": {"v": 0, "u": 1, "refractory": 2},
     "lava_float_lif": {"u": 0, "v": 1, "refractory": 2},
+    "unit": {"v": 0, "i": 1, "input": -1},
+    "graded_unit": {"v": 0, "i": 1, "input": -1},
     "reckon_lif": {"u": 0, "tinp": 1, "trec": 2, "tout": 3},
     "reckon_li": {"o": 0},
 }

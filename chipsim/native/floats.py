@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
+from ..errors import NetworkError
 from .base import NeuronModel, Register
 from .synapses import FloatSynapses as Synapses
 
-__all__ = ["LIF", "LavaLIF", "Synapses"]
+__all__ = ["LIF", "LavaLIF", "Synapses", "Unit"]
 
 
 class LIF(NeuronModel):
@@ -62,3 +65,54 @@ class LavaLIF(NeuronModel):
         "v": Register(0.0, None, None, "initial voltage", integer=False),
     }
     states = ("u", "v", "refractory")
+
+
+class Unit(NeuronModel):
+    r"""A neuron given by the coefficients of one time step; every tool's neuron is a setting of it.
+
+    With x = sum of what arrives + bias, per step t >= start::
+
+        i <- current_kept i + current_gain x
+        v <- kept v + gain i + input_gain x + constant
+        i <- current_after i
+        z  = v ("value"), [v > threshold] ("above"), [v >= threshold] ("reached"), max(floor(v / threshold), 0) ("many")
+        if z: v <- reset_to ("value"), or v - z threshold ("subtract");   v <- max(v, lowest)
+
+    The late resets are snnTorch's: with z' = [v > threshold] of the step before, "late_subtract" takes z' threshold
+    from the new v, "late_forget" forgets the old v where z', "late_zero" zeroes the new v where z'; with `at_once`
+    also z - z' at the end of the step itself. What it sends is a number for "value" and "many". States: v, i, input.
+    """
+
+    model = "unit"
+    family = "float"
+    registers: ClassVar[dict[str, Register]] = {
+        "current_kept": Register(0.0, None, None, "factor on the current per step", integer=False),
+        "current_gain": Register(0.0, None, None, "input into the current", integer=False),
+        "kept": Register(0.0, None, None, "factor on v per step", integer=False),
+        "gain": Register(0.0, None, None, "current into v", integer=False),
+        "input_gain": Register(0.0, None, None, "input into v directly", integer=False),
+        "constant": Register(0.0, None, None, "added to v each step", integer=False),
+        "current_after": Register(1.0, None, None, "factor on the current after it acted on v", integer=False),
+        "threshold": Register(1.0, None, None, "of v", integer=False),
+        "reset_to": Register(0.0, None, None, "v after a spike, for after_spike='value'", integer=False),
+        "lowest": Register(-1e300, None, None, "v is not let below it", integer=False),
+        "bias": Register(0.0, None, None, "added to the input each step", integer=False),
+        "start": Register(0, 0, None, "steps before this one leave it untouched", shared=True),
+        "sends": Register("above", choices=("value", "above", "reached", "many"), doc="what a step sends"),
+        "after_spike": Register(
+            "subtract",
+            choices=("nothing", "value", "subtract", "late_subtract", "late_forget", "late_zero"),
+            doc="what a spike does to v",
+        ),
+        "at_once": Register(0, 0, 1, "1: late resets act at the end of the step as well", shared=True),
+        "v": Register(0.0, None, None, "initial v", integer=False),
+        "i": Register(0.0, None, None, "initial current", integer=False),
+    }
+    states = ("v", "i", "input")
+
+    def check(self) -> None:
+        """Units that send numbers are another model to the machine; "many" divides by the threshold."""
+        if self.values["sends"] in ("value", "many"):
+            self.model = "graded_unit"  # type: ignore[misc]
+        if self.values["sends"] == "many" and np.any(self.values["threshold"] <= 0):
+            raise NetworkError("floats.Unit: sends='many' needs a threshold above 0")
