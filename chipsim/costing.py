@@ -40,6 +40,11 @@ EVENTS = (
 )
 
 
+LINES = frozenset(
+    (*(line for lines in GROUPS.values() for line in lines), "barrier", "clock", "static", "host", "chip_to_chip")
+)
+
+
 class Energy(dict[str, float]):
     """Joules by line; a group ("network", "hops", "learning", "dynamic") is the sum of its lines, and no
     line itself.
@@ -48,6 +53,8 @@ class Energy(dict[str, float]):
     def __missing__(self, name: str) -> float:
         if name in GROUPS:
             return sum(self.get(line, 0.0) for line in GROUPS[name])
+        if name in LINES:
+            raise RunError(f"energy line {name!r} has no figure: nobody published its cost, or it does not occur here")
         known = [*self, *GROUPS]
         near = get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -113,3 +120,39 @@ def standing_items(chip: Chip, costs: CostSet, counts: Counts, timing: Timing) -
         if power is not None or path != "active_core_power":
             items.append(Item(line, path, timing.step * many, None if power is None else power.si))
     return items
+
+
+def learning_acts(
+    costs: CostSet,
+    updates: np.ndarray,
+    *,
+    reads: int = 1,
+    writes: int = 1,
+    changed: np.ndarray | None = None,
+    traces: np.ndarray | None = None,
+    third_factors: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """`Counts.learning` of a rule at work, booked as the cost set can price it.
+
+    Parameters
+    ----------
+    costs
+        If it knows the cost of a whole synaptic update, reads and writes are contained in that and not booked again.
+    updates : (t, c) int64
+        Evaluations of the rule at a synapse.
+    reads, writes
+        Synaptic words (weight and own state) that one evaluation reads and writes; see `chipsim.rule_cost`.
+    changed : (t, c)
+        Evaluations that wrote; all of them if None.
+    traces, third_factors : (t, c)
+        Trace updates (neurons × traces), and third-factor messages received.
+    """
+    updates = np.asarray(updates, np.int64)
+    if costs.learning.synapse_update.energy is not None:
+        acts = {"synapse_update": updates}
+    else:
+        acts = {"weight_read": updates * reads, "weight_write": (updates if changed is None else changed) * writes}
+    for name, count in (("trace_update", traces), ("third_factor", third_factors)):
+        if count is not None:
+            acts[name] = np.asarray(count, np.int64)
+    return acts

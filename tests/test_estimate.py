@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.costing import GROUPS
+from chipsim.costing import GROUPS, learning_acts
 from chipsim.description import chip_from_dict, load_chip
 from chipsim.errors import DescriptionError, RunError
 from chipsim.estimate import estimate, estimate_cycles
@@ -72,6 +72,8 @@ def test_unknown_is_said_and_not_invented(busy):
     said = {u.split(":")[0] for u in est.unknown}
     assert {"soma_spike.energy", "soma_spike.time", "axon_in.energy", "axon_in.time", "host_power"} <= said
     assert "host" not in est.energy and "axon_in" not in est.energy
+    with pytest.raises(RunError, match="nobody published its cost"):
+        est.energy["host"]
     soma = counts.accesses.sum() * 52e-12 + counts.updates.sum() * 29e-12
     assert est.energy["soma"] == pytest.approx(soma)
     assert "at least" in str(est)
@@ -209,3 +211,16 @@ def test_estimate_of_a_result(emulated):
     assert "Estimate('loihi'" in repr(est) and len(repr(est)) < 100
     with pytest.raises(RunError, match="masks=True"):
         bare.estimate(timing="detailed")
+
+
+def test_learning_acts_are_booked_once(busy):
+    chip, counts, _ = busy
+    updates, traces = np.full(counts.fires.shape, 4), np.full(counts.fires.shape, 9)
+    whole = learning_acts(chip.costs_named(), updates, reads=2, writes=1, traces=traces)
+    assert set(whole) == {"synapse_update", "trace_update"}
+    parts = learning_acts(load_chip("reckon").costs_named(), updates, reads=2, writes=1, changed=updates - 1)
+    assert parts["weight_read"].sum() == 2 * updates.sum()
+    assert parts["weight_write"].sum() == updates.sum() - updates.size
+    est = estimate(chip, replace(counts, learning=whole))
+    assert est.energy["learning"] == pytest.approx(updates.sum() * 120e-12)
+    assert any(u.startswith("learning.trace_update.energy: not published") for u in est.unknown)
