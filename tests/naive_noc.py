@@ -27,7 +27,7 @@ class CycleNetwork:
     """Routers between cores that work through `messages[core]`: (target or -1, cycles before, after)."""
 
     def __init__(self, messages, width: int, height: int, k: int, slots: int = 8) -> None:
-        self.todo = [deque(m) for m in messages]
+        self.ahead = [deque(m) for m in messages]
         self.height, self.k, self.slots, self.ports = height, k, slots, k + 4
         keys = [(s, r, p) for s in range(SUBNETS) for r in range(width * height) for p in range(self.ports)]
         self.inputs, self.outputs = {key: Input() for key in keys}, {key: Output() for key in keys}
@@ -83,15 +83,15 @@ class CycleNetwork:
 
     def pending(self) -> bool:
         moving = self.flits or self.ejections or any(i.packets for i in self.inputs.values())
-        return bool(moving or any(self.todo) or any(self.busy))
+        return bool(moving or any(self.ahead) or any(self.busy))
 
     def send(self, now: int) -> int:
         last = 0
-        for core, todo in enumerate(self.todo):
+        for core, ahead in enumerate(self.ahead):
             self.left[core] = max(0, self.left[core] - 1)
-            if not todo or self.left[core]:
+            if not ahead or self.left[core]:
                 continue
-            target, _, spent = todo[0]
+            target, _, spent = ahead[0]
             s = self.sent[core] % SUBNETS
             last = now
             if target >= 0:
@@ -101,8 +101,8 @@ class CycleNetwork:
                 self.sent[core] += 1
                 key = (s, core // self.k, core % self.k)
                 self.flits.setdefault(now + WIRE, []).append((key, (target, spent)))
-            todo.popleft()
-            self.left[core] = max(1, todo[0][1]) if todo else 0
+            ahead.popleft()
+            self.left[core] = max(1, ahead[0][1]) if ahead else 0
         return last
 
     def grant(self, now: int, router) -> None:
