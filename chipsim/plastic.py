@@ -102,6 +102,21 @@ class Plastic:
         else:
             self.w[:] = values
 
+    def attach(self, storage: NDArray[Any]) -> None:
+        """Keep the weights in `storage` (s,) from now on, presynaptic neuron by neuron, ascending
+        postsynaptic ones.
+
+        An engine that delivers spikes from the same array then sees every change without a copy. The
+        present weights are written into it; dtype and size must be those of `w`.
+        """
+        if storage.shape != self.w.shape or storage.dtype != self.w.dtype or not storage.flags.c_contiguous:
+            raise RunError(
+                f"rule {self.rule.name}: storage of {storage.dtype} {storage.shape} for weights of {self.w.dtype} "
+                f"{self.w.shape}; they must agree and be contiguous"
+            )
+        storage[:] = self.w
+        self.w = storage
+
     @property
     def weights(self) -> Array:
         """(post, pre) weights; 0 where there is no synapse."""

@@ -20,6 +20,7 @@ from numba import types
 
 from chipsim.rule_declaration import Rule
 from chipsim.rule_source import generate
+from kernels import rounding, surrogates
 
 WEIGHT_TYPES = {"float64": types.float64, "int32": types.int32}
 
@@ -66,10 +67,17 @@ def cache_folder() -> Path:
         return Path(tempfile.mkdtemp(prefix="chipsim-rules-"))
 
 
+@lru_cache(maxsize=1)
+def inlined_source() -> str:
+    """Source of what Numba compiles into every rule: when it changes, cached rules are stale."""
+    return "".join(Path(str(module.__file__)).read_text() for module in (rounding, surrogates))
+
+
 @lru_cache(maxsize=256)
 def load(source: str, stem: str) -> Any:
     """The compiled kernel of this source; written to the cache folder first if it is not there."""
-    path = cache_folder() / f"{stem}_{hashlib.sha256(source.encode()).hexdigest()[:16]}.py"
+    digest = hashlib.sha256((source + inlined_source()).encode()).hexdigest()[:16]
+    path = cache_folder() / f"{stem}_{digest}.py"
     if not path.exists() or path.read_text() != source:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "w") as file:

@@ -301,3 +301,15 @@ def test_table_of_rules_and_chips() -> None:
     assert {runs[name, "none"] for name in rule_library.SHIPPED} == {"cannot"}
     assert all(v.reasons for v in table.values() if v.runs != "runs")
     assert table_text(chips).count("\n") == len(rule_library.SHIPPED)
+
+
+def test_weights_can_live_in_an_engines_array() -> None:
+    start = np.random.default_rng(0).random((3, 4))
+    alone, shared = Plastic(pair(), start), Plastic(pair(), start)
+    table = np.zeros(20)
+    shared.attach(table[5:17])
+    assert np.array_equal(table[5:17].reshape(4, 3).T, start) and not table[:5].any()
+    assert np.array_equal(run(alone, 30).weights, run(shared, 30).weights)
+    assert np.array_equal(table[5:17], alone.w) and not table[17:].any()
+    with pytest.raises(ValueError, match="must agree"):
+        shared.attach(np.zeros(12, np.int32))
