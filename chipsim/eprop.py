@@ -42,7 +42,8 @@ class Adam:
 class Precision:
     """Declared fixed point of an e-prop core; None leaves a variable in float64.
 
-    weights, trace, signal, membrane: `Fixed`. psi_levels: levels of the pseudo-derivative (0: continuous).
+    weights, trace (counted in spikes), signal, membrane: `Fixed`. psi_levels: levels of the
+    pseudo-derivative (0: continuous).
     """
 
     weights: Fixed | None = None

@@ -281,8 +281,8 @@ class EPropNet:
         late[1:] = run.z[:-1]
         for stream, pre, total in ((1, x, sums[0]), (2, late, sums[1])):
             zbar = np.empty(pre.shape)
-            fixed.traces(pre, par.alpha, par.scale, fmt, seed, count, stream, zbar)
-            total[:] = zbar.T @ coefficient
+            fixed.traces(pre, par.alpha, fmt, seed, count, stream, zbar)
+            total[:] = par.scale * (zbar.T @ coefficient)
         zbar = np.empty(run.z.shape)
-        fixed.traces(run.z, par.kappa, 1.0 - par.kappa, fmt, seed, count, 3, zbar)
-        sums[2][:] = zbar.T @ error
+        fixed.traces(run.z, par.kappa, fmt, seed, count, 3, zbar)
+        sums[2][:] = (1.0 - par.kappa) * (zbar.T @ error)

@@ -76,13 +76,13 @@ def forward(par, fmt, x, w_in, w_rec, w_out, out):
 
 
 @njit(**FLAGS)
-def traces(pre, decay, gain, fmt, seed, count, stream, zbar):
-    """Rounded presynaptic traces of a sequence. pre: (T, n) uint8; zbar: (T, n) filled."""
+def traces(pre, decay, fmt, seed, count, stream, zbar):
+    """Rounded presynaptic traces of a sequence, in spikes. pre: (T, n) uint8; zbar: (T, n) filled."""
     held = np.zeros(pre.shape[1])
     for t in range(pre.shape[0]):
         key = stream_key(seed, count, stream + 16 * t)
         for i in range(pre.shape[1]):
-            raw = decay * held[i] + gain * pre[t, i]
+            raw = decay * held[i] + pre[t, i]
             held[i] = to_grid(raw, fmt.trace_step, -fmt.trace_max, fmt.trace_max, fmt.mode, unit(key, i))
             zbar[t, i] = held[i]
 

@@ -123,8 +123,8 @@ def make_net(size: Size, seed: int, precision: Precision | None, **changes: Any)
 
 
 def chip_precision(weight_bits: int, trace_bits: int, rounding: str = "stochastic") -> Precision:
-    """Formats for this task: weights in +-1, traces in [0, 16), signals in +-4, membranes 16 bits, psi in
-    five levels.
+    """Formats for this task: weights in +-1, traces of 0 to 16 spikes, signals in +-4, membranes 16 bits,
+    psi in five levels.
     """
     return Precision(
         weights=fixed(weight_bits, WEIGHT_SPAN, rounding=rounding),

@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 STEPS, N_IN, N, N_OUT = 1000, 100, 100, 1
 PERIODS = (1000, 500, 333, 200)
 INPUT_PROBABILITY = 0.05
-WEIGHT_SPAN, TRACE_SPAN, SIGNAL_SPAN, MEMBRANE_SPAN = 1.0, 0.5, 16.0, 2.0
+WEIGHT_SPAN, TRACE_SPAN, SIGNAL_SPAN, MEMBRANE_SPAN = 1.0, 16.0, 16.0, 2.0
 LAST = 20  # iterations averaged for the final error
 
 
@@ -106,7 +106,9 @@ def chip_precision(
     membrane_bits: int = 16,
     psi_levels: int = 5,
 ) -> Precision:
-    """Formats of a digital core: weights in +-1, traces in [0, 0.5), signals in +-16, membranes in +-2."""
+    """Formats of a digital core: weights in +-1, traces of 0 to 16 spikes, signals in +-16, membranes in
+    +-2.
+    """
     return Precision(
         weights=fixed(weight_bits, WEIGHT_SPAN, rounding=rounding),
         trace=fixed(trace_bits, TRACE_SPAN, signed=False, rounding=rounding),
