@@ -35,6 +35,7 @@ _DOORS = {
     "tinyodin": ("chipsim.native.tinyodin", ""),
     "reckon": ("chipsim.native.reckon", ""),
     "truenorth": ("chipsim.native.truenorth", ""),
+    "xylo": ("chipsim.native.xylo", ""),
     "rules": ("chipsim.rules", ""),
     "ChipsimError": ("chipsim.errors", "ChipsimError"),
     "NetworkError": ("chipsim.errors", "NetworkError"),

@@ -148,6 +148,14 @@ def _engine(program: Program, threads: int) -> Any:
         from .engines.reckon_program import ReckonProgramEngine
 
         return ReckonProgramEngine(program, threads)
+    if program.chip.family == "xylo":
+        from .engines.xylo import XyloEngine
+
+        return XyloEngine(program, threads)
+    if program.chip.family in ("odin", "tinyodin"):
+        from .engines.crossbar_program import CrossbarProgramEngine
+
+        return CrossbarProgramEngine(program, threads)
     raise RunError(f"no engine runs programs of family '{program.chip.family}'")
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from chipsim.arithmetic import Arithmetic, arithmetic
 from chipsim.costs import CostSet, Frequency, Part, Time
 
-Family = Literal["loihi", "float", "odin", "tinyodin", "reckon", "truenorth", "none"]
+Family = Literal["loihi", "float", "odin", "tinyodin", "reckon", "truenorth", "xylo", "none"]
 Count = int | None
 
 

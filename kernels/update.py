@@ -14,7 +14,7 @@ INPUT = 0
 INTEGER_MODELS = {"input": 0, "lif": 1, "ternary": 2, "atrlif": 3, "delta": 4, "sigma_delta": 5, "sigma": 6}
 FLOAT_MODELS = {"input": 0, "float_lif": 1, "lava_float_lif": 2, "unit": 3, "graded_unit": 3}
 #: Models whose spikes carry a value.
-GRADED_MODELS = frozenset({"ternary", "delta", "sigma_delta", "sigma", "graded_unit"})
+GRADED_MODELS = frozenset({"ternary", "delta", "sigma_delta", "sigma", "graded_unit", "xylo_lif"})
 
 lif_uniform, lif_general, ternary = neuron_lif.lif_uniform, neuron_lif.lif_general, neuron_lif.ternary
 atrlif = neuron_adaptive.atrlif

@@ -19,7 +19,9 @@ from chipsim.schema import Chip
 from .allocate import allocate
 from .axons import kept_patterns, starts, total
 from .check import check_network
+from .lower_crossbar import lower_crossbar
 from .lower_reckon import lower_reckon
+from .lower_xylo import lower_xylo
 from .network import Network
 from .partition import partition as make_partition
 from .place import cores_per_chip, place
@@ -27,7 +29,12 @@ from .place import cores_per_chip, place
 #: Families whose chips run time steps on cores; these passes map them.
 TIME_STEP_FAMILIES = ("loihi", "float")
 #: Other families: family -> lowering(net, chip, *, dt, seed, arithmetic, placement, rates, name) -> Program.
-FAMILY_LOWERING: dict[str, Callable[..., Program]] = {"reckon": lower_reckon}
+FAMILY_LOWERING: dict[str, Callable[..., Program]] = {
+    "reckon": lower_reckon,
+    "xylo": lower_xylo,
+    "odin": lower_crossbar,
+    "tinyodin": lower_crossbar,
+}
 
 
 def compile(

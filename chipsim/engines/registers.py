@@ -18,7 +18,12 @@ STATE_ROWS = 4
 N_OPTIONS = 8
 OVERFLOW = {"once": 0, "wrap": 1, "none": 2}
 NOISE = {"none": 0, "current": 1, "voltage": 2}
-SENDS = {"value": neuron_unit.VALUE, "above": neuron_unit.ABOVE, "reached": neuron_unit.REACHED, "many": neuron_unit.MANY}
+SENDS = {
+    "value": neuron_unit.VALUE,
+    "above": neuron_unit.ABOVE,
+    "reached": neuron_unit.REACHED,
+    "many": neuron_unit.MANY,
+}
 RESETS = {
     "nothing": neuron_unit.NONE,
     "value": neuron_unit.TO_VALUE,
@@ -193,4 +198,8 @@ STATE_ROW: dict[str, dict[str, int]] = {
     "graded_unit": {"v": 0, "i": 1, "input": -1},
     "reckon_lif": {"u": 0, "tinp": 1, "trec": 2, "tout": 3},
     "reckon_li": {"o": 0},
+    "odin_lif": {"v": 0},
+    "odin_izh": {"core": 0},
+    "tinyodin_lif": {"v": 0},
+    "xylo_lif": {"v": 0, "i": 1},
 }

@@ -119,7 +119,8 @@ def _repaired(graph: Graph, prefix: str, notes: list[str]) -> dict[str, str]:
     missing, lonely = sorted(named - set(graph.nodes)), sorted(set(graph.nodes) - named)
     if len(missing) == 1 and len(lonely) == 1:
         notes.append(
-            f"edges name '{prefix}{missing[0]}', which is missing: taken as '{prefix}{lonely[0]}', the only node without edges"
+            f"edges name '{prefix}{missing[0]}', which is missing: taken as '{prefix}{lonely[0]}', "
+            "the only node without edges"
         )
         return {missing[0]: lonely[0]}
     return {}

@@ -74,7 +74,7 @@ def _affine(node: Node, shape: Shape, notes: list[str]) -> Linear:
         raise NetworkError(f"node '{node.name}' ({node.kind}): weight has shape {weight.shape}, not (out, in)")
     if weight.shape[1] != volume(shape):
         raise NetworkError(
-            f"node '{node.name}' ({node.kind}) takes {weight.shape[1]} values, but {shape} arrive: check the edge into it"
+            f"node '{node.name}' ({node.kind}) takes {weight.shape[1]} values, but {shape} arrive: check its edges"
         )
     if len(shape) > 1:
         notes.append(f"node '{node.name}': input of shape {shape} flattened")

@@ -147,7 +147,7 @@ def compact(values: Any) -> Any:
 def _check_tau(node: Node, name: str, tau: np.ndarray, dt: float, notes: list[str]) -> None:
     if np.any(tau < dt * (1 - 1e-5)):
         raise NetworkError(
-            f"node '{node.name}' ({node.kind}): {name}={tau.min():g} is below dt={dt:g}: one of them is in another unit "
+            f"node '{node.name}' ({node.kind}): {name}={tau.min():g} is below dt={dt:g}: one is in another unit "
             "(seconds or steps; Norse 1.1 multiplies by its dt when it exports)"
         )
     if tau.max() > LONG * dt:
