@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +33,10 @@ class Activity:
         Input spikes beyond the last step, not used.
     clipped, overflowed : dict population -> int
         Times the voltage was clipped, and the current or its input sum overflowed.
+    learning : dict act -> (t,)
+        Acts of learning in each step: trace_update (a trace brought up to date), synapse_update (declared rules, PES: a
+        synapse visited; sums of products: a product evaluated), weight_read (one per such update), weight_write (values
+        changed), third_factor (values sent that are not zero). Empty if nothing can learn.
     """
 
     cores: np.ndarray
@@ -48,6 +52,7 @@ class Activity:
     dropped_input: int
     clipped: dict[str, int]
     overflowed: dict[str, int]
+    learning: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -63,6 +68,7 @@ class Activity:
         }
         sums |= {"input_spikes": int(self.input_spikes.sum()), "dropped_input": self.dropped_input}
         sums |= {"clipped": sum(self.clipped.values()), "overflowed": sum(self.overflowed.values())}
+        sums |= {act: int(values.sum()) for act, values in self.learning.items()}
         return sums
 
     def arrays(self) -> dict[str, Any]:
@@ -101,6 +107,8 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
         waiting = np.cumsum(change)[:steps]
     updated = np.concatenate([np.full(p.n, not p.model.is_input) for p in program.populations])
     size = np.bincount(program.column[updated & (program.column >= 0)], minlength=columns)
+    if getattr(raw, "sops", None) is not None:  # an event-driven core reads whole rows: its engine counts them
+        events = raw.sops[:, None]  # type: ignore[attr-defined]
     names = [p.name for p in program.populations]
     return Activity(
         cores=program.cores,
@@ -109,13 +117,14 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
         packets_in=received,
         synaptic_events=events,
         updates_active=raw.updates,
-        updates_idle=size[None, :] - raw.updates,
+        updates_idle=np.maximum(size[None, :] - raw.updates, 0),
         hops=hops,
         input_spikes=_input_spikes(program, raw),
         waiting=waiting,
         dropped_input=dropped,
         clipped=dict(zip(names, raw.saturated[:, 0].tolist())),
         overflowed=dict(zip(names, raw.saturated[:, 1].tolist())),
+        learning={} if getattr(raw, "learned", None) is None else dict(raw.learned.counts),  # type: ignore[union-attr]
     )
 
 

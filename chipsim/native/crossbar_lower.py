@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import CompileError, RunError
 from . import odin, tinyodin
+from .base import NeuronModel
 
 ROWS = 256  #: presynaptic rows, shared by neurons and input lines
 ODIN_WEIGHT, ODIN_THRESHOLD = 7, 255
@@ -123,8 +124,8 @@ def _row_table(chip: str, name: str | None, lines: list[tuple[int, np.ndarray]],
 
 
 def lower_odin(
-    inputs: Any, recurrent: Any = None, *, threshold: Any, leak: Any = 0, sdsp: dict[str, Any] | None = None,
-    population: str | None = None,
+    inputs: Any, recurrent: Any = None, *, threshold: Any = 1, leak: Any = 0, sdsp: dict[str, Any] | None = None,
+    models: list[NeuronModel] | None = None, population: str | None = None,
 ) -> CrossbarImage:  # fmt: skip
     """A network on ODIN: 3-bit weights whose sign belongs to the presynaptic row.
 
@@ -137,6 +138,9 @@ def lower_odin(
     sdsp : dict or None
         Registers of `odin.LIF` that switch learning on for all neurons (ca_en, theta_mem, theta1, theta2, theta3,
         ca_leak); synapses with a weight in the network (and all of a learning one) are mapped, hence plastic.
+
+    models : list of odin.LIF or odin.Izhikevich, or None
+        The neurons in registers instead of `threshold`, `leak` and `sdsp`; weights must be integers then.
 
     Raises
     ------
@@ -170,16 +174,17 @@ def lower_odin(
     used = np.zeros((ROWS, ROWS), np.int64)
     used[rows[:, 1], :n] = 1
     mapped = used if sdsp else (table != 0).astype(np.int64)
-    neurons = odin.LIF(n, thr=native.threshold, leak_str=native.leak, leak_en=1, **(sdsp or {}))
+    neurons = models or [odin.LIF(n, thr=native.threshold, leak_str=native.leak, leak_en=1, **(sdsp or {}))]
     signs = (table.min(axis=1) < 0).astype(np.uint8)
     registers = odin.Registers(open_loop=int(recurrent is None), syn_sign=signs)
-    program = odin.OdinProgram(registers, odin.pack(neurons), odin.pack_synapses(np.abs(table), mapped))
+    program = odin.OdinProgram(registers, odin.pack(*neurons), odin.pack_synapses(np.abs(table), mapped))
     return CrossbarImage(program, rows, native.unit, native.rounding)
 
 
 def lower_tinyodin(
-    inputs: Any, recurrent: Any = None, *, threshold: Any, leak: Any = 0, population: str | None = None
-) -> CrossbarImage:
+    inputs: Any, recurrent: Any = None, *, threshold: Any = 1, leak: Any = 0,
+    models: list[NeuronModel] | None = None, population: str | None = None,
+) -> CrossbarImage:  # fmt: skip
     """A network on tinyODIN: signed 4-bit weights; parameters and errors as `lower_odin`, signs are free."""
     inputs, recurrent = _blocks("tinyodin", inputs, recurrent, population)
     n = inputs.shape[0]
@@ -191,9 +196,9 @@ def lower_tinyodin(
     table[rows[:, 1], :n] = native.weights[:, : inputs.shape[1]].T
     if recurrent is not None:
         table[:n, :n] = native.weights[:, inputs.shape[1] :].T
-    neurons = tinyodin.LIF(n, thr=native.threshold, leak_str=native.leak)
+    neurons = models or [tinyodin.LIF(n, thr=native.threshold, leak_str=native.leak)]
     registers = tinyodin.Registers(open_loop=int(recurrent is None), max_neur=n - 1)
-    program = tinyodin.TinyOdinProgram(registers, tinyodin.pack(neurons), tinyodin.pack_synapses(table))
+    program = tinyodin.TinyOdinProgram(registers, tinyodin.pack(*neurons), tinyodin.pack_synapses(table))
     return CrossbarImage(program, rows, native.unit, native.rounding)
 
 

@@ -17,6 +17,7 @@ from ..errors import NetworkError
 from . import odin_events as events
 from .base import NeuronModel, Register
 from .bitfields import check_range, insert, nibbles, synapse_words, unpack
+from .crossbar_synapses import CrossbarSynapses
 
 NEURONS = 256
 FIFO = 32  #: entries of the scheduler's main FIFO
@@ -69,6 +70,13 @@ class Izhikevich(NeuronModel):
     family = "odin"
     registers = _registers(_IZH, {"thr": 7})
     states = tuple(name for name, (low, _) in IZH_FIELDS.items() if low >= 70)
+
+
+class Synapses(CrossbarSynapses):
+    """Weights -7..7 (post, pre): 3 bits, the sign belongs to the presynaptic row (the mapper checks it)."""
+
+    chip = "odin"
+    weight_range = (-7, 7)
 
 
 def pack(*models: NeuronModel) -> np.ndarray:
@@ -255,6 +263,7 @@ def power_law_energy(
 
 
 __all__ = [
-    "FIFO", "LIF", "LIF_FIELDS", "NEURONS", "Izhikevich", "OdinProgram", "Registers", "events", "pack",
+    "FIFO", "LIF", "LIF_FIELDS", "NEURONS", "Izhikevich", "OdinProgram", "Registers", "Synapses", "events",
+    "pack",
     "pack_synapses", "power_law_energy", "unpack_izh", "unpack_lif", "unpack_synapses",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from ..errors import NetworkError
 from . import tinyodin_events as events
 from .base import NeuronModel, Register
 from .bitfields import check_range, insert, nibbles, synapse_words, unpack
+from .crossbar_synapses import CrossbarSynapses
 
 NEURONS = 256
 FIFO = 128  #: entries of the scheduler's FIFO
@@ -40,6 +41,13 @@ class LIF(NeuronModel):
         "disable": Register(0, 0, 1, "no output event; the state evolves all the same"),
     }
     states = ("v",)
+
+
+class Synapses(CrossbarSynapses):
+    """Weights -8..7 (post, pre), 4 bits in two's complement."""
+
+    chip = "tinyodin"
+    weight_range = (-8, 7)
 
 
 def pack(*models: NeuronModel) -> np.ndarray:
@@ -136,6 +144,7 @@ class TinyOdinProgram:
 
 
 __all__ = [
-    "FIFO", "LIF", "LIF_FIELDS", "NEURONS", "Registers", "TinyOdinProgram", "events", "pack", "pack_synapses",
+    "FIFO", "LIF", "LIF_FIELDS", "NEURONS", "Registers", "Synapses", "TinyOdinProgram", "events", "pack",
+    "pack_synapses",
     "unpack_lif", "unpack_synapses",
 ]  # fmt: skip
