@@ -15,9 +15,9 @@ def demo(
         "demo-report"
     ),
     chip: Annotated[str, typer.Option("--chip", help="A chip of family loihi.")] = "loihi",
-    images: Annotated[int, typer.Option(help="Test images to run; 0: all 450.")] = 0,
-    steps: Annotated[int, typer.Option(help="Steps per image; 0: the demo's own choice.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of training and split.")] = 0,
+    images: Annotated[int, typer.Option(min=0, help="Test images to run; 0: all 450.")] = 0,
+    steps: Annotated[int, typer.Option(min=0, help="Steps per image; 0: the demo's own choice.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of training and split.")] = 0,
     threads: Annotated[int, typer.Option(help="Threads of the emulator.")] = 1,
     as_json: Json = False,
 ) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FORMAT = "chipsim"
 VERSION = 1  #: of the layout in docs/formats.md; raised when an older reader could misread a file
 _DAMAGE = (
-    KeyError, OSError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError,
+    KeyError, OSError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RuntimeError,
 )  # fmt: skip
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 

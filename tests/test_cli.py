@@ -69,6 +69,7 @@ def test_version_and_usage() -> None:
     assert chipsim("--version").stdout.strip() == f"chipsim {cs.__version__}"
     chipsim("no-such-command", code=2)
     chipsim("run", code=2)
+    chipsim("demo", "--images", -3, code=2)
     chipsim("map", "x.h5", "--dt", "fast", "-o", "y.h5", code=2)
 
 
@@ -135,6 +136,19 @@ def test_report_of_a_folder(here: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     chipsim("report", tmp_path / "result.h5", "-o", other, "--title", "new", "--steps-per-inference", 10)
     assert json.loads((other / "report.json").read_text())["estimate"]["inference"]["energy"] > 0
+
+
+def test_inspect_shows_every_kind(here: Path, tmp_path: Path) -> None:
+    assert "population a: loihi.LIF(6" in chipsim("inspect", here / "net.py").stdout
+    data = json.loads(chipsim("inspect", here / "p.h5", "--json").stdout)
+    assert data["kind"] == "program" and any("projection x->a" in line for line in data["text"])
+    chip = cs.Emulator(cs.Program.load(here / "p.h5"))
+    result = chip.run({"x": np.load(here / "in.npy")}, 30, record={"a": "v"})
+    result.save(tmp_path / "r.h5")
+    chip.save(tmp_path / "s.h5")
+    assert "recorded a: v" in chipsim("inspect", tmp_path / "r.h5").stdout
+    assert "state/weight: int" in chipsim("inspect", tmp_path / "s.h5").stdout
+    chipsim("inspect", tmp_path / "none.h5", code=1)
 
 
 def test_learn_resumes_to_the_same_numbers(tmp_path: Path) -> None:
