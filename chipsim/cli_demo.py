@@ -89,7 +89,7 @@ def _shown(outcome: Any, data: dict[str, Any]) -> list[Any]:
     rows = [
         ("images", f"{data['images']}, {data['steps_per_image']} steps each"),
         ("correct, float network", f"{data['float_accuracy']:.2%}"),
-        ("correct, on the chip", f"{data['chip_accuracy']:.2%} ({-data['loss_percentage_points']:+.2f} points)"),
+        ("correct, on the chip", f"{data['chip_accuracy']:.2%} ({0.0 - round(data['loss_percentage_points'], 2):+.2f} points)"),
         ("spikes per image", f"{data['spikes_per_image']:,.0f}"),
         ("synaptic events per image", f"{data['synops_per_image']:,.0f}"),
         ("cores", f"{data['cores']} of {data['cores_of_chip']}"),
