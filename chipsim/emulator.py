@@ -56,6 +56,9 @@ class Emulator:
         record: Record | None = None,
         masks: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        learn: bool = True,
+        third: Mapping[str, Any] | None = None,
+        record_every: int = 1,
     ) -> Any:
         """Run and return a `Result`.
 
@@ -66,32 +69,102 @@ class Emulator:
         steps : int
             Taken from the longest input array when left out.
         record : dict population -> variables
-            State variables to keep, e.g. {"hid": ["spikes", "v"]}. Spikes are always kept.
+            State variables to keep, e.g. {"hid": ["spikes", "v"]}. Spikes are always kept. For a projection that
+            learns: its weights, synaptic state and traces, e.g. {"in->hid": ["w", "x"]}, found in `result.learning`.
         masks : bool
             Keep which neurons were active in each step (needed by timing="detailed" and "noc").
         progress
             Called as progress(steps done, steps).
+        learn : bool
+            False freezes all learning: weights, traces and random numbers stand still.
+        third : dict projection -> third factor
+            A number, (steps,), or (steps, n_post) for one value per neuron; a dict of them by name where a rule has
+            several. PES takes its errors here, (steps, n_post / 2).
+        record_every : int
+            Variables of projections are kept after every so many steps.
 
         Raises
         ------
         RunError
-            No steps, unknown populations or variables, inputs that do not fit, or a request too large for memory.
+            No steps, unknown populations or variables, inputs or third factors that do not fit, or a request too large
+            for memory.
         """
         from .inputs import gather
         from .results import Result
 
         count = _steps(inputs or {}, steps)
-        probes, layout = self._probes(record or {})
+        watch, record = self._split(record or {}, record_every)
+        probes, layout = self._probes(record)
         self._check_memory(count, sum(p.hi - p.lo for p in probes), masks)
         train, dropped = gather(self.program, inputs or {}, count)
         first = self._engine.step
-        raw = self._engine.run(train, count, probes, masks=masks, progress=progress)
+        extra = self._learning(learn, third or {}, watch, record_every)
+        raw = self._engine.run(train, count, probes, masks=masks, progress=progress, **extra)
         traces: dict[str, dict[str, np.ndarray]] = {}
         column = 0
         for name, variable, size in layout:
             traces.setdefault(name, {})[variable] = raw.trace[:, column : column + size]
             column += size
         return Result(self.program, raw, traces, dropped, first)
+
+    def _split(self, record: Record, every: int) -> tuple[dict[str, list[str]], Record]:
+        """What is recorded of projections, checked, and the rest."""
+        if isinstance(every, bool) or not isinstance(every, (int, np.integer)) or every < 1:
+            raise RunError(f"record_every={every!r} is not a whole number of steps, 1 or more")
+        names = {p.name for p in self.program.populations}
+        learners = getattr(getattr(self._engine, "learning", None), "learners", {})
+        watch: dict[str, list[str]] = {}
+        for name, wanted in record.items():
+            if name in names or name not in {p.name for p in self.program.projections}:
+                continue
+            if name not in learners:
+                raise RunError(f"projection '{name}' does not learn: there is nothing to record; give it a rule")
+            watch[name] = [wanted] if isinstance(wanted, str) else list(wanted)
+            for variable in watch[name]:
+                if variable not in learners[name].variables:
+                    known = ", ".join(learners[name].variables)
+                    raise RunError(f"projection '{name}' has no variable '{variable}' to record; it has {known}")
+        return watch, {k: v for k, v in record.items() if k not in watch}
+
+    def _learning(self, learn: bool, third: Mapping[str, Any], watch: dict[str, list[str]], every: int) -> dict[str, Any]:
+        """Arguments of the engine that concern learning; none where nothing learns."""
+        learners = getattr(getattr(self._engine, "learning", None), "learners", {})
+        for name in third:
+            if name not in learners:
+                known = ", ".join(learners) or "none"
+                raise RunError(f"third factor for '{name}', which is no learning projection; those are: {known}")
+        return {"learn": bool(learn), "third": third, "watch": watch, "every": int(every)} if learners else {}
+
+    def weights(self, projection: str) -> Any:
+        """Weights of a projection now, (post, pre): ndarray or CSC array, as they were given to the network.
+
+        In the chip's own numbers: mantissas on integer chips (as added, for PES), float64 on float chips. Learned
+        weights are read back; fixed ones are those of the program.
+        """
+        return self._plastic().weights(projection)
+
+    def set_weights(self, projection: str, weights: Any) -> None:
+        """Overwrite the weights of a projection that learns, (post, pre) in the numbers of `weights`.
+
+        Raises
+        ------
+        RunError
+            Unknown or fixed projection, another shape, weights where there is no synapse or beyond the range.
+        """
+        self._plastic().set_weights(projection, weights)
+
+    def _plastic(self) -> Any:
+        if not hasattr(self._engine, "learning"):
+            raise RunError(f"weights of programs of family '{self.program.chip.family}' cannot be read from here")
+        return self._engine.learning
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a later run depends on, as named arrays; a copy."""
+        return self._engine.state()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state` returned, bit for bit, for the same program and number of threads."""
+        self._engine.restore(dict(state))
 
     def _probes(self, record: Record) -> tuple[list[Any], list[tuple[str, str, int]]]:
         from .engines.registers import STATE_ROW
@@ -156,6 +229,10 @@ def _engine(program: Program, threads: int) -> Any:
         from .engines.crossbar_program import CrossbarProgramEngine
 
         return CrossbarProgramEngine(program, threads)
+    if program.chip.family == "truenorth":
+        from .engines.grid_program import GridProgramEngine
+
+        return GridProgramEngine(program, threads)
     raise RunError(f"no engine runs programs of family '{program.chip.family}'")
 
 

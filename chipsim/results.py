@@ -50,6 +50,8 @@ class Result:
     events : mapping population -> structured array (step, neuron)
     trace : dict population -> dict variable -> (steps, n), the chip's integers (floats on float chips)
     activity : Activity
+    learning : dict projection -> LearningReport
+        What each projection that can learn did (`chipsim.learning`), with what was recorded of it; empty without.
     first_step : int
         Steps that had been run before this run.
     """
@@ -90,6 +92,12 @@ class Result:
     def activity(self) -> Activity:
         """Counters per step and core."""
         return count(self.program, self.raw, self.dropped_input)
+
+    @property
+    def learning(self) -> dict[str, Any]:
+        """Reports of the projections that can learn, by name."""
+        learned = getattr(self.raw, "learned", None)
+        return {} if learned is None else dict(learned.reports)
 
     def _select(self, image: PopulationImage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         train = self.raw.spikes

@@ -74,12 +74,17 @@ def deliver(net, st, j, ids, values, t, in_order):
 
 @njit(**INNER)
 def arrive(net, st, inputs, log, i, t, k, in_order):
-    """Deliver to tile k what the step before sent, and at once what `early` inputs send now."""
+    """Deliver to tile k what the step before sent, and at once what `early` inputs send now.
+
+    Projections that learn (early = 2) were delivered when their spikes were sent, by `machine_plastic.depart`.
+    """
     fans = net.fans
     graded = log.value.size > 1
     graded_in = inputs.value.size > 1
     for j in range(net.fan_ptr[k], net.fan_ptr[k + 1]):
         p = fans.pop[j]
+        if fans.early[j] == 2:
+            continue
         if fans.early[j] != 0:
             lo, hi = _input_range(net, inputs, i, p)
             values = inputs.value[lo:hi] if graded_in else inputs.value

@@ -43,7 +43,7 @@ class Fans(NamedTuple):
     port: np.ndarray
     pointer: np.ndarray  # first row pointer in `indptr` (sparse kinds), first element (dense, conv)
     graded: np.ndarray  # 1: the value of a spike multiplies the weight
-    early: np.ndarray  # 1: input lines of the same step act at once (brian2-loihi)
+    early: np.ndarray  # 1: input lines of the same step act at once (brian2-loihi); 2: it learns, see machine_plastic
     geometry: np.ndarray  # (j, 16) of a convolution; [0] of a dense projection: its delay
 
 

@@ -23,11 +23,13 @@ DENSE_FROM, DENSE_BYTES, FULL = 1.0, 4 << 20, 1 / 6
 
 
 class Machine(NamedTuple):
-    """A loaded program: `net` and the initial state, and what was clipped on the way, by projection."""
+    """A loaded program: `net` and the initial state, what was clipped on the way, where learning projections are."""
 
     net: records.Net
     state: records.State
     clipped: dict[str, int]
+    #: Row of `Fans` of each projection that learns, by name.
+    learns: dict[str, int]
 
 
 def tile_bounds(n: int, tiles: int) -> np.ndarray:
@@ -72,7 +74,7 @@ def load(program: Program, tiles: int = 1) -> Machine:
     is_float = program.arithmetic.is_float
     number = np.float64 if is_float else np.int32
     tiles = 1 if any(isinstance(p.synapses, Conv) for p in program.projections) else tiles
-    net_part, clipped = _synapses(program, tiles, is_float)
+    net_part, clipped, learns = _synapses(program, tiles, is_float)
     params, reals, rows, options = _neurons(program, number, is_float)
     segments, segment_ptr = _segments(program, options, tiles, is_float)
     pops = program.populations
@@ -98,7 +100,7 @@ def load(program: Program, tiles: int = 1) -> Machine:
         active=np.zeros(padded, np.uint8),
         last_ptr=np.zeros(len(pops) + 1, np.int64),
     )
-    return Machine(net, state, clipped)
+    return Machine(net, state, clipped, learns)
 
 
 def carries_values(model: Any) -> bool:
@@ -156,7 +158,9 @@ def _segments(
     return records.Segments(*(np.ascontiguousarray(c) for c in columns), opts), np.array(pointer, np.int64)
 
 
-def _synapses(program: Program, tiles: int, is_float: bool) -> tuple[dict[str, Any], dict[str, int]]:
+def _synapses(
+    program: Program, tiles: int, is_float: bool
+) -> tuple[dict[str, Any], dict[str, int], dict[str, int]]:
     ports, pieces, clipped = _Ports(), [], {}
     for projection in program.projections:
         weights = effective(projection.synapses, program.arithmetic)
@@ -167,10 +171,27 @@ def _synapses(program: Program, tiles: int, is_float: bool) -> tuple[dict[str, A
     place = {q: k for k, q in enumerate(order)}
     rows = [ports.rows[q] for q in order]
     built = _ports_record(rows, tiles)
-    fans, flat = _fans(
-        program, sorted(pieces, key=lambda piece: piece.tile), place, built["ports"], tiles, is_float
-    )
-    return built | fans | flat, clipped
+    pieces = sorted(pieces, key=lambda piece: piece.tile)
+    fans, flat = _fans(program, pieces, place, built["ports"], tiles, is_float)
+    return built | fans | flat, clipped, _learning_rows(pieces)
+
+
+def _learning_rows(pieces: list[_Piece]) -> dict[str, int]:
+    """Row in the table of fans of each projection that learns; its weights must lie in one place."""
+    rows: dict[str, int] = {}
+    for j, piece in enumerate(pieces):
+        name = piece.projection.name
+        if piece.projection.rule is None:
+            continue
+        if piece.kind != SPARSE:
+            raise RunError(f"projection '{name}' is a convolution and cannot learn; give its weights as a matrix")
+        if name in rows:
+            raise RunError(
+                f"projection '{name}' learns with several delays and a negative exponent: its sums are shifted "
+                "delay by delay; use one delay or exponent >= 0"
+            )
+        rows[name] = j
+    return rows
 
 
 def _pieces(
@@ -328,7 +349,8 @@ def _fans(
         source = program.populations[piece.projection.pre]
         number = np.float64 if is_float else np.int32
         pointer = _store(piece, width, int(ports.depth[q]), number, append, geometry[j])
-        at_once = int(early and source.model.is_input)
+        # see kernels.machine.arrive: 1 acts in the step it is sent, 2 learns
+        at_once = 1 if early and source.model.is_input else 2 * int(piece.projection.rule is not None)
         table.append([piece.kind, piece.projection.pre, source.start, q, pointer, piece.graded, at_once])
     columns = np.array(table, np.int64).reshape(-1, 7).T
     fans = records.Fans(*(np.ascontiguousarray(c) for c in columns), geometry)

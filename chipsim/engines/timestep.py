@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from chipsim.native.synapses import Conv
 from chipsim.program import Program
 from kernels import machine, records
 
+from .learning import Learned, Learning
 from .load import Machine, carries_values, load
 
 __all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine", "carries_values"]
@@ -50,6 +51,7 @@ class RawRun(NamedTuple):
     saturated: np.ndarray  # (p, 2) int64
     active: np.ndarray  # (t, n padded / 8) uint8 masks, or (0, 1)
     trace: np.ndarray  # (t, columns)
+    learned: Learned | None = None  # what learning did, None if nothing can learn
 
 
 class TimeStepEngine:
@@ -67,6 +69,7 @@ class TimeStepEngine:
         self.program = program
         self.threads = worth_threads(program, threads)
         self.machine: Machine = load(program, self.threads)
+        self.learning = Learning(program, self.machine)
         self._plain = self.machine.net.segments.options[:, 0].copy()
         self._number = self.machine.state.rows.dtype
         self._noise = _NoiseSource(program)
@@ -80,6 +83,7 @@ class TimeStepEngine:
         self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
         self.step = 0
         self._noise.reset()
+        self.learning.reset()
 
     def run(
         self,
@@ -89,9 +93,19 @@ class TimeStepEngine:
         *,
         masks: bool = False,
         progress: Progress | None = None,
+        learn: bool = True,
+        third: Mapping[str, Any] | None = None,
+        watch: Mapping[str, Sequence[str]] | None = None,
+        every: int = 1,
     ) -> RawRun:
-        """Advance `steps` steps; `inputs` hold the spikes of exactly these steps."""
+        """Advance `steps` steps; `inputs` hold the spikes of exactly these steps.
+
+        `third`: third factors by projection; `watch`: variables of learning projections kept after `every` steps.
+        """
         net = self.machine.net
+        session = None
+        if self.learning.any:
+            session = self.learning.begin(steps if learn else 0, third or {}, self._state, watch or {}, steps)
         # Only the general LIF kernel keeps the input sum: take it when that is recorded.
         net.segments.options[:, 0] = self._plain & (not any(p.row == INPUT_ROW for p in probes))
         columns = int(sum(p.hi - p.lo for p in probes))
@@ -107,23 +121,36 @@ class TimeStepEngine:
         done, call = 0, 256
         while done < steps:
             count = min(call, steps - done)
+            if session is not None and watch:
+                count = min(count, every - done % every)
             log = self._log(count, inputs, done, graded, table, trace, active, saturated, masks)
             noise = self._noise.draw(count)
             view = records.Inputs(inputs.ptr[done : done + count + 1], inputs.ids, inputs.value, noise)
             started = time.perf_counter()
-            made = self._call(net, view, log, count, touched)
+            if session is None:
+                made = self._call(net, view, log, count, touched)
+            else:
+                rest = (count, self.program.arithmetic.is_float, touched, learn, done)
+                made = self.learning.advance(self._state, view, log, self.step, *rest)
             spent = time.perf_counter() - started
             updates[done : done + made] = log.updates[:, :made].sum(axis=0)
             parts.append(self._take(log, made, graded))
             self._noise.keep(made)
             self.step += made
             done += made
+            if session is not None and done % every == 0:
+                session.look(done)
             call = max(16, min(4 * call, int(call * SECONDS_PER_CALL / max(spent, 1e-6))))
             if progress is not None:
                 progress(done, steps)
         spikes = _join(parts, steps, self._number)
         return RawRun(
-            spikes, updates, saturated.sum(axis=0), active if masks else np.zeros((0, 1), np.uint8), trace
+            spikes,
+            updates,
+            saturated.sum(axis=0),
+            active if masks else np.zeros((0, 1), np.uint8),
+            trace,
+            None if session is None else session.end(learn),
         )
 
     def _call(self, net: records.Net, view: records.Inputs, log: records.Log, count: int, touched: np.ndarray) -> int:
@@ -169,21 +196,13 @@ class TimeStepEngine:
         )
         return SpikeTrain(ptr, log.ids[lo:hi].copy(), value)
 
-    def weights(self, index: int) -> np.ndarray:
-        """Current weights of sparse-wide projection `index` (a plastic one), in the order of its CSC entries."""
-        fans = self.machine.net.fans
-        base = self.machine.net.indptr[fans.pointer[index]]
-        source = self.program.populations[fans.pop[index]]
-        end = self.machine.net.indptr[fans.pointer[index] + source.n]
-        return self.machine.net.weight[base:end]
-
     def state(self) -> dict[str, np.ndarray]:
         """Everything that a later run depends on, by name; a copy."""
         named = {f"state/{k}": np.array(v) for k, v in self._state._asdict().items()}
         named["last/ids"], named["last/value"] = self._last.ids.copy(), self._last.value.copy()
         named["step"] = np.array(self.step)
         named["weight"] = np.array(self.machine.net.weight)
-        return named | self._noise.state()
+        return named | self._noise.state() | self.learning.state()
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` returned, for the same program and number of threads."""
@@ -194,17 +213,19 @@ class TimeStepEngine:
         self.step = int(state["step"])
         self.machine.net.weight[:] = state["weight"]
         self._noise.restore(state)
+        self.learning.restore(state)
 
 
 def worth_threads(program: Program, threads: int) -> int:
-    """`threads`, or 1 where a step is too short to share, a projection is a convolution, or the system has no yield.
+    """`threads`, or 1 where a step is too short to share, a projection is a convolution or learns, or the system has
+    no yield.
 
     The work of a step is guessed from sizes: 0.4 ns per neuron, and 1 ns per sparse or 0.05 ns per dense synapse of
     the 2 % of neurons that fire.
     """
     if threads == 1 or not hasattr(os, "sched_yield"):
         return 1
-    if any(isinstance(p.synapses, Conv) for p in program.projections):
+    if any(isinstance(p.synapses, Conv) or p.rule is not None for p in program.projections):
         return 1
     work = 0.4 * program.n
     for projection in program.projections:

@@ -1,0 +1,302 @@
+"""Learning in the time-step engine: which projections learn, the loop of a learning run, what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numba import typeof
+
+from chipsim.errors import RunError
+from chipsim.learning import LearningReport, kind_of
+from chipsim.pes import PesStreams
+from chipsim.program import Program
+from kernels import machine_plastic, records
+
+from .learners import DeclaredLearner
+from .learners_loihi import LinearLearner, PesLearner, SopLearner
+from .load import Machine
+
+ACTS = ("trace_update", "weight_read", "weight_write", "synapse_update", "third_factor")
+
+
+class Learned(NamedTuple):
+    """What learning adds to a run: acts per step (t,) int64 by name, a report by projection."""
+
+    counts: dict[str, np.ndarray]
+    reports: dict[str, LearningReport]
+
+
+class Learning:
+    """The learning projections of a loaded program."""
+
+    def __init__(self, program: Program, machine: Machine) -> None:
+        self.program, self.machine = program, machine
+        net = machine.net
+        self._initial = net.weight.copy() if machine.learns else np.zeros(0)
+        self._patterns = {name: self._pattern(name, j) for name, j in machine.learns.items()}
+        self.learners: dict[str, Any] = {}
+        self.has_pes = False
+
+    @property
+    def any(self) -> bool:
+        """True if a projection learns."""
+        return bool(self.machine.learns)
+
+    def _span(self, row: int) -> slice:
+        """Where the weights of a row of fans lie."""
+        net = self.machine.net
+        first = int(net.fans.pointer[row])
+        n_pre = self.program.populations[int(net.fans.pop[row])].n
+        return slice(int(net.indptr[first]), int(net.indptr[first + n_pre]))
+
+    def _pattern(self, name: str, row: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+        net, span = self.machine.net, self._span(row)
+        image = next(p for p in self.program.projections if p.name == name)
+        post, pre = (self.program.populations[k].n for k in (image.post, image.pre))
+        first = int(net.fans.pointer[row])
+        ptr = net.indptr[first : first + pre + 1].astype(np.int64) - span.start
+        return net.index[span].astype(np.int64) % post, ptr, (post, pre)
+
+    def reset(self) -> None:
+        """Weights as loaded, traces at rest, random numbers from the start."""
+        if not self.any:
+            return
+        self.machine.net.weight[:] = self._initial
+        streams = PesStreams(self.program.seed % 2**32)
+        self.has_pes, self.learners = False, {}
+        for image in self.program.projections:
+            if image.rule is not None:
+                self.learners[image.name] = self._learner(image, streams)
+        self.streams = streams
+        self.compartments = sum(p.n for p in self.program.populations if not p.model.is_input)
+        if self.has_pes and any(p.model.values.get("noise", "none") != "none" for p in self.program.populations):
+            raise RunError("PES and noisy neurons share one random stream in nengo-loihi; take the noise away")
+
+    def _learner(self, image: Any, streams: PesStreams) -> Any:
+        indices, ptr, shape = self._patterns[image.name]
+        weights = self.machine.net.weight[self._span(self.machine.learns[image.name])]
+        matrix = sp.csc_array((weights.copy(), indices, ptr), shape=shape)
+        kind = kind_of(image.rule)
+        if kind == "pes":
+            self.has_pes = True
+            return PesLearner(self.program, image, matrix, weights, streams)
+        if kind == "declared":
+            learner = DeclaredLearner(self.program, image, matrix, weights)
+            learner.take_levels(self.machine.net.params)
+            return learner
+        linear = self.program.arithmetic.trace_decay == "linear"
+        return (LinearLearner if linear else SopLearner)(self.program, image, matrix, weights)
+
+    def begin(
+        self, learning: int, third: Mapping[str, Any], state: records.State, watch: Mapping[str, Any], steps: int
+    ) -> Session:
+        """Check and take the third factors of a run of `steps` steps, of which `learning` learn (all or none)."""
+        for name, learner in self.learners.items():
+            if isinstance(learner, DeclaredLearner):
+                learner.machine_state = state
+            if learning:
+                learner.prepare(learning, third.get(name))
+        return Session(self, steps, watch)
+
+    def advance(self, state, view, log, t0: int, count: int, in_order: bool, touched, learn: bool, row: int) -> int:
+        """Run `count` steps after step t0, those of row `row` and on of the run; returns the steps done."""
+        net = self.machine.net
+        if not learn:
+            return machine_plastic.run_frozen(net, state, view, log, 0, t0, count, in_order, touched)
+        only = next(iter(self.learners.values()))
+        if len(self.learners) == 1 and isinstance(only, DeclaredLearner):
+            return self._compiled(only, state, view, log, t0, count, in_order, touched, row)
+        return self._stepwise(state, view, log, t0, count, in_order, touched, row)
+
+    def _compiled(self, learner: DeclaredLearner, state, view, log, t0, count, in_order, touched, row) -> int:
+        teacher = teacher_of(learner)
+        arguments = (self.machine.net, state, view, log, t0, count, in_order, touched, teacher, row)
+        run = compiled_run(learner.plastic.dtype, tuple(typeof(a) for a in arguments))
+        made = run(learner.plastic.kernel, *arguments)
+        learner.plastic.step_index = int(teacher.where[4])
+        return int(made)
+
+    def _stepwise(self, state, view, log, t0, count, in_order, touched, row) -> int:
+        """The same in a Python loop: any learners, any number of them."""
+        net, graded = self.machine.net, log.value.size > 1
+        before = self._sent(state, log, 0)
+        for i in range(count):
+            for learner in self.learners.values():
+                learner.before(t0 + i + 1, row + i, before(learner.image.pre)[0])
+            if self.has_pes:
+                self.streams.noise(self.compartments)
+            if not machine_plastic.run_frozen(net, state, view, log, i, t0 + i, 1, in_order, touched):
+                return i
+            before = self._sent(state, log, i + 1)
+            for learner in self.learners.values():
+                pre, values = before(learner.image.pre)
+                post, _ = before(learner.image.post)
+                learner.after(t0 + i + 1, row + i, pre, values if graded else np.ones(pre.size, np.int64), post)
+        return count
+
+    def _sent(self, state, log, row: int) -> Any:
+        """Function from a population's number to its spikes in `row` of the log (local ids) and their values."""
+        base, ends = int(log.ptr[row]), state.last_ptr.copy()
+        starts, graded = self.machine.net.pop_ptr, log.value.size > 1
+
+        def spikes(population: int) -> tuple[np.ndarray, np.ndarray]:
+            part = slice(base + int(ends[population]), base + int(ends[population + 1]))
+            ids = log.ids[part].astype(np.int64) - starts[population]
+            return ids, log.value[part] if graded else ids
+
+        return spikes
+
+    def weights(self, name: str) -> Any:
+        """Weights of a projection now: (post, pre), dense or CSC as it was given."""
+        image = self._image(name)
+        if name not in self.learners:
+            return _matrix_of(image.synapses).copy()
+        learner = self.learners[name]
+        if sp.issparse(_matrix_of(image.synapses)):
+            indices, ptr, shape = self._patterns[name]
+            return sp.csc_array((learner.weights.copy(), indices.copy(), ptr.copy()), shape=shape)
+        return learner.dense(learner.weights)
+
+    def set_weights(self, name: str, given: Any) -> None:
+        """Overwrite the weights of a learning projection, its pattern kept.
+
+        Raises RunError for other shapes, weights where there is no synapse, or beyond the rule's range.
+        """
+        image = self._image(name)
+        if name not in self.learners:
+            raise RunError(f"projection '{name}' does not learn: its weights are fixed; give it a rule")
+        learner = self.learners[name]
+        indices, ptr, shape = self._patterns[name]
+        if np.shape(given) != shape:
+            raise RunError(f"projection '{name}': weights have shape {np.shape(given)}; give (post, pre) = {shape}")
+        dense = np.asarray(given.toarray() if sp.issparse(given) else given)
+        if dense.dtype.kind not in "iuf" or not np.all(np.isfinite(dense)):
+            raise RunError(f"projection '{name}': weights must be finite numbers")
+        values = dense[indices, np.repeat(np.arange(shape[1]), np.diff(ptr))]
+        if np.count_nonzero(values) != np.count_nonzero(dense):
+            raise RunError(f"projection '{name}': weights are given where it has no synapse")
+        if not self.program.arithmetic.is_float and np.any(values != np.floor(values)):
+            raise RunError(f"projection '{name}': the chip's weights are whole numbers")
+        low, high = learner.bounds()
+        if values.size and (values.min() < low or values.max() > high):
+            raise RunError(f"projection '{name}': weights span {values.min():g}..{values.max():g}, beyond {low:g}..{high:g}")
+        learner.weights[:] = values
+        learner.changed_outside()
+        del image
+
+    def _image(self, name: str) -> Any:
+        for image in self.program.projections:
+            if image.name == name:
+                return image
+        known = ", ".join(p.name for p in self.program.projections)
+        raise RunError(f"program '{self.program.name}' has no projection '{name}'; it has {known}")
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that learning changes but the weights, by name."""
+        return {f"learn/{k}/{n}": a for k, x in enumerate(self.learners.values()) for n, a in x.checkpoint().items()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state`, bit for bit; the weights are in place already."""
+        for k, learner in enumerate(self.learners.values()):
+            prefix = f"learn/{k}/"
+            learner.restore({n[len(prefix) :]: np.asarray(a) for n, a in state.items() if n.startswith(prefix)})
+
+
+class Session:
+    """One learning run: what it started from, what is recorded on the way."""
+
+    def __init__(self, learning: Learning, steps: int, watch: Mapping[str, Any]) -> None:
+        self.learning, self.steps, self.watch = learning, steps, watch
+        self.started = {n: (x.tally(), _moments(x.weights)) for n, x in learning.learners.items()}
+        self.step: list[int] = []
+        self.kept: dict[str, dict[str, list[np.ndarray]]] = {n: {v: [] for v in vs} for n, vs in watch.items()}
+
+    def look(self, done: int) -> None:
+        """Keep what is recorded, after `done` steps of the run."""
+        if not self.watch:
+            return
+        self.step.append(done)
+        for name, variables in self.kept.items():
+            for variable, values in variables.items():
+                values.append(self.learning.learners[name].value(variable))
+
+    def end(self, learned: bool) -> Learned:
+        """The run's counts and reports."""
+        counts = {act: np.zeros(self.steps, np.int64) for act in ACTS}
+        reports = {}
+        for name, learner in self.learning.learners.items():
+            if learned:
+                for act, values in learner.counts().items():
+                    counts[act] += values
+            trace = {v: np.array(rows) for v, rows in self.kept.get(name, {}).items()}
+            reports[name] = self._report(name, learner, trace, learned)
+        return Learned(counts, reports)
+
+    def _report(self, name: str, learner: Any, trace: dict[str, np.ndarray], learned: bool) -> LearningReport:
+        was, before = self.started[name]
+        now, (low, high) = learner.tally(), learner.bounds()
+        names = ("updates", "changed", "stalled", "saturated", "not_finite")
+        delta = {n: getattr(now, n) - getattr(was, n) for n in names}
+        edge = (learner.weights <= low) | (learner.weights >= high)
+        return LearningReport(
+            rule=learner.name,
+            steps=self.steps if learned else 0,
+            at_bound=float(edge.mean()) if edge.size else 0.0,
+            before=before,
+            after=_moments(learner.weights),
+            step=np.array(self.step if trace else [], np.int64),
+            trace=trace,
+            **delta,
+        )
+
+
+def _moments(weights: np.ndarray) -> tuple[float, float]:
+    return (float(weights.mean()), float(weights.std())) if weights.size else (0.0, 0.0)
+
+
+def _matrix_of(synapses: Any) -> Any:
+    for name in ("mantissa", "weights", "kernel"):
+        if hasattr(synapses, name):
+            return getattr(synapses, name)
+    raise RunError(f"{type(synapses).__name__} has no weights to read")
+
+
+def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
+    """A learner's arrays as the compiled loop takes them."""
+    p, n_post = learner.plastic, learner.post.n
+    numbers = [learner.image.pre, learner.image.post, learner.v_row, p.seed, p.step_index]
+    return machine_plastic.Teacher(
+        index=(p.row_ptr, p.col, p.col_ptr, p.col_syn, p.row_of),
+        w=p.w,
+        syn=p.syn,
+        pre_vars=p.pre_vars,
+        post_vars=p.post_vars,
+        level=learner.level,
+        const=p.const,
+        counters=p.counters,
+        third=learner.third,
+        factors=np.zeros((len(learner.rule.third), n_post)),
+        v=np.zeros(n_post),
+        pre_ids=np.zeros(learner.pre.n, np.int32),
+        post_ids=np.zeros(n_post, np.int32),
+        where=np.array(numbers, np.int64),
+        unit=np.array([learner.v_unit]),
+        done=learner.done,
+    )
+
+
+@lru_cache
+def compiled_run(weight: str, arguments: tuple[Any, ...]) -> Any:
+    """`kernels.machine_plastic.run_declared` for arguments of these Numba types; takes any rule's kernel as a pointer."""
+    from numba import njit, types
+
+    from chipsim.rule_kernel import signature
+
+    kernel = types.FunctionType(signature(weight))
+    return njit(types.int64(kernel, *arguments), cache=True, nogil=True, error_model="numpy")(
+        machine_plastic.run_declared
+    )

@@ -1,0 +1,66 @@
+"""Third factors that a user gives to a run, checked and brought into one array."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chipsim.errors import RunError
+
+
+def third_array(
+    projection: str, rule: str, names: tuple[str, ...], given: Any, steps: int, n: int, *, optional: bool = False
+) -> np.ndarray:
+    """(steps, factors, 1 or n) float64 from what was given for `projection`.
+
+    Parameters
+    ----------
+    given
+        For one factor, or all alike: a number, (steps,) or (steps, n); a mapping from names to such values otherwise.
+    optional
+        Factors left out are 0 instead of refused.
+
+    Raises
+    ------
+    RunError
+        Missing or unknown factors, lengths that fit neither the run nor the neurons, values that are not numbers.
+    """
+    if not names:
+        if given is not None:
+            raise RunError(f"projection '{projection}': rule {rule} has no third factor; leave it out of third=")
+        return np.zeros((steps, 0, 1))
+    table = given if isinstance(given, Mapping) else dict.fromkeys(names, given)
+    unknown = sorted(set(table) - set(names))
+    if unknown:
+        raise RunError(f"projection '{projection}': no third factor '{unknown[0]}'; it has {', '.join(names)}")
+    parts = []
+    for name in names:
+        value = table.get(name)
+        if value is None and optional:
+            value = 0.0
+        if value is None:
+            raise RunError(
+                f"projection '{projection}': rule {rule} needs its third factor '{name}' in every step: "
+                f"third={{'{projection}': array of ({steps},) or ({steps}, {n})}}, or learn=False"
+            )
+        parts.append(_one(projection, name, value, steps, n))
+    if all(p.shape[1] == 1 for p in parts):
+        return np.ascontiguousarray(np.stack(parts, axis=1))
+    return np.ascontiguousarray(np.stack([np.broadcast_to(p, (steps, n)) for p in parts], axis=1))
+
+
+def _one(projection: str, name: str, value: Any, steps: int, n: int) -> np.ndarray:
+    array = np.asarray(value)
+    what = f"projection '{projection}': third factor '{name}'"
+    if array.dtype.kind not in "biuf":
+        raise RunError(f"{what} holds {array.dtype}, not numbers")
+    if not np.all(np.isfinite(array)):
+        raise RunError(f"{what} holds NaN or infinity")
+    if array.ndim == 0:
+        return np.full((steps, 1), float(array))
+    fits = array.ndim == 1 or (array.ndim == 2 and array.shape[1] in (1, n))
+    if not fits or array.shape[0] != steps:
+        raise RunError(f"{what} has shape {array.shape}; the run needs ({steps},) or ({steps}, {n})")
+    return array.reshape(steps, -1).astype(np.float64)
