@@ -1,4 +1,4 @@
-"""Lowering onto ODIN and tinyODIN: sources and leaky integrate-and-fire neurons on one 256 x 256 crossbar.
+"""Lowering onto ODIN, tinyODIN (one 256 x 256 crossbar) and the TrueNorth-class grid (layers): sources and LIF neurons.
 
 Ideal neurons become the chip's: per neuron one scale for weights, threshold and leak. The chip leaks by a constant per
 time reference; an exponential leak is replaced by the constant that takes the same away at half the threshold.
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import CompileError
-from chipsim.native import odin, tinyodin
+from chipsim.native import odin, tinyodin, truenorth
 from chipsim.native.crossbar_lower import (
     ODIN_THRESHOLD,
     ODIN_WEIGHT,
@@ -30,6 +30,7 @@ from .quantise_ideal import recurrence
 _CHIP = {
     "odin": (odin, (-ODIN_WEIGHT, ODIN_WEIGHT), ODIN_THRESHOLD, ("odin_lif", "odin_izh")),
     "tinyodin": (tinyodin, TINY_WEIGHTS, TINY_THRESHOLD, ("tinyodin_lif",)),
+    "truenorth": (truenorth, TINY_WEIGHTS, ODIN_THRESHOLD, ("truenorth_lif",)),
 }
 _IDEAL = ("ideal_lif", "ideal_if")
 
@@ -45,7 +46,7 @@ def lower_crossbar(
     rates: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> Program:
-    """The program of `net` on ODIN or tinyODIN.
+    """The program of `net` on ODIN, tinyODIN or the TrueNorth-class grid.
 
     Raises
     ------
@@ -58,20 +59,21 @@ def lower_crossbar(
         raise CompileError(f"{chip.name} has one core and its own arithmetic: leave out {what}=")
     neurons = [p for p in net.populations.values() if not p.model.is_input]
     count = sum(p.n for p in neurons)
-    if count > odin.NEURONS:
+    if count > odin.NEURONS and chip.family != "truenorth":
         raise refuse(chip.name, None, "neurons", count, odin.NEURONS, "use fewer neurons")
     ideal = {p.name for p in neurons if _kind(p, chip) == "ideal"}
     if ideal and len(ideal) != len(neurons):
-        raise CompileError(
-            f"{chip.name}: populations {', '.join(sorted(ideal))} are ideal, others native: build all of one kind"
-        )
+        mixed = ", ".join(sorted(ideal))
+        raise CompileError(f"{chip.name}: populations {mixed} are ideal, others native: build all of one kind")
     for projection in net.projections.values():
         _check_projection(projection, chip)
     models, synapses, stage = _from_ideal(net, neurons, chip, dt) if ideal else (_models(net), _native(net, chip), {})
     program = _program(net, chip, models, synapses, stage, dt, seed, name)
-    from chipsim.engines.crossbar_program import program_image
-
-    program_image(program)
+    if chip.family == "truenorth":
+        from chipsim.engines.grid_program import program_image as image
+    else:
+        from chipsim.engines.crossbar_program import program_image as image
+    image(program)
     return program
 
 
@@ -81,8 +83,8 @@ def _kind(population: Population, chip: Chip) -> str:
         return "ideal"
     if model.model not in _CHIP[chip.family][3]:
         raise CompileError(
-            f"population '{population.name}': {chip.name} has no {model.family}.{type(model).__name__}; use cs.LIF, cs.IF or "
-            f"cs.{chip.family}.LIF",
+            f"population '{population.name}': {chip.name} has no {model.family}.{type(model).__name__}; "
+            f"use cs.LIF, cs.IF or cs.{chip.family}.LIF",
             population=population.name,
             resource="neuron_models",
         )
@@ -146,7 +148,7 @@ def _from_ideal(
             ("a synaptic time constant (tau_syn)", np.any(found.beta != 0)),
             ("a bias or a leak to another value than the reset's", np.any(found.bias != 0) or np.any(found.v0 != 0)),
             ("a refractory period", np.any(found.dead > 0)),
-            ("a reset by subtraction (reset='zero' works)", found.subtract),
+            ("a reset by subtraction (reset='zero' works)", found.subtract and chip.family != "truenorth"),
         ):
             if bad:
                 raise CompileError(
@@ -162,11 +164,19 @@ def _from_ideal(
         for projection, part in zip(arriving, parts):
             synapses[projection.name] = module.Synapses(native.weights[:, column : column + part.shape[1]])
             column += part.shape[1]
-        models[population.name] = module.LIF(population.shape, thr=native.threshold, leak_str=native.leak)
+        models[population.name] = _neurons(chip, population, native, found.subtract)
         report["rounding"][population.name] = native.rounding
         same = np.ptp(native.unit) == 0
         report["units"][population.name] = float(native.unit[0]) if same else None
     return models, synapses, {"quantise": report}
+
+
+def _neurons(chip: Chip, population: Population, native: Any, subtract: bool) -> Any:
+    """The chip's neurons; on the grid a leak needs a floor at 0, or it would go on below."""
+    if chip.family != "truenorth":
+        return _CHIP[chip.family][0].LIF(population.shape, thr=native.threshold, leak_str=native.leak)
+    floor = 0 if np.any(native.leak) else -256
+    return truenorth.LIF(population.shape, thr=native.threshold, leak=-native.leak, negthr=floor, mode=int(subtract))
 
 
 def _program(

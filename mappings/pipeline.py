@@ -34,6 +34,7 @@ FAMILY_LOWERING: dict[str, Callable[..., Program]] = {
     "xylo": lower_xylo,
     "odin": lower_crossbar,
     "tinyodin": lower_crossbar,
+    "truenorth": lower_crossbar,
 }
 
 
@@ -100,6 +101,7 @@ def compile(
     native, report = _native(net, chip, dt, dict(quantise or {}))
     check_network(native, chip)
     stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
+    _check_taught(native, placement)
     with kept_patterns():
         if placement is not None:
             core = placed_by_hand(native, chip, placement)
@@ -129,12 +131,25 @@ def compile(
 def _check_arguments(net: Any, dt: float, seed: int) -> None:
     if not isinstance(net, Network):
         raise CompileError(f"compile takes a Network, not {type(net).__name__}: build one with cs.Network()")
-    if not net.n:
+    if not net.n and not net.projections:
         raise CompileError(f"network '{net.name}' has no neurons, only inputs: add a population of neurons")
     if isinstance(dt, bool) or not isinstance(dt, (int, float, np.number)) or not 0 < float(dt) < np.inf:
         raise CompileError(f"dt={dt!r} must be a positive number of seconds per step, e.g. dt=1e-3")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise CompileError(f"seed={seed!r} must be a whole number")
+
+
+def _check_taught(net: Network, placement: Mapping[str, Any] | None) -> None:
+    """Spike sources that teach learning synapses must be placed by hand: no pass moves an input."""
+    for name, projection in net.projections.items():
+        post = projection.post
+        if post.model.is_input and post.name not in (placement or {}):
+            raise CompileError(
+                f"projection '{name}' learns towards the spike source '{post.name}': say which core holds its synapses, "
+                f"placement={{'{post.name}': 0, ...}} (with every population of neurons)",
+                population=post.name,
+                resource="placement",
+            )
 
 
 def _lowering(chip: Chip) -> Callable[..., Program]:

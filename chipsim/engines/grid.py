@@ -72,7 +72,7 @@ class GridEngine:
     def __init__(self, program: GridProgram, *, clocked: bool = False) -> None:
         self.program, self.clocked = program, clocked
         self._cores = _pack(program)
-        self._fan_out = program.crossbar.sum(axis=1, dtype=np.int64)
+        self.fan_out = program.crossbar.sum(axis=1, dtype=np.int64)
         self.reset()
 
     def reset(self) -> None:
@@ -159,7 +159,7 @@ class GridEngine:
         at_core = p.is_core[arrived[:, 1]]
         reached = int(at_core.sum())
         activity = {"spikes": len(spikes), "deliveries": reached, "outputs": len(arrived) - reached}
-        activity["synaptic_events"] = int(self._fan_out[arrived[at_core, 1], arrived[at_core, 3]].sum())
+        activity["synaptic_events"] = int(self.fan_out[arrived[at_core, 1], arrived[at_core, 3]].sum())
         return GridRun(spikes, arrived, at_core, idle, ticks, ticks * int(p.period or 0), lost, activity)
 
     def _inputs(self, packets: Any, ticks: int) -> tuple[np.ndarray, np.ndarray, int, int]:

@@ -201,5 +201,6 @@ STATE_ROW: dict[str, dict[str, int]] = {
     "odin_lif": {"v": 0},
     "odin_izh": {"core": 0},
     "tinyodin_lif": {"v": 0},
+    "truenorth_lif": {"v": 0},
     "xylo_lif": {"v": 0, "i": 1},
 }

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import NetworkError
 from .base import NeuronModel, Register
 from .bitfields import check_range
+from .crossbar_synapses import CrossbarSynapses
 
 AXON_TYPES = 4
 LAST_DELAY = 14  #: delivery tick 15 would hit the scheduler word in use; the RTL raises an error flag
@@ -39,6 +40,27 @@ class Neurons(NeuronModel):
         "v": Register(0, *_V, "membrane potential"),
     }
     states = ("v",)
+
+
+class LIF(NeuronModel):
+    """A neuron of a layered network (`chipsim.native.truenorth_lower` finds the axon types): see `Neurons`."""
+
+    model = "truenorth_lif"
+    family = "truenorth"
+    registers: ClassVar[dict[str, Register]] = {
+        "thr": Register(1, 1, 255, "fires at or above"),
+        "leak": Register(0, *_V, "added every tick"),
+        "negthr": Register(-256, *_V, "potentials below it are reset", shared=True),
+        "mode": Register(0, 0, 1, "0: to 0, 1: subtract the threshold", shared=True),
+    }
+    states = ("v",)
+
+
+class Synapses(CrossbarSynapses):
+    """Whole weights -256..255 (post, pre); at most four different ones per neuron, or all in -8..7."""
+
+    chip = "truenorth"
+    weight_range = (-256, 255)
 
 
 #: Array fields of a program: range, and shape in letters (c cores, n neurons, a axons, 4 types).
@@ -164,4 +186,4 @@ def packets(tick: Any, x: Any, y: Any, axon: Any, delay: Any = 0) -> np.ndarray:
     return np.stack(np.broadcast_arrays(*(np.atleast_1d(np.asarray(c, np.int64)) for c in columns)), axis=1)
 
 
-__all__ = ["AXON_TYPES", "LAST_DELAY", "GridProgram", "Neurons", "packets"]
+__all__ = ["AXON_TYPES", "LAST_DELAY", "LIF", "GridProgram", "Neurons", "Synapses", "packets"]
