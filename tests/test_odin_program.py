@@ -88,9 +88,8 @@ def refused(change):
         (lambda: ideal_network(reset="subtract")[0], "reset by subtraction"),
         (lambda: refused(lambda n: n.add("more", cs.LIF(200, tau_mem=20e-3))), "neurons: 270 exceeds 256"),
         (lambda: refused(lambda n: n.add("far", cs.loihi.LIF(3))), "has no loihi.LIF"),
-        (lambda: refused(lambda n: n.connect(n.population("out"), n.population("hid"), weights=np.ones((60, 10)), delay=2)),
-         "delay 2 exceeds 0"),
-        (lambda: refused(lambda n: n.connect(n.population("hid"), n.population("hid"), weights=np.eye(60) - 0.1)),
+        (lambda: refused(lambda n: n.connect("out", "hid", weights=np.ones((60, 10)), delay=2)), "delay 2 exceeds 0"),
+        (lambda: refused(lambda n: n.connect("hid", "hid", weights=np.eye(60) - 0.1)),
          "outgoing weights of both signs"),
     ],
 )  # fmt: skip
