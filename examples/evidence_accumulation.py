@@ -55,7 +55,7 @@ def main() -> None:
             if done >= total or result.solved_at is not None:
                 break
     result = run(args.seed, size, done, resume=saved, test_trials=512)
-    solved = f"solved at iteration {done}" if result.errors[-10:].mean() < 0.07 else "not solved yet"
+    solved = f"solved at iteration {done}" if result.errors[-20:].mean() < 0.07 else "not solved yet"
     print(f"{solved}; wrong on 512 fresh trials: {result.test_error:.1%}")
     rows = precision_table() if args.table else []
     for r in rows:

@@ -11,7 +11,7 @@ import chipsim.rules as rules
 from chipsim.eprop import Adam, Descent, EProp, Precision
 from chipsim.fixed_format import Fixed, fixed
 from chipsim.online_eprop import OnlineEProp
-from chipsim.rule_library import eprop_synapse
+from chipsim.rule_library_three import eprop_synapse
 from kernels.surrogates import KINDS, evaluate
 from mappings.experiments import evidence_accumulation, pattern_generation
 

@@ -23,7 +23,7 @@ from chipsim.fixed_format import fixed
 Array = NDArray[np.float64]
 ETA, DECAY_EVERY = 5e-3, 100  # Adam's step, times eta_decay every so many iterations
 CUE_PROBABILITY, NOISE_PROBABILITY = 0.04, 0.01
-SOLVED, WINDOW = 0.07, 10  # mean error over so many iterations that counts as solved
+SOLVED, WINDOW = 0.07, 20  # mean error over so many iterations that counts as solved
 WEIGHT_SPAN, TRACE_SPAN, SIGNAL_SPAN, MEMBRANE_SPAN = 1.0, 16.0, 4.0, 8.0
 
 
@@ -41,8 +41,8 @@ class Size:
     recall: int = 150
     tau_a: float = 2000.0
     batch: int = 32
-    iterations: int = 500
-    eta_decay: float = 0.7
+    iterations: int = 900
+    eta_decay: float = 0.8
 
     @property
     def steps(self) -> int:
@@ -162,9 +162,9 @@ def run(
     test_trials: int = 128,
     **changes: Any,
 ) -> EvidenceResult:
-    """Train until the error of the last ten iterations is under 7 % on average, or for `iterations`.
+    """Train until the error of the last 20 iterations is under 7 % on average, or for `iterations`.
 
-    progress: called with (iteration, mean error of the last ten). resume: `EvidenceResult.state`. threads:
+    progress: called with (iteration, mean error of the last 20). resume: `EvidenceResult.state`. threads:
     sequences of a batch computed side by side; the sum is taken in order, so results do not depend on it.
     """
     net = make_net(size, seed, precision, **changes)
