@@ -13,9 +13,7 @@ import numpy as np
 
 from chipsim.eprop import Adam, Descent, EProp
 from chipsim.online_eprop import OnlineEProp
-from kernels.rules import bptt_lsnn, eprop_traces, rflo, superspike
-from kernels.rules import node_perturbation as np_rule
-from kernels.rules import weight_perturbation as wp_rule
+from kernels.rules import bptt_lsnn, eprop_traces
 
 EXACT = 0.0
 TIGHT = 1e-12
@@ -210,129 +208,8 @@ def eprop_online(path: Path, data) -> Checks:
     return checks
 
 
-def replay_rflo(path: Path, data) -> Checks:
-    """RFLO with random and symmetric feedback, and exact gradients."""
-    net = rflo.RateNet(float(data["tau"]), data["Win"], data["Wrec"], data["Wout"], data["h0"])
-    x, target = data["x"], data["ystar"]
-    n, m = data["Wrec"].shape[0], target.shape[1]
-    h, u, y = np.empty((len(x), n)), np.empty((len(x), n)), np.empty((len(x), m))
-    rflo.forward(net, x, h, u, y)
-    error = target - y
-    error[0] = 0.0
-    checks: Checks = {"h": (h, data["h"], TIGHT), "u": (u, data["u"], TIGHT), "y": (y, data["y"], TIGHT)}
-    checks["loss"] = (0.5 * (error**2).sum() / len(x), data["loss"], TIGHT)
-    for tag, feedback in (("rflo", data["B"]), ("rflosym", np.ascontiguousarray(data["Wout"].T))):
-        p, q = np.zeros((n, n)), np.zeros((n, x.shape[1]))
-        d_rec, d_in, d_out = np.zeros_like(p), np.zeros_like(q), np.zeros((m, n))
-        rflo.updates(net.tau, x, h, u, error, feedback, p, q, d_rec, d_in, d_out)
-        checks[f"{tag}_dWrec"] = (d_rec, data[f"{tag}_dWrec"], TIGHT)
-        checks[f"{tag}_dWin"] = (d_in, data[f"{tag}_dWin"], TIGHT)
-        checks["dWout"] = (d_out, data["dWout"], TIGHT)
-        checks["p_final"], checks["q_final"] = (p, data["p_final"], TIGHT), (q, data["q_final"], TIGHT)
-    d_rec, d_in = np.zeros((n, n)), np.zeros((n, x.shape[1]))
-    rflo.backpropagation(net, x, h, u, error, d_rec, d_in)
-    checks["bptt_dWrec"] = (d_rec, data["bptt_dWrec"], TIGHT)
-    checks["bptt_dWin"] = (d_in, data["bptt_dWin"], TIGHT)
-    return checks
-
-
-def replay_superspike(path: Path, data) -> Checks:
-    """Two layers, output and hidden updates with symmetric and random feedback."""
-    p = json.loads(str(data["params"]))
-    par = superspike.SuperSpike(p["dc"], p["dm"], p["theta_mV"], p["beta_per_mV"], p["n_ref"])
-    source = np.unpackbits(data["S_in"])[: np.prod(data["S_shape"])].reshape(data["S_shape"])
-    layers, spikes = {}, source
-    for k, w in ((1, data["W1"]), (2, data["W2"])):
-        u, slope = np.empty((len(source), len(w))), np.empty((len(source), len(w)))
-        out = np.empty((len(source), len(w)), np.uint8)
-        superspike.layer(par, spikes, w, u, out, slope)
-        layers[k], spikes = (spikes, u, out, slope), out
-    error = np.empty((len(source), len(data["W2"])))
-    superspike.filtered_error(par, data["S_target"], spikes, error)
-    checks: Checks = {
-        "S1": (layers[1][2], data["S1"], EXACT),
-        "S2": (layers[2][2], data["S2"], EXACT),
-        "U2": (layers[2][1][:, : data["U2"].shape[1]], data["U2"], TIGHT),
-        "U1": (layers[1][1][:, : data["U1"].shape[1]], data["U1"], TIGHT),
-        "err": (error, data["err"], TIGHT),
-        "loss": (0.5 * (error**2).sum(), data["loss"], TIGHT),
-    }
-    signals = {"dW2": (2, error), "dW1_sym": (1, error @ data["W2"]), "dW1_random": (1, error @ data["B"].T)}
-    for name, (k, signal) in signals.items():
-        pre, _, _, slope = layers[k]
-        d_w, eligibility = np.zeros_like(data[name]), np.zeros_like(data[name])
-        superspike.updates(par, pre, slope, np.ascontiguousarray(signal), eligibility, d_w)
-        checks[name] = (d_w, data[name], TIGHT)
-        which = "elig_out_final" if k == 2 else "elig_hidden_final"
-        checks[which] = (eligibility, data[which], TIGHT)
-    return checks
-
-
-def xor_cost(w: np.ndarray, data) -> float:
-    """Half the mean squared error of the recorded sigmoid net with flat weights W1|b1|W2|b2."""
-    x, target, n = data["xor_X"], data["xor_Y"], int(data["n_hidden"])
-    w1, b1, w2, b2 = np.split(w, np.cumsum([n * x.shape[1], n, n]))
-    hidden = 1 / (1 + np.exp(-(x @ w1.reshape(n, -1).T + b1)))
-    out = 1 / (1 + np.exp(-(hidden @ w2[:, None] + b2)))
-    return 0.5 * float(((out - target) ** 2).mean())
-
-
-def replay_perturbation(path: Path, data) -> Checks:
-    """Serial differences on XOR; weight and node perturbation on the linear task."""
-    w = data["xor_w"]
-    checks: Checks = {"xor_E": (xor_cost(w, data), data["xor_E"], TIGHT)}
-    for size in (0.1, 0.01, 0.001):
-        e0 = xor_cost(w, data)
-        ours = [wp_rule.difference(xor_cost(w + size * unit, data), e0, size) for unit in np.eye(len(w))]
-        checks[f"xor_fd_{size}"] = (ours, data[f"xor_fd_{size}"], 1e-10)
-    centred = [
-        wp_rule.difference(xor_cost(w + 1e-5 * unit, data), xor_cost(w - 1e-5 * unit, data), 2e-5)
-        for unit in np.eye(len(w))
-    ]
-    checks["xor_grad"] = (centred, data["xor_grad"], 1e-8)
-    linear_perturbation(data, checks)
-    return checks
-
-
-def linear_perturbation(data, checks: Checks) -> None:
-    """The first recorded draws exactly; the mean over all recorded draws is the descent direction."""
-    r, target, weights, sigma = data["R"], data["Ystar"], data["W"], float(data["sigma"])
-
-    def cost(y: np.ndarray) -> float:
-        return 0.5 * float(((y - target) ** 2).sum()) / len(r)
-
-    e0 = cost(r @ weights.T)
-    residual = (r @ weights.T - target).T @ r / len(r)
-    checks["E0"], checks["grad"] = (e0, data["E0"], TIGHT), (residual, data["grad"], TIGHT)
-    changes, energies = [], []
-    for xi in data["xi_wp"]:
-        energies.append(cost(r @ (weights + xi).T))
-        gradient = np.empty(xi.size)
-        wp_rule.project(energies[-1] - e0, xi.reshape(-1), sigma, gradient)
-        changes.append(-gradient.reshape(xi.shape))
-    checks["E_wp"] = (energies, data["E_wp"][: len(energies)], TIGHT)
-    checks["dW_wp_first20"] = (changes, data["dW_wp_first20"], 1e-10)
-    changes, energies = [], []
-    for seed in data["np_seeds"]:
-        xi = np.random.default_rng(int(seed)).standard_normal(target.shape) * sigma
-        energies.append(cost(r @ weights.T + xi))
-        trace, d_w = np.zeros_like(weights), np.zeros_like(weights)
-        np_rule.eligibility(xi, r, trace)
-        np_rule.update(energies[-1] - e0, sigma, trace, d_w)
-        changes.append(d_w)
-    checks["E_np"] = (energies, data["E_np"][: len(energies)], TIGHT)
-    checks["dW_np_first20"] = (changes, data["dW_np_first20"], 1e-10)
-    for name in ("dW_wp_mean", "dW_np_mean"):
-        mean = data[name]
-        cosine = -(mean * residual).sum() / np.linalg.norm(mean) / np.linalg.norm(residual)
-        checks[f"{name} against -gradient"] = (cosine, 1.0, 0.01)
-
-
 KINDS: dict[str, Callable[[Path, Any], Checks]] = {
     "eprop_online": eprop_online,
     "eprop_tiny": eprop_tiny,
     "eprop_": eprop_sequences,
-    "rflo": replay_rflo,
-    "superspike": replay_superspike,
-    "perturbation": replay_perturbation,
 }

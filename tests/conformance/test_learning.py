@@ -6,6 +6,7 @@ import numpy as np
 
 from tests.conformance.conftest import golden_files, golden_id
 from tests.conformance.learning_replay import KINDS
+from tests.conformance.learning_replay_rates import RATE_KINDS
 from tests.conformance.learning_replay_spikes import SPIKE_KINDS
 
 LATER = (
@@ -13,7 +14,7 @@ LATER = (
     "mlp_credit",
     "pearlmutter",
 )  # rules of the credit-assignment library, not of this one
-ALL_KINDS = {**KINDS, **SPIKE_KINDS}
+ALL_KINDS = {**KINDS, **RATE_KINDS, **SPIKE_KINDS}
 
 
 def pytest_generate_tests(metafunc) -> None:
