@@ -264,6 +264,8 @@ def __getattr__(name: str) -> Any:
     """Shipped rules as `cs.rules.stdp(...)` and so on; their module needs this one, so it is read on
     demand.
     """
+    if name.startswith("__"):  # the import system asks for __path__ while a library is being read
+        raise AttributeError(f"module 'chipsim.rules' has no attribute {name!r}")
     from chipsim import rule_library
 
     if name in rule_library.SHIPPED or name == "SHIPPED":
