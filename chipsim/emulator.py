@@ -173,7 +173,8 @@ class Emulator:
         probes, layout = [], []
         for name, wanted in record.items():
             image = self.program.population(name)
-            rows = STATE_ROW.get(image.model.model, {})
+            # A spike source that learning synapses reach adds up what arrives, though it drives nothing.
+            rows = {"input": -1} if image.model.is_input else STATE_ROW.get(image.model.model, {})
             for variable in [wanted] if isinstance(wanted, str) else wanted:
                 if variable == "spikes":
                     continue

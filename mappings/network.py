@@ -124,7 +124,9 @@ class Network:
         delay : int or (post, pre) array of int
             Extra steps, 0..62. A spike of step t acts at step t + 1 + delay.
         rule
-            A learning rule from `chipsim.rules`; None keeps the weights fixed.
+            A learning rule: from `chipsim.rules`, a `SumOfProducts` or `Pes` (see `chipsim.learning`); None keeps the
+            weights fixed. A projection that learns may end at a spike source: its given spikes then teach the
+            synapses, the sums that arrive can be recorded as "input" and drive nothing.
 
         Raises
         ------
@@ -135,7 +137,7 @@ class Network:
         label = name or self._free_name(f"{source.name}->{target.name}")
         if label in self.projections:
             raise NetworkError(f"projection '{label}' exists already; choose another name")
-        if target.model.is_input:
+        if target.model.is_input and rule is None:
             raise NetworkError(f"projection '{label}': '{target.name}' is a spike source and takes no input")
         synapses = weights
         if not isinstance(weights, (Synapses, FloatSynapses, Conv)):
