@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import cli_bench, cli_chips, cli_demo, cli_inspect, cli_learn, cli_run, cli_sweep
+from . import cli_bench, cli_chips, cli_convert, cli_demo, cli_inspect, cli_learn, cli_run, cli_sweep
 
 app = typer.Typer(
     name="chipsim",
@@ -40,6 +40,7 @@ app.command("chips")(cli_chips.chips)
 app.command("map")(cli_run.map_network)
 app.command("run")(cli_run.run)
 app.command("report")(cli_run.report)
+app.command("convert")(cli_convert.convert)
 app.command("inspect")(cli_inspect.inspect)
 app.command("learn")(cli_learn.learn)
 app.command("sweep")(cli_sweep.sweep)

@@ -26,6 +26,10 @@ def _opened(file: Path) -> tuple[str, Any]:
     from .program import Program
     from .storage_file import kind_of
 
+    if file.suffix.lower() == ".nir":
+        from mappings.readers.nir_program import describe
+
+        return "NIR graph", describe(file)
     if file.suffix.lower() not in (".h5", ".hdf5") and file.exists():
         return "network", read_network(file)
     kind = kind_of(file)

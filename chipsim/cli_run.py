@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_common import Json, progress, say, table, working
+from .cli_convert import MinVMem, Reset, ResetDelay, Scheme, SpikeFn, nir_options
 from .errors import ChipsimError, FileError, RunError
 
 if TYPE_CHECKING:
@@ -79,7 +80,12 @@ def run(
     threads: Annotated[int, typer.Option(help="Threads; the results are the same.")] = 1,
     masks: Annotated[bool, typer.Option("--masks", help="Keep what --timing detailed and noc need.")] = False,
     chip: Annotated[str, typer.Option("--chip", help="Chip, if PROGRAM is a network.")] = "",
-    dt: Annotated[float, typer.Option(help="Seconds per step, if PROGRAM is a network.")] = 1e-3,
+    dt: Annotated[float | None, typer.Option(help="Seconds per step, if PROGRAM is a network; 1e-3.")] = None,
+    scheme: Scheme = "",
+    reset: Reset = "",
+    reset_delay: ResetDelay = None,
+    spike_fn: SpikeFn = "",
+    min_v_mem: MinVMem = None,
     page: Annotated[bool, typer.Option("--report", help="Write the report as well.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -88,7 +94,10 @@ def run(
     from .emulator import Emulator
     from .report import make_folder
 
-    loaded = _load(program, chip, dt)
+    if program.suffix.lower() == ".nir":
+        loaded = _load_nir(program, chip, nir_options(dt, scheme, reset, reset_delay, spike_fn, min_v_mem))
+    else:
+        loaded = _load(program, chip, dt or 1e-3)
     given = {} if inputs is None else read_inputs(inputs, loaded)
     with working("loading the chip"):
         emulator = Emulator(loaded, threads=threads)
@@ -116,6 +125,17 @@ def _load(path: Path, chip: str, dt: float) -> Program:
     if not chip:
         raise RunError(f"{path} is a network, not a program: name a chip with --chip, or map it first")
     return _compile(path, chip, dt=dt)
+
+
+def _load_nir(path: Path, chip: str, options: dict[str, Any]) -> Program:
+    """A NIR graph on a chip, in double precision if none is named."""
+    from mappings.readers.nir_program import compile_nir
+
+    with working(f"mapping {path.name} onto {chip or 'float'}"):
+        program = compile_nir(path, chip or "float", **options)
+    for note in program.stages["nir"]["notes"]:
+        typer.echo(f"note: {note}", err=True)
+    return program
 
 
 def _records(wanted: list[str]) -> dict[str, list[str]]:

@@ -76,7 +76,9 @@ def predicted(outputs: Any) -> np.ndarray:
 
 def as_text(layers: list[LayerAgreement]) -> str:
     """A table, one line per population."""
-    lines = [f"{'population':<20} {'neurons':>8} {'float':>8} {'chip':>8} {'r(rates)':>9} {'raster':>7} {'silenced':>9}"]
+    lines = [
+        f"{'population':<20} {'neurons':>8} {'float':>8} {'chip':>8} {'r(rates)':>9} {'raster':>7} {'silenced':>9}"
+    ]
     lines += [
         f"{x.name:<20} {x.neurons:>8} {x.rate_float:>8.4f} {x.rate_chip:>8.4f} {x.rate_correlation:>9.3f} "
         f"{x.raster_similarity:>7.3f} {x.silenced:>9}"

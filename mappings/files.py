@@ -85,11 +85,19 @@ def run_script(path: str | Path) -> Network:
     return made
 
 
+def load_nir(path: str | Path, **options: Any) -> Network:
+    """A NIR graph; options as in `mappings.readers.nir.from_nir` (dt and scheme unless the file says them)."""
+    from .readers.nir import from_nir
+
+    return from_nir(path, **options)
+
+
 #: Suffix -> reader of a path. A reader of another format adds itself here.
-READERS: dict[str, Callable[[str | Path], Network]] = {
+READERS: dict[str, Callable[..., Network]] = {
     ".h5": load_network,
     ".hdf5": load_network,
     ".py": run_script,
+    ".nir": load_nir,
 }
 
 

@@ -1,0 +1,115 @@
+"""NIR graphs onto chips in one call, and a readable account of what a graph holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chipsim.description import load_chip
+from chipsim.program import Program
+
+from ..idealise import idealise
+from ..network import Network
+from ..pipeline import compile
+from .nir import from_nir
+from .nir_file import Graph, Node, read_graph
+from .nir_linear import KINDS
+from .nir_schemes import NEURONS
+
+#: NIR's units: seconds for time constants and delays (sinabs: steps), the neuron's own for the rest.
+UNITS = {
+    "tau": "s",
+    "tau_mem": "s",
+    "tau_syn": "s",
+    "delay": "s",
+    "r": "Ohm",
+    "v_threshold": "V",
+    "v_leak": "V",
+    "v_reset": "V",
+}
+STEP_OF_STEPS = 1e-3  #: seconds per step on a chip where the graph counts steps and nothing else is said
+
+
+def for_chip(
+    net: Network, chip: Any, *, seconds: float | None = None, reset: str | None = None
+) -> tuple[Network, float]:
+    """A network from `from_nir` in the form that `cs.compile` takes for `chip`, and its seconds per step.
+
+    Parameters
+    ----------
+    chip
+        Family float runs the units as they are; others get ideal neurons.
+    seconds
+        Per step on the chip; left out: the graph's dt, or 1 ms where the graph counts steps (sinabs).
+    reset
+        Instead of the tool's own; left out: the tool's if the chip has it, else what the chip has.
+    """
+    described = load_chip(chip)
+    stated = net.metadata.get("nir", {})
+    own = float(stated.get("dt", STEP_OF_STEPS))
+    seconds = seconds or (STEP_OF_STEPS if stated.get("scheme") == "sinabs" else own)
+    if described.family == "float":
+        return net, seconds
+    allowed = described.arithmetic.reset_modes
+    if reset is None and len(allowed) == 1:
+        reset = allowed[0]
+    return idealise(net, seconds, reset=reset), seconds
+
+
+def compile_nir(
+    graph: Any, chip: Any, *, seconds: float | None = None, quantise: Any = None, **options: Any
+) -> Program:
+    """Read, idealise where the chip needs it, and compile; options as in `from_nir`.
+
+    The program's `stages["nir"]` holds source, dt, scheme, depths and all notes.
+    """
+    net = from_nir(graph, **options)
+    made, step = for_chip(net, chip, seconds=seconds)
+    program = compile(made, chip, dt=step, quantise=quantise)
+    notes = [*net.metadata["nir"]["notes"], *made.metadata.get("idealised", [])]
+    program.stages["nir"] = {**net.metadata["nir"], "notes": notes}
+    return program
+
+
+def describe(graph: Any) -> str:
+    """What a graph holds: nodes with parameters, ranges and units, edges, and what it does not say."""
+    read = read_graph(graph)
+    lines = [f"NIR graph {read.source}" + (f", version {read.version}" if read.version else "")]
+    lines += _lines(read, "  ")
+    missing = [k for k in ("dt", "scheme") if k not in read.metadata]
+    lines += [f"  says {k} = {v}" for k, v in read.metadata.items() if np.ndim(v) == 0]
+    if missing:
+        lines.append(f"  does not say {' and '.join(missing)}: give --dt and --scheme")
+    return "\n".join(lines)
+
+
+def _lines(graph: Graph, indent: str) -> list[str]:
+    out = []
+    for name, node in graph.nodes.items():
+        if isinstance(node, Graph):
+            out += [f"{indent}{name}: graph", *_lines(node, indent + "  ")]
+            continue
+        known = node.kind in (*NEURONS, *KINDS, "Input", "Output", "Delay")
+        out.append(f"{indent}{name}: {node.kind}" + ("" if known else "  (unknown type: cannot be run)"))
+        out += [f"{indent}  {k}: {_shown(k, v)}" for k, v in node.params.items()]
+        if node.kind in NEURONS and not _arrives(graph, node):
+            out.append(f"{indent}  (nothing arrives here)")
+    return [*out, f"{indent}edges: " + ", ".join(f"{a} -> {b}" for a, b in sorted(graph.edges))]
+
+
+def _arrives(graph: Graph, node: Node) -> bool:
+    return any(b == node.name for _, b in graph.edges)
+
+
+def _shown(name: str, value: Any) -> str:
+    unit = f" {UNITS[name]}" if name in UNITS else ""
+    if isinstance(value, str):
+        return value
+    array = np.asarray(value)
+    if array.size == 0 or array.dtype.kind not in "biuf":
+        return f"{array.shape} {array.dtype}"
+    if array.size <= 4:
+        return f"{', '.join(f'{v:g}' for v in array.ravel())}{unit}"
+    span = f"{array.min():g}" if array.min() == array.max() else f"{array.min():g} .. {array.max():g}"
+    return f"{array.shape} {span}{unit}"
