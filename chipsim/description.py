@@ -44,6 +44,10 @@ def load_chip(source: str | Path | Chip) -> Chip:
     Raises `DescriptionError` naming file, field path, what is allowed, and the nearest spelling.
     """
     if not isinstance(source, str | Path):
+        if not hasattr(source, "family"):
+            raise DescriptionError(
+                f"no chip {source!r}: give a name (shipped are {', '.join(shipped())}), a path, or a Chip"
+            )
         return source
     path = _find(str(source))
     return _load(path, path.stat().st_mtime_ns)

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from .checks import mapping, whole
 from .errors import RunError
 from .program import Program
 
 Record = Mapping[str, Sequence[str] | str]
 #: A run that would need more than this is refused before memory is taken.
 MEMORY_LIMIT = 16 << 30
+MAX_THREADS = 1024
 
 
 class Emulator:
@@ -37,8 +39,11 @@ class Emulator:
     """
 
     def __init__(self, program: Program, *, threads: int = 1) -> None:
-        if threads < 1:
-            raise RunError(f"threads={threads}: at least one is needed")
+        if not isinstance(program, Program):
+            raise RunError(
+                f"Emulator takes a Program, not {type(program).__name__}: make one with cs.compile(net, chip)"
+            )
+        whole(threads, "threads", 1, MAX_THREADS, RunError)
         self.program = program
         self.threads = threads
         self._engine = _engine(program, threads)
@@ -92,13 +97,16 @@ class Emulator:
         from .inputs import gather
         from .results import Result
 
-        count = _steps(inputs or {}, steps)
-        watch, record = self._split(record or {}, record_every)
+        inputs = mapping(inputs, "inputs", "population -> spikes", RunError)
+        record = mapping(record, "record", "population -> variables", RunError)
+        third = mapping(third, "third", "projection -> third factor", RunError)
+        count = _steps(self.program, inputs, steps)
+        watch, record = self._split(record, record_every)
         probes, layout = self._probes(record)
         self._check_memory(count, sum(p.hi - p.lo for p in probes), masks)
-        train, dropped = gather(self.program, inputs or {}, count)
+        train, dropped = gather(self.program, inputs, count)
         first = self._engine.step
-        extra = self._learning(learn, third or {}, watch, record_every)
+        extra = self._learning(learn, third, watch, record_every)
         raw = self._engine.run(train, count, probes, masks=masks, progress=progress, **extra)
         traces: dict[str, dict[str, np.ndarray]] = {}
         column = 0
@@ -109,8 +117,7 @@ class Emulator:
 
     def _split(self, record: Record, every: int) -> tuple[dict[str, list[str]], Record]:
         """What is recorded of projections, checked, and the rest."""
-        if isinstance(every, bool) or not isinstance(every, (int, np.integer)) or every < 1:
-            raise RunError(f"record_every={every!r} is not a whole number of steps, 1 or more")
+        whole(every, "record_every", 1, error=RunError)
         names = {p.name for p in self.program.populations}
         learners = getattr(getattr(self._engine, "learning", None), "learners", {})
         watch: dict[str, list[str]] = {}
@@ -119,14 +126,16 @@ class Emulator:
                 continue
             if name not in learners:
                 raise RunError(f"projection '{name}' does not learn: there is nothing to record; give it a rule")
-            watch[name] = [wanted] if isinstance(wanted, str) else list(wanted)
+            watch[name] = _variables(name, wanted)
             for variable in watch[name]:
                 if variable not in learners[name].variables:
                     known = ", ".join(learners[name].variables)
                     raise RunError(f"projection '{name}' has no variable '{variable}' to record; it has {known}")
         return watch, {k: v for k, v in record.items() if k not in watch}
 
-    def _learning(self, learn: bool, third: Mapping[str, Any], watch: dict[str, list[str]], every: int) -> dict[str, Any]:
+    def _learning(
+        self, learn: bool, third: Mapping[str, Any], watch: dict[str, list[str]], every: int
+    ) -> dict[str, Any]:
         """Arguments of the engine that concern learning; none where nothing learns."""
         learners = getattr(getattr(self._engine, "learning", None), "learners", {})
         for name in third:
@@ -175,25 +184,24 @@ class Emulator:
             image = self.program.population(name)
             # A spike source that learning synapses reach adds up what arrives, though it drives nothing.
             rows = {"input": -1} if image.model.is_input else STATE_ROW.get(image.model.model, {})
-            for variable in [wanted] if isinstance(wanted, str) else wanted:
+            for variable in _variables(name, wanted):
                 if variable == "spikes":
                     continue
                 if variable not in rows:
                     known = ", ".join(["spikes", *rows])
-                    raise RunError(
-                        f"population '{name}' has no variable '{variable}' to record; it has {known}"
-                    )
+                    raise RunError(f"population '{name}' has no variable '{variable}' to record; it has {known}")
                 probes.append(Probe(rows[variable], image.start, image.stop))
                 layout.append((name, variable, image.n))
         return probes, layout
 
     def _check_memory(self, steps: int, columns: int, masks: bool) -> None:
         wide = 8 if self.program.arithmetic.is_float else 4
-        need = steps * (columns * wide + len(self.program.cores) * 16 + (self.program.n // 8 if masks else 0))
-        if need > MEMORY_LIMIT:
+        # Six counters of each core, and per step those of hops, inputs, waiting and the spike log's pointer.
+        each = columns * wide + len(self.program.cores) * 48 + 64 + (self.program.n // 8 if masks else 0)
+        if steps * each > MEMORY_LIMIT:
             raise RunError(
-                f"recording {columns} values in {steps} steps needs {need / 2**30:.0f} GiB; "
-                "record fewer populations or run in parts"
+                f"{steps} steps with counters and {columns} recorded values need {steps * each / 2**30:.0f} GiB, more than "
+                f"{MEMORY_LIMIT >> 30}; run at most {MEMORY_LIMIT // each} steps at once, in parts, or record less"
             )
 
     def reset(self) -> None:
@@ -237,14 +245,23 @@ def _engine(program: Program, threads: int) -> Any:
     raise RunError(f"no engine runs programs of family '{program.chip.family}'")
 
 
-def _steps(inputs: Mapping[str, Any], steps: int | None) -> int:
-    if steps is None:
-        lengths = [len(v) for v in inputs.values() if getattr(np.asarray(v).dtype, "names", None) is None]
-        if not lengths:
-            raise RunError("give steps=: the number of steps does not follow from the inputs")
-        return max(lengths)
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)):
-        raise RunError(f"steps={steps!r} is not a whole number")
-    if steps < 1:
-        raise RunError(f"steps={steps}: run at least one step")
-    return int(steps)
+def _variables(name: str, wanted: Any) -> list[str]:
+    """One name or several, as a list."""
+    names = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(names, Sequence) or not all(isinstance(n, str) for n in names):
+        raise RunError(f"record of '{name}' must be names of variables, e.g. ['spikes', 'v'], not {wanted!r}")
+    return list(names)
+
+
+def _steps(program: Program, inputs: Mapping[str, Any], steps: int | None) -> int:
+    from .inputs import as_input
+
+    if steps is not None:
+        return whole(steps, "steps", 1, error=RunError)
+    arrays = [as_input(program.population(name), given) for name, given in inputs.items()]
+    lengths = [len(array) for array in arrays if array.dtype.names is None]
+    if not lengths:
+        raise RunError("give steps=: the number of steps does not follow from the inputs")
+    if not max(lengths):
+        raise RunError("the inputs have 0 steps: run at least one step")
+    return max(lengths)

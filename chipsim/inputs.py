@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .checks import numbers, product
 from .engines.timestep import SpikeTrain
 from .errors import RunError
 
@@ -53,18 +54,25 @@ def gather(program: Program, inputs: Mapping[str, Any], steps: int) -> tuple[Spi
     return SpikeTrain(ptr, neuron.astype(np.uint32), carried), dropped
 
 
+def as_input(image: PopulationImage, given: Any) -> np.ndarray:
+    """What is given for one population as an array: numbers of at least two dimensions, or structured events."""
+    if hasattr(given, "toarray"):
+        raise RunError(f"input '{image.name}' is a sparse matrix; give x.toarray(), or events (step, neuron)")
+    names = getattr(getattr(given, "dtype", None), "names", None)
+    array = np.asarray(given) if names else numbers(given, f"input '{image.name}'", RunError)
+    if names and array.ndim != 1:
+        raise RunError(f"input '{image.name}': events have shape {array.shape}; give one row of (step, neuron)")
+    if not names and (array.ndim < 2 or product(array.shape[1:]) != image.n):
+        raise RunError(f"input '{image.name}' has shape {array.shape}; give (steps, {image.n})")
+    return array
+
+
 def _events(image: PopulationImage, given: Any, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    array = np.asarray(given)
+    array = as_input(image, given)
     if array.dtype.names:
         return _from_events(image, array)
-    if array.ndim < 2 or int(np.prod(array.shape[1:])) != image.n:
-        raise RunError(f"input '{image.name}' has shape {array.shape}; give (steps, {image.n})")
     if array.shape[0] < steps:
-        raise RunError(
-            f"input '{image.name}' covers {array.shape[0]} steps, the run has {steps}; pad it or run fewer"
-        )
-    if array.dtype.kind not in "biuf":
-        raise RunError(f"input '{image.name}' holds {array.dtype}, not numbers")
+        raise RunError(f"input '{image.name}' covers {array.shape[0]} steps, the run has {steps}; pad it or run fewer")
     flat = np.ascontiguousarray(array).reshape(-1)
     at = np.flatnonzero(flat if flat.dtype == bool else flat != 0)
     step, neuron = np.divmod(at, image.n)
@@ -76,22 +84,16 @@ def _events(image: PopulationImage, given: Any, steps: int) -> tuple[np.ndarray,
 def _from_events(image: PopulationImage, events: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     names = events.dtype.names or ()
     if "step" not in names or "neuron" not in names:
-        raise RunError(
-            f"input '{image.name}': events need the fields step and neuron, not {', '.join(names)}"
-        )
+        raise RunError(f"input '{image.name}': events need the fields step and neuron, not {', '.join(names)}")
+    for name in set(names) & {"step", "neuron", "value"}:
+        _check_field(image, name, events[name])
     step, neuron = events["step"], events["neuron"]
-    if step.dtype.kind == "f" and np.any(step != np.floor(step)):
-        raise RunError(
-            f"input '{image.name}' has a spike at a fractional step; steps are whole numbers from 0"
-        )
     order = np.lexsort((neuron, step))
     events, step, neuron = events[order], step[order].astype(np.int64), neuron[order].astype(np.int64)
     twice = (np.diff(step) == 0) & (np.diff(neuron) == 0)
     if np.any(twice):
         at = int(np.flatnonzero(twice)[0])
-        raise RunError(
-            f"input '{image.name}' has two spikes of neuron {neuron[at]} in step {step[at]}; merge them"
-        )
+        raise RunError(f"input '{image.name}' has two spikes of neuron {neuron[at]} in step {step[at]}; merge them")
     if np.any(step < 0):
         raise RunError(f"input '{image.name}' has a spike at step {step.min()}; steps start at 0")
     if np.any((neuron < 0) | (neuron >= image.n)):
@@ -101,6 +103,15 @@ def _from_events(image: PopulationImage, events: np.ndarray) -> tuple[np.ndarray
     value = events["value"] if "value" in names else np.ones(step.size, np.int64)
     _check_values(image, value)
     return step, neuron, value
+
+
+def _check_field(image: PopulationImage, name: str, values: np.ndarray) -> None:
+    """Steps and neurons are whole numbers, values are numbers."""
+    if values.ndim != 1 or values.dtype.kind not in "iufb":
+        raise RunError(f"input '{image.name}': the field {name} must be numbers, not {values.dtype}")
+    if name != "value" and values.dtype.kind == "f" and not np.all(values == np.floor(values)):
+        of = "at a fractional step; steps are" if name == "step" else "of a fraction of a neuron; numbers are"
+        raise RunError(f"input '{image.name}' has a spike {of} whole numbers from 0")
 
 
 def _check_values(image: PopulationImage, value: np.ndarray) -> None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from chipsim.checks import numbers
 from chipsim.errors import NetworkError
 from chipsim.native.base import NeuronModel, Register
 
@@ -30,7 +31,9 @@ class LIF(NeuronModel):
         "threshold": Register(1.0, None, None, "spike when v exceeds it", integer=False),
         "v_leak": Register(0.0, None, None, "resting potential", integer=False),
         "v_reset": Register(0.0, None, None, "potential after a spike (reset='zero')", integer=False),
-        "bias": Register(0.0, None, None, "constant drive: v settles at v_leak + bias (IF: added per step)", integer=False),
+        "bias": Register(
+            0.0, None, None, "constant drive: v settles at v_leak + bias (IF: added per step)", integer=False
+        ),
         "r": Register(1.0, None, None, "input resistance", integer=False),
         "refractory": Register(0.0, 0.0, None, "dead time after a spike, s", integer=False),
         "reset": Register("zero", choices=("zero", "subtract"), doc="what a spike does to v"),
@@ -39,9 +42,8 @@ class LIF(NeuronModel):
 
     def check(self) -> None:
         """Time constants must be positive; thresholds must lie above rest and reset."""
-        if np.any(self.per_neuron("tau_mem") <= 0):
-            raise NetworkError("LIF: tau_mem must be positive (seconds); use IF for a neuron without leak")
-        if np.any(self.per_neuron("threshold") <= self.per_neuron("v_reset")):
+        _leaks(self)
+        if np.any(self.values["threshold"] <= self.values["v_reset"]):
             raise NetworkError("LIF: threshold must lie above v_reset, or the neuron never stops firing")
 
 
@@ -66,6 +68,17 @@ class LI(NeuronModel):
     }
     states = ("i", "v")
 
+    def check(self) -> None:
+        """The membrane's time constant must be positive."""
+        _leaks(self)
+
+
+def _leaks(model: NeuronModel) -> None:
+    if np.any(model.values["tau_mem"] <= 0):
+        raise NetworkError(
+            f"{type(model).__name__}: tau_mem must be positive (seconds); use IF for a neuron without leak"
+        )
+
 
 def Conv2d(kernel: Any, input_shape: tuple[int, int, int], **geometry: Any) -> Any:
     """A convolution in the layout of the ecosystem: kernel (out, in / groups, k0, k1), images (channels, a0, a1).
@@ -85,7 +98,7 @@ def Conv2d(kernel: Any, input_shape: tuple[int, int, int], **geometry: Any) -> A
     """
     from chipsim.native.synapses import Conv
 
-    array = np.asarray(kernel)
+    array = numbers(kernel, "Conv2d: kernel")
     if array.ndim != 4:
         raise NetworkError(f"Conv2d: kernel has shape {array.shape}; give (out, in / groups, k0, k1)")
     return Conv(array.transpose(0, 2, 3, 1), input_shape, channels="first", **geometry)

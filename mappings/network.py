@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import name_of
 from chipsim.errors import NetworkError
 from chipsim.native.base import NeuronModel
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses, as_delays, as_matrix, stored
@@ -85,6 +86,8 @@ class Network:
     """
 
     def __init__(self, name: str = "network") -> None:
+        if not isinstance(name, str):
+            raise NetworkError(f"network name {name!r} must be a string")
         self.name = name
         self.populations: dict[str, Population] = {}
         self.projections: dict[str, Projection] = {}
@@ -93,8 +96,7 @@ class Network:
 
     def add(self, name: str, model: NeuronModel) -> Population:
         """Add a population; raises NetworkError for a taken or empty name or something that is no model."""
-        if not isinstance(name, str) or not name or "/" in name:
-            raise NetworkError(f"population name {name!r} must be a non-empty string without '/'")
+        name_of(name, "population")
         if name in self.populations:
             raise NetworkError(f"population '{name}' exists already; choose another name")
         if not isinstance(model, NeuronModel):
@@ -134,7 +136,7 @@ class Network:
             Unknown population, a shape that does not fit, NaN, a duplicate name.
         """
         source, target = self.population(pre), self.population(post)
-        label = name or self._free_name(f"{source.name}->{target.name}")
+        label = self._free_name(f"{source.name}->{target.name}") if name is None else name_of(name, "projection")
         if label in self.projections:
             raise NetworkError(f"projection '{label}' exists already; choose another name")
         if target.model.is_input and rule is None:
@@ -157,7 +159,7 @@ class Network:
     def population(self, key: Population | str) -> Population:
         """The population of that name; raises NetworkError naming those that exist."""
         name = key.name if isinstance(key, Population) else key
-        found = self.populations.get(name)
+        found = self.populations.get(name) if isinstance(name, str) else None
         if found is None or (isinstance(key, Population) and found is not key):
             known = ", ".join(self.populations) or "none yet"
             raise NetworkError(f"network '{self.name}' has no population '{name}'; it has {known}")

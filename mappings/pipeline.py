@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 
 from chipsim.arithmetic import Arithmetic
 from chipsim.arithmetic import arithmetic as named_arithmetic
+from chipsim.checks import mapping, whole
 from chipsim.description import load_chip
+from chipsim.emulator import MEMORY_LIMIT
 from chipsim.errors import CompileError
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses
 from chipsim.program import PopulationImage, Program, ProjectionImage
@@ -28,6 +31,8 @@ from .place import cores_per_chip, place
 
 #: Families whose chips run time steps on cores; these passes map them.
 TIME_STEP_FAMILIES = ("loihi", "float")
+#: What a neuron or an input line takes on its way through the passes and in a loaded machine, without synapses.
+BYTES_PER_NEURON = 64
 #: Other families: family -> lowering(net, chip, *, dt, seed, arithmetic, placement, rates, name) -> Program.
 FAMILY_LOWERING: dict[str, Callable[..., Program]] = {
     "reckon": lower_reckon,
@@ -95,10 +100,15 @@ def compile(
     """
     chip = load_chip(chip)
     _check_arguments(net, dt, seed)
+    rates = mapping(rates, "rates", "population -> spikes per step", CompileError) or None
+    options = mapping(quantise, "quantise", "option -> value", CompileError)
+    if placement is not None:
+        placement = mapping(placement, "placement", "population -> core", CompileError)
     if chip.family not in TIME_STEP_FAMILIES:
-        options = dict(dt=dt, seed=seed, arithmetic=arithmetic, placement=placement, rates=rates, name=name)
-        return _lowering(chip)(net, chip, **options)
-    native, report = _native(net, chip, dt, dict(quantise or {}))
+        return _lowering(chip)(
+            net, chip, dt=dt, seed=seed, arithmetic=arithmetic, placement=placement, rates=rates, name=name
+        )
+    native, report = _native(net, chip, dt, options)
     check_network(native, chip)
     stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
     _check_taught(native, placement)
@@ -135,8 +145,14 @@ def _check_arguments(net: Any, dt: float, seed: int) -> None:
         raise CompileError(f"network '{net.name}' has no neurons, only inputs: add a population of neurons")
     if isinstance(dt, bool) or not isinstance(dt, (int, float, np.number)) or not 0 < float(dt) < np.inf:
         raise CompileError(f"dt={dt!r} must be a positive number of seconds per step, e.g. dt=1e-3")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise CompileError(f"seed={seed!r} must be a whole number")
+    whole(seed, "seed", 0, 2**63 - 1, CompileError)
+    need = sum(p.n for p in net.populations.values()) * BYTES_PER_NEURON
+    if need > MEMORY_LIMIT:
+        largest = max(net.populations.values(), key=lambda p: p.n)
+        raise CompileError(
+            f"network '{net.name}' needs about {need >> 30} GiB for its neurons alone, more than {MEMORY_LIMIT >> 30}; "
+            f"the largest population is '{largest.name}' with {largest.n}"
+        )
 
 
 def _check_taught(net: Network, placement: Mapping[str, Any] | None) -> None:
@@ -165,7 +181,7 @@ def _lowering(chip: Chip) -> Callable[..., Program]:
 def _arithmetic(chosen: Arithmetic | str | None, chip: Chip) -> Arithmetic:
     if chosen is None:
         return chip.arithmetic.resolve()
-    found = named_arithmetic(chosen) if isinstance(chosen, str) else chosen
+    found = chosen if isinstance(chosen, Arithmetic) else named_arithmetic(chosen)
     if found.is_float != (chip.family == "float"):
         raise CompileError(
             f"arithmetic '{found.preset}' does not belong on chip {chip.name} of family '{chip.family}': "
@@ -187,7 +203,7 @@ def _native_synapses(synapses: Any, chip: Chip) -> bool:
     return isinstance(synapses, (Synapses, FloatSynapses))
 
 
-def _native(net: Network, chip: Chip, dt: float, options: dict[str, Any]) -> tuple[Network, Any]:
+def _native(net: Network, chip: Chip, dt: float, options: Mapping[str, Any]) -> tuple[Network, Any]:
     """The native network and the quantiser's report, None if there was nothing to quantise."""
     if is_native(net, chip):
         if options:
@@ -195,6 +211,9 @@ def _native(net: Network, chip: Chip, dt: float, options: dict[str, Any]) -> tup
         return net, None
     from .quantise import quantise as make_native
 
+    known = [k for k in signature(make_native).parameters if k not in ("net", "chip", "dt")]
+    for wrong in set(options) - set(known):
+        raise CompileError(f"quantise has no option {wrong!r}; it has {', '.join(known)}")
     return make_native(net, chip, dt=dt, **options)
 
 

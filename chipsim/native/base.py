@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from ..checks import numbers, product
 from ..errors import NetworkError
 
 ArrayLike = npt.ArrayLike
 Shape = int | Sequence[int]
+MAX_NEURONS = (1 << 31) - 1  #: of one population: spikes are logged with 32-bit ids
 
 
 @dataclass(frozen=True)
@@ -35,30 +37,34 @@ class Register:
 
 def as_shape(shape: Shape, what: str) -> tuple[int, ...]:
     """`shape` as a tuple of positive ints; a population of no neurons is refused."""
-    dims = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    dims = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
     if not dims or any(not isinstance(d, (int, np.integer)) or isinstance(d, bool) for d in dims):
         raise NetworkError(f"{what}: shape {shape!r} is not a whole number or a tuple of them")
     if any(d < 1 for d in dims):
         raise NetworkError(f"{what}: shape {shape!r} holds no neurons; every dimension must be at least 1")
+    if product(dims) > MAX_NEURONS:
+        raise NetworkError(
+            f"{what}: shape {shape!r} holds {product(dims)} neurons; a population has at most {MAX_NEURONS}"
+        )
     return tuple(int(d) for d in dims)
 
 
 def register_values(what: str, name: str, register: Register, value: Any, n: int) -> Any:
     """`value` checked against `register`: a str, a 0-d array (shared or scalar) or an (n,) array."""
     if register.choices:
-        if value not in register.choices:
+        if not isinstance(value, str) or value not in register.choices:
             raise NetworkError(f"{what}: {name}={value!r} is not one of {', '.join(register.choices)}")
         return value
-    array = np.asarray(value)
+    array = numbers(value, f"{what}: {name}")
     if array.dtype.kind == "b":
         array = array.astype(np.int64)
-    if array.dtype.kind not in "iuf":
-        raise NetworkError(f"{what}: {name} must be numbers, not {array.dtype}")
     if not np.all(np.isfinite(array)):
         raise NetworkError(f"{what}: {name} holds NaN or infinity; give finite numbers")
     if register.integer:
         if array.dtype.kind == "f" and np.any(array != np.floor(array)):
             raise NetworkError(f"{what}: {name} holds fractions; the register takes whole numbers")
+        if array.dtype.kind != "i":
+            _check_range(what, name, _IN_64_BITS if register.hi is None else register, array)
         array = array.astype(np.int64)
     else:
         array = array.astype(np.float64)
@@ -69,6 +75,10 @@ def register_values(what: str, name: str, register: Register, value: Any, n: int
     _check_range(what, name, register, array)
     array.setflags(write=False)
     return array
+
+
+#: Beyond this a whole number is no integer of the machine (floats end below 2**63).
+_IN_64_BITS = Register(0, -(2**63), 2**63 - 1024)
 
 
 def _check_range(what: str, name: str, register: Register, array: np.ndarray) -> None:
@@ -107,8 +117,7 @@ class NeuronModel:
             inspect.Parameter("shape", inspect.Parameter.POSITIONAL_OR_KEYWORD),
         ]
         named = [
-            inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=r.default)
-            for k, r in cls.registers.items()
+            inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=r.default) for k, r in cls.registers.items()
         ]
         cls.__signature__ = inspect.Signature((self_and_shape + named)[1:])  # type: ignore[attr-defined]
 
@@ -137,7 +146,7 @@ class NeuronModel:
     @property
     def n(self) -> int:
         """Number of neurons."""
-        return int(np.prod(self.shape))
+        return product(self.shape)
 
     def per_neuron(self, name: str) -> np.ndarray:
         """Register `name` as an (n,) array."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ..checks import numbers, product, whole
 from ..errors import NetworkError
 
 SIGNS = ("mixed", "excitatory", "inhibitory")
@@ -26,14 +27,11 @@ def as_matrix(weights: Any, what: str) -> np.ndarray | sp.csc_array:
         if not matrix.has_canonical_format:
             matrix = matrix.copy()
             matrix.sum_duplicates()
-        values = matrix.data
+        values = numbers(matrix.data, f"{what}: weights")
     else:
-        matrix = np.asarray(weights)
-        values = matrix
+        matrix = values = numbers(weights, f"{what}: weights of a matrix (post, pre)")
         if matrix.ndim != 2:
             raise NetworkError(f"{what}: weights have shape {matrix.shape}; give a matrix (post, pre)")
-    if values.dtype.kind not in "iufb":
-        raise NetworkError(f"{what}: weights must be numbers, not {values.dtype}")
     if values.dtype.kind == "f" and not np.all(np.isfinite(values)):
         raise NetworkError(f"{what}: weights hold NaN or infinity; give finite numbers")
     return matrix
@@ -48,6 +46,10 @@ def _as_integers(matrix: Any, what: str, name: str) -> Any:
     values = stored(matrix)
     if values.dtype.kind == "f" and np.any(values != np.floor(values)):
         raise NetworkError(f"{what}: {name} holds fractions; the chip takes whole numbers")
+    if values.size and (values.dtype.kind in "fu" or values.dtype.itemsize > 4):
+        largest = values.max() if values.max() >= 2**31 else values.min()
+        if not -(2**31) <= largest < 2**31:
+            raise NetworkError(f"{what}: {name} {largest} is beyond any register of the chip; raise exponent instead")
     if sp.issparse(matrix):
         return with_data(matrix, values if values.dtype == np.int8 else values.astype(np.int32))
     return matrix if matrix.dtype == np.int8 else matrix.astype(np.int32)
@@ -94,12 +96,9 @@ class Synapses:
         """Check everything once, here."""
         what = "loihi.Synapses"
         matrix = _as_integers(as_matrix(self.mantissa, what), what, "mantissa")
-        if not 1 <= int(self.bits) <= 8:
-            raise NetworkError(f"{what}: bits={self.bits} is outside 1..8")
-        if not -16 <= int(self.exponent) <= 16:
-            raise NetworkError(f"{what}: exponent={self.exponent} is outside -16..16")
-        if self.message_bits < 0 or self.message_bits > 32:
-            raise NetworkError(f"{what}: message_bits={self.message_bits} is outside 0..32")
+        whole(self.bits, f"{what}: bits", 1, 8)
+        whole(self.exponent, f"{what}: exponent", -16, 16)
+        whole(self.message_bits, f"{what}: message_bits", 0, 32)
         sign = self.sign or derive_sign(stored(matrix))
         if sign not in SIGNS:
             raise NetworkError(f"{what}: sign={sign!r} is not one of {', '.join(SIGNS)}")
@@ -196,8 +195,8 @@ class Conv:
 
     def __post_init__(self) -> None:
         """Check geometry and values."""
-        kernel = np.asarray(self.kernel)
-        if kernel.ndim != 4:
+        kernel = numbers(self.kernel, "Conv: kernel")
+        if kernel.ndim != 4 or not kernel.size:
             raise NetworkError(
                 f"Conv: kernel has shape {kernel.shape}; give (out_channels, k0, k1, in_channels / groups)"
             )
@@ -206,14 +205,12 @@ class Conv:
         if self.channels not in ("last", "first"):
             raise NetworkError(f"Conv: channels={self.channels!r} is not 'last' or 'first'")
         for name in ("stride", "padding", "dilation"):
-            value = getattr(self, name)
-            pair = (int(value), int(value)) if np.ndim(value) == 0 else tuple(int(v) for v in value)
-            low = 0 if name == "padding" else 1
-            if len(pair) != 2 or min(pair) < low:
-                raise NetworkError(f"Conv: {name}={value!r} is not a whole number >= {low}, or a pair of them")
-            object.__setattr__(self, name, pair)
+            object.__setattr__(self, name, _pair(getattr(self, name), name, 0 if name == "padding" else 1))
+        whole(self.groups, "Conv: groups", 1)
+        whole(self.exponent, "Conv: exponent", -16, 16)
+        whole(self.message_bits, "Conv: message_bits", 0, 32)
         object.__setattr__(self, "kernel", kernel)
-        object.__setattr__(self, "input_shape", tuple(int(d) for d in self.input_shape))
+        object.__setattr__(self, "input_shape", _image(self.input_shape))
         c_in = self.in_image[2]
         if c_in % self.groups or kernel.shape[0] % self.groups or kernel.shape[3] * self.groups != c_in:
             raise NetworkError(
@@ -248,7 +245,7 @@ class Conv:
     @property
     def shape(self) -> tuple[int, int]:
         """(post, pre) as if it were a matrix."""
-        return int(np.prod(self.out_image)), int(np.prod(self.in_image))
+        return product(self.out_image), product(self.in_image)
 
     max_delay = 0
     delays = 0
@@ -260,6 +257,23 @@ class Conv:
         return conv_table(self)
 
 
+def _pair(value: Any, name: str, low: int) -> tuple[int, int]:
+    """One whole number for both directions, or two."""
+    pair = tuple(value) if isinstance(value, (tuple, list, np.ndarray)) and np.ndim(value) else (value, value)
+    if len(pair) != 2:
+        raise NetworkError(f"Conv: {name}={value!r} is not a whole number >= {low}, or a pair of them")
+    return whole(pair[0], f"Conv: {name}", low), whole(pair[1], f"Conv: {name}", low)
+
+
+def _image(shape: Any) -> tuple[int, int, int]:
+    """Three sizes of an image, each at least 1."""
+    dims = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
+    if len(dims) != 3:
+        raise NetworkError(f"Conv: input_shape={shape!r} must be three sizes: two of the image, and its channels")
+    a, b, c = (whole(d, "Conv: input_shape", 1) for d in dims)
+    return a, b, c
+
+
 def derive_sign(values: np.ndarray) -> str:
     """Sign mode that Lava takes when none is given: excitatory if min >= 0, inhibitory if max <= 0."""
     if not values.size or values.min() >= 0:
@@ -269,12 +283,14 @@ def derive_sign(values: np.ndarray) -> str:
 
 def as_delays(delays: Any, matrix: Any, what: str) -> Any:
     """`delays` as an int, a (post, pre) int array, or for sparse weights a CSC array aligned with them."""
-    if np.ndim(delays) == 0 and not sp.issparse(delays):
-        if isinstance(delays, (float, np.floating)) and delays != int(delays):
+    if not sp.issparse(delays):
+        delays = numbers(delays, f"{what}: delay")
+    if not sp.issparse(delays) and delays.ndim == 0:
+        if delays != np.floor(delays):
             raise NetworkError(f"{what}: delay {delays} is a fraction of a step; give whole steps")
-        value = np.asarray(int(delays))
+        value = delays
     else:
-        shape = delays.shape if sp.issparse(delays) else np.shape(delays)
+        shape = delays.shape
         if shape != matrix.shape:
             raise NetworkError(f"{what}: delays have shape {shape}, weights {matrix.shape}; they must agree")
         if sp.issparse(matrix):
@@ -283,7 +299,7 @@ def as_delays(delays: Any, matrix: Any, what: str) -> Any:
             value = np.asarray(delays.todense() if sp.issparse(delays) else delays)
         if value.dtype.kind == "f" and np.any(value != np.floor(value)):
             raise NetworkError(f"{what}: delays hold fractions of a step; give whole steps")
-    outside = (value < 0) | (value > MAX_DELAY)
+    outside = ~((value >= 0) & (value <= MAX_DELAY))
     if np.any(outside):
         raise NetworkError(f"{what}: delay {value[outside].ravel()[0]} is outside 0..{MAX_DELAY}")
     if value.ndim == 0:
