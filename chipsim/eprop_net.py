@@ -38,6 +38,16 @@ class Gradient:
     run: adjoint.Trajectory
 
 
+def apart(n: int, k: int, place: int) -> Array:
+    """(n, k) zeros whose address differs from that of other `place`s within a page.
+
+    Large arrays start on page bounds; streams read at equal offsets in different pages make a core wait for
+    itself.
+    """
+    offset = 72 * place
+    return np.zeros(offset + n * k)[offset:].reshape(n, k)
+
+
 def pre_first(name: str, weights: ArrayLike, shape: tuple[int | None, ...]) -> Array:
     """A float64 C-contiguous (pre, post) copy of (post, pre) weights, checked."""
     array = np.asarray(weights, dtype=np.float64)
@@ -262,7 +272,7 @@ class EPropNet:
         n, n_in, m = run.z.shape[1], x.shape[1], error.shape[1]
 
         def fresh(k: int) -> forward_traces.Traces:
-            return forward_traces.Traces(np.zeros(k), *(np.zeros((n, k)) for _ in range(4)))
+            return forward_traces.Traces(np.zeros(k), *(apart(n, k, place) for place in range(4)))
 
         into, recurrent, g_out = fresh(n_in), fresh(n), np.zeros((m, n))
         forward_traces.sequence(
