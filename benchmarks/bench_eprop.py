@@ -3,9 +3,9 @@
     python benchmarks/bench_eprop.py [--repeats 20]
 
 Work: pattern generation (100-100-1, 1000 steps), evidence accumulation (40-(50+50)-2, 2250 steps, per
-sequence), online e-prop with an update in every step, pair STDP on 1000 neurons with fan-out 100. Published
-peer on the same work and losses: NEST 3.10 130 to 180 ms per iteration and 170 ms per sequence. NEST itself
-is run beside where it is installed.
+sequence), online e-prop with an update in every step, pair STDP on 1000 neurons with fan-out 100. NEST 3.10
+took 77 to 180 ms, 170 ms and 411 ms on the first three; it is not run here. Set OPENBLAS_NUM_THREADS=1 for
+one core throughout.
 """
 
 from __future__ import annotations
