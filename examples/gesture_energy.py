@@ -2,8 +2,8 @@
 
 Four convolutions and a dense layer with the sizes of SANA-FE's DVS-gesture tutorial (18,678 neurons, 3.56 M synapses)
 and random weights: the work is that of the real network, the answers are not. A picture drives the first layer as a
-constant current. `python examples/gesture_energy.py OUT [--steps 100]` maps it onto as many cores as Loihi's memory asks
-for, runs it, prints what it costs and writes OUT/report.html. It is a network file as well:
+constant current. `python examples/gesture_energy.py OUT [--steps 100]` maps it onto as many cores as its
+synapses need, runs it, prints what it costs and writes OUT/report.html. It is a network file as well:
 `chipsim sweep examples/gesture_energy.py --steps 50 --vary cores_per_tile=1,2,4`.
 """
 
