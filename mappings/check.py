@@ -175,6 +175,11 @@ def learning(net: Network, chip: Chip) -> Iterator[CompileError]:
                 population=projection.post.name,
                 resource="learning",
             )
+        problem = engine_problem(rule, chip)
+        if problem is not None:
+            yield CompileError(
+                f"projection '{name}': {problem}", population=projection.post.name, resource="learning"
+            )
         top = chip.limits.trace_impulse
         for trace in ("x1_impulse", "x2_impulse", "y1_impulse", "y2_impulse", "y3_impulse"):
             value = getattr(rule, trace, 0) or 0
@@ -182,6 +187,35 @@ def learning(net: Network, chip: Chip) -> Iterator[CompileError]:
                 yield from _in_range(projection, name, chip, "trace_impulse", value, "scale the rule's traces down")
         if hasattr(rule, "tag_bits"):
             yield from _in_range(projection, name, chip, "tag_bits", int(rule.tag_bits), "use fewer tag bits")
+
+
+def engine_problem(rule: Any, chip: Chip) -> str | None:
+    """Why the chip's learning engine cannot run a rule, and the way out; None if it can.
+
+    Engines by their names in a description: "local" runs every declared rule, "three_factor" those that are sums of
+    products of local values, "sum_of_products" and "pes" their own rules. Float chips run all but PES.
+    """
+    from chipsim.learning import kind_of
+    from chipsim.rule_verdict import verdict
+
+    kind, engines = kind_of(rule), chip.learning.rules
+    if kind == "pes":
+        return None if "pes" in engines else f"chip {chip.name} has no PES engine; use 'loihi' or 'unlimited'"
+    if kind == "sum_of_products":
+        fits = chip.family == "float" or "sum_of_products" in engines
+        return None if fits else f"chip {chip.name} has no sum-of-products engine; use 'loihi', 'unlimited' or 'float'"
+    if chip.family == "float" or "local" in engines:
+        return None
+    found = verdict(rule, "sum_of_products")
+    if "three_factor" in engines and found.runs != "cannot":
+        return None
+    why = "; ".join(found.reasons) or "it runs there without changes"
+    if found.runs == "cannot" or "sum_of_products" not in engines:
+        return f"the learning engine of {chip.name} cannot run rule {rule.name}: {why}; use 'unlimited' or 'float'"
+    return (
+        f"the learning engine of {chip.name} takes sums of products, not declared rules: {rule.name} {found.runs} there "
+        f"({why}); give rule=SumOfProducts(**cs.rules.verdict(rule, 'sum_of_products').export), or use 'unlimited'"
+    )
 
 
 def _in_range(projection: Any, name: str, chip: Chip, limit: str, value: float, remedy: str) -> Iterator[CompileError]:
