@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chipsim.description import load_chip
 from chipsim.program import Program
+from chipsim.schema import Chip
 
 from ..idealise import idealise
 from ..network import Network
 from ..pipeline import compile
+from ..quantise import quantise as make_native
 from .nir import from_nir
 from .nir_file import Graph, Node, read_graph
 from .nir_linear import KINDS
 from .nir_schemes import NEURONS
+from .nir_start import started
 
 #: NIR's units: seconds for time constants and delays (sinabs: steps), the neuron's own for the rest.
 UNITS = {
@@ -66,10 +70,23 @@ def compile_nir(
     """
     net = from_nir(graph, **options)
     made, step = for_chip(net, chip, seconds=seconds)
-    program = compile(made, chip, dt=step, quantise=quantise)
     notes = [*net.metadata["nir"]["notes"], *made.metadata.get("idealised", [])]
+    if load_chip(chip).family == "loihi":
+        program = _quantised(net, made, load_chip(chip), step, dict(quantise or {}))
+    else:
+        program = compile(made, chip, dt=step, quantise=quantise)
     program.stages["nir"] = {**net.metadata["nir"], "notes": notes}
     return program
+
+
+def _quantised(net: Network, ideal: Network, chip: Chip, dt: float, options: dict[str, Any]) -> Program:
+    """Quantise, set what only the chip's registers can say, compile, keep the ideal units."""
+    native, report = make_native(ideal, chip, dt=dt, **options)
+    program = compile(started(native, net, report.units), chip, dt=dt)
+    populations = tuple(replace(p, unit=report.units.get(p.name)) for p in program.populations)
+    projections = tuple(replace(p, unit=report.weight_units.get(p.name)) for p in program.projections)
+    stages = {"quantise": report.report(), **program.stages}
+    return replace(program, populations=populations, projections=projections, stages=stages)
 
 
 def describe(graph: Any) -> str:

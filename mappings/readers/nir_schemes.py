@@ -55,7 +55,8 @@ class Scheme:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as kept in metadata and written into files."""
-        return asdict(self)
+        found = asdict(self)
+        return {"scheme": found.pop("name"), **found}
 
 
 def scheme_of(given: dict[str, Any], metadata: dict[str, Any], notes: list[str], source: str) -> Scheme:

@@ -1,0 +1,1 @@
+"""Networks and programs for other tools, one file per tool; each imports its tool only when called."""
