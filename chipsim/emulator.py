@@ -173,6 +173,9 @@ class Emulator:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state` returned, bit for bit, for the same program and number of threads."""
+        missing = sorted(set(self._engine.state()) - set(mapping(state, "state", "name -> array", RunError)))
+        if missing:
+            raise RunError(f"the state lacks '{missing[0]}': it is not one of this program and number of threads")
         self._engine.restore(dict(state))
 
     def _probes(self, record: Record) -> tuple[list[Any], list[tuple[str, str, int]]]:
@@ -200,8 +203,8 @@ class Emulator:
         each = columns * wide + len(self.program.cores) * 48 + 64 + (self.program.n // 8 if masks else 0)
         if steps * each > MEMORY_LIMIT:
             raise RunError(
-                f"{steps} steps with counters and {columns} recorded values need {steps * each / 2**30:.0f} GiB, more than "
-                f"{MEMORY_LIMIT >> 30}; run at most {MEMORY_LIMIT // each} steps at once, in parts, or record less"
+                f"{steps} steps with counters and {columns} recorded values need {steps * each / 2**30:.0f} GiB, "
+                f"more than {MEMORY_LIMIT >> 30}; run at most {MEMORY_LIMIT // each} steps at once, or record less"
             )
 
     def reset(self) -> None:

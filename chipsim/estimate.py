@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .checks import whole
 from .costing import Energy, Item, event_items, standing_items
 from .errors import RunError
-from .timing import STAGES, Timing, latency_summary, time_cycles, time_steps
+from .timing import STAGES, TIMINGS, Timing, latency_summary, time_cycles, time_steps
 from .traffic import Counts, Spikes, link_loads
 
 if TYPE_CHECKING:
@@ -247,6 +248,10 @@ def estimate_result(
     """
     from .work import counts_of, members_of, spikes_of
 
+    if timing not in TIMINGS:
+        raise RunError(f"unknown timing {timing!r}: choose one of {', '.join(TIMINGS)}")
+    if steps_per_inference is not None:
+        whole(steps_per_inference, "steps_per_inference", 1, error=RunError)
     chip = result.program.chip
     names, members = members_of(result.program)
     made = estimate(

@@ -41,6 +41,16 @@ class _PerPopulation(Mapping[str, Any]):
         return len(self._names)
 
 
+class _Traces(dict[str, dict[str, np.ndarray]]):
+    """What was recorded, by population; a name that is missing is refused with what there is."""
+
+    def __missing__(self, name: str) -> Any:
+        raise RunError(
+            f"nothing is recorded of '{name}': run with record={{'{name}': [...]}}; recorded: "
+            f"{', '.join(self) or 'nothing'}"
+        )
+
+
 class Result:
     """What a run produced.
 
@@ -64,7 +74,7 @@ class Result:
         dropped: int,
         first_step: int,
     ) -> None:
-        self.program, self.raw, self.trace = program, raw, traces
+        self.program, self.raw, self.trace = program, raw, _Traces(traces)
         self.dropped_input, self.first_step = dropped, first_step
         names = [p.name for p in program.populations]
         self.spikes: Mapping[str, np.ndarray] = _PerPopulation(self, self._spikes_of, names)

@@ -71,7 +71,7 @@ def run_script(path: str | Path) -> Network:
         made = names.get("net") if "net" in names else names["network"]() if callable(names.get("network")) else None
     except ChipsimError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = next(
             (f.lineno for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename == str(source)),
             0,

@@ -99,7 +99,7 @@ def compile(
         What does not fit, where, by how much, and what to do.
     """
     chip = load_chip(chip)
-    _check_arguments(net, dt, seed)
+    _check_arguments(net, dt, seed, name)
     rates = mapping(rates, "rates", "population -> spikes per step", CompileError) or None
     options = mapping(quantise, "quantise", "option -> value", CompileError)
     if placement is not None:
@@ -138,13 +138,15 @@ def compile(
     )
 
 
-def _check_arguments(net: Any, dt: float, seed: int) -> None:
+def _check_arguments(net: Any, dt: float, seed: int, name: str | None) -> None:
     if not isinstance(net, Network):
         raise CompileError(f"compile takes a Network, not {type(net).__name__}: build one with cs.Network()")
     if not net.n and not net.projections:
         raise CompileError(f"network '{net.name}' has no neurons, only inputs: add a population of neurons")
     if isinstance(dt, bool) or not isinstance(dt, (int, float, np.number)) or not 0 < float(dt) < np.inf:
         raise CompileError(f"dt={dt!r} must be a positive number of seconds per step, e.g. dt=1e-3")
+    if name is not None and not isinstance(name, str):
+        raise CompileError(f"name={name!r} must be a string")
     whole(seed, "seed", 0, 2**63 - 1, CompileError)
     need = sum(p.n for p in net.populations.values()) * BYTES_PER_NEURON
     if need > MEMORY_LIMIT:
@@ -161,7 +163,7 @@ def _check_taught(net: Network, placement: Mapping[str, Any] | None) -> None:
         post = projection.post
         if post.model.is_input and post.name not in (placement or {}):
             raise CompileError(
-                f"projection '{name}' learns towards the spike source '{post.name}': say which core holds its synapses, "
+                f"projection '{name}' learns towards the spike source '{post.name}': say which core holds it, "
                 f"placement={{'{post.name}': 0, ...}} (with every population of neurons)",
                 population=post.name,
                 resource="placement",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chipsim.arithmetic import PRESETS
+from chipsim.checks import whole
 from chipsim.errors import CompileError, NetworkError
 from chipsim.native.synapses import Conv
 from chipsim.schema import Chip
@@ -127,8 +128,7 @@ def _options(
         raise NetworkError(f"quantise: granularity {granularity!r} is not one of {', '.join(GRANULARITIES)}")
     if not 0 < percentile <= 100:
         raise NetworkError(f"quantise: percentile={percentile} is outside (0, 100]")
-    if not 1 <= bits <= 8:
-        raise NetworkError(f"quantise: bits={bits} is outside 1..8")
+    whole(bits, "quantise: bits", 1, 8)
     if not headroom >= 1:
         raise NetworkError(f"quantise: headroom={headroom} is below 1")
     if not undershoot >= 0:

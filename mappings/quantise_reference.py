@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.arithmetic import PRESETS, Arithmetic
+from chipsim.checks import mapping, numbers
 from chipsim.engines.weights import effective
 from chipsim.errors import NetworkError
 from chipsim.native.loihi import LIFReset
@@ -188,8 +189,11 @@ def _wrap(x: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _run(net: Network, inputs: Mapping[str, Any], state: dict[str, Any], paths: list[_Path], keep_v: bool) -> Run:
-    trains = {k: np.asarray(v) for k, v in inputs.items()}
-    steps = max((len(v) for v in trains.values()), default=0)
+    mapping(inputs, "calibration inputs", "spike source -> (steps, n) spikes", NetworkError)
+    trains = {k: numbers(v, f"input '{k}'") for k, v in inputs.items()}
+    steps = max((len(v) for v in trains.values() if v.ndim), default=0)
+    if trains and not steps:
+        raise NetworkError(f"input '{next(iter(trains))}' has no steps; give (steps, n) spikes")
     for name, population in net.populations.items():
         given = trains.get(name)
         if not population.model.is_input:

@@ -43,6 +43,13 @@ def connect(weights: Any, **options: Any) -> cs.Network:
     return made
 
 
+def many(n: int) -> cs.Network:
+    """A population of `n` without synapses: nothing is allocated for it before it is compiled."""
+    made = cs.Network("many")
+    made.add("a", cs.loihi.LIF(n))
+    return made
+
+
 def run(inputs: Any = None, steps: Any = 5, **options: Any) -> Any:
     return cs.Emulator(cs.compile(net(), "loihi")).run(inputs, steps, **options)
 
@@ -192,6 +199,20 @@ COMPILES: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "placement a number": (lambda: cs.compile(net(), "loihi", placement=3), ("placement",)),
     "quantise option unknown": (lambda: cs.compile(ideal(), "loihi", quantise={"bit": 4}), ("'bit'", "bits")),
     "quantise method unknown": (lambda: cs.compile(ideal(), "loihi", quantise={"method": "x"}), ("'x'", "max")),
+    "quantise to half a bit": (lambda: cs.compile(ideal(), "loihi", quantise={"bits": 2.5}), ("bits=2.5", "1..8")),
+    "calibration a number": (lambda: cs.compile(ideal(), "loihi", quantise={"calibration": 3}), ("calibration",)),
+    "calibration of nobody": (
+        lambda: cs.compile(ideal(), "loihi", quantise={"calibration": {"y": ONES}}), ("'y'", "x, a")
+    ),
+    "calibration of no steps": (
+        lambda: cs.compile(ideal(), "loihi", quantise={"calibration": {"x": np.ones((0, 2))}}), ("'x'", "no steps")
+    ),
+    "calibration ragged": (
+        lambda: cs.compile(ideal(), "loihi", quantise={"calibration": {"x": [[1], [1, 2]]}}), ("'x'", "equal length")
+    ),
+    "refractory period too long": (lambda: cs.compile(ideal(refractory=100.0), "loihi"), ("'a'", "63", "dt")),
+    "program name a number": (lambda: cs.compile(net(), "loihi", name=3), ("name=3",)),
+    "huge network": (lambda: cs.compile(many(2 * 10**9), "loihi"), ("GiB", "'a'", "2000000000")),
     "quantise a word": (lambda: cs.compile(ideal(), "loihi", quantise="mse"), ("quantise",)),
     "time constant below dt": (lambda: cs.compile(ideal(tau_mem=20), "loihi", dt=100), ("tau_mem", "dt")),
 }  # fmt: skip
@@ -211,7 +232,7 @@ RUNS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "no steps, no array": (lambda: run({"x": 3}, steps=None), ("'x'",)),
     "no steps, events": (lambda: run({"x": events([1], [1])}, steps=None), ("steps=",)),
     "huge steps": (lambda: run(steps=10**15), ("1000000000000000", "GiB")),
-    "huge record": (lambda: run(steps=10**9, record={"a": ["v"]}), ("GiB", "parts")),
+    "huge record": (lambda: run(steps=10**9, record={"a": ["v"]}), ("GiB", "at most")),
     "inputs a list": (lambda: run([[1, 0]] * 5), ("inputs", "population")),
     "input of nobody": (lambda: run({"y": ONES}), ("'y'", "x, a")),
     "input of neurons": (lambda: run({"a": np.ones((5, 3))}), ("'a'", "x")),
@@ -239,6 +260,18 @@ RUNS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "record unknown variable": (lambda: run(record={"a": ["w"]}), ("'w'", "v")),
     "record unknown variable, string": (lambda: run(record={"a": "voltage"}), ("'voltage'", "v")),
     "record a source's v": (lambda: run(record={"x": "v"}), ("'x'", "'v'")),
+    "trace not recorded": (lambda: run(record={"a": "v"}).trace["x"], ("'x'", "record")),
+    "spikes of nobody": (lambda: run().spikes["y"], ("'y'", "x, a")),
+    "volts of native neurons": (lambda: run(record={"a": "v"}).volts["a"], ("'a'",)),
+    "weights of nobody": (lambda: cs.Emulator(cs.compile(net(), "loihi")).weights("y"), ("'y'", "x->a")),
+    "state of something else": (lambda: cs.Emulator(cs.compile(net(), "loihi")).restore({}), ("state",)),
+    "third factor without learning": (lambda: run(third={"x->a": 1}), ("'x->a'", "learning")),
+    "record of fixed synapses": (lambda: run(record={"x->a": ["w"]}), ("'x->a'", "learn")),
+    "record every half step": (lambda: run(record_every=0.5), ("record_every=0.5",)),
+    "unknown timing": (lambda: run().estimate(timing="slow"), ("'slow'", "simple")),
+    "timing without masks": (lambda: run().estimate(timing="detailed"), ("masks=True",)),
+    "unknown costs": (lambda: run().estimate(cost_set="davis"), ("'davis'", "davies2018")),
+    "inference of 0 steps": (lambda: run().estimate(steps_per_inference=0), ("steps_per_inference=0",)),
     "record a list": (lambda: run(record=["a"]), ("record", "population")),
     "record a word": (lambda: run(record="v"), ("record", "population")),
     "record a number": (lambda: run(record={"a": 3}), ("'a'",)),
@@ -367,3 +400,111 @@ def test_checkpoint_of_another_program(tmp_path: Path) -> None:
     emulator.save(tmp_path / "s.h5")
     refused(lambda: cs.Emulator(cs.compile(net(vth=11), "loihi")).load(tmp_path / "s.h5"), ("s.h5",))
     refused(lambda: emulator.load(tmp_path / "none.h5"), ("none.h5",))
+
+
+SCRIPT = """import numpy as np, chipsim as cs
+net = cs.Network("n")
+net.add("x", cs.SpikeSource(2))
+net.add("a", cs.loihi.LIF(3, vth=10))
+net.connect("x", "a", cs.loihi.Synapses(np.full((3, 2), 40)))
+"""
+#: What a script does -> words of the error on the command line.
+SCRIPTS = {
+    "wrong shape": ("net.connect('x', 'a', np.ones((2, 3)))", ("(2, 3)", "(3, 2)")),
+    "NaN": ("net.connect('x', 'a', np.full((3, 2), np.nan))", ("NaN",)),
+    "infinite": ("net.connect('x', 'a', np.full((3, 2), np.inf))", ("infinity",)),
+    "negative time constant": ("net.add('b', cs.LIF(3, tau_mem=-1))", ("tau_mem=-1",)),
+    "beyond the bits": ("net.connect('x', 'a', cs.loihi.Synapses(np.full((3, 2), 300)))", ("300", "255")),
+    "duplicate name": ("net.add('a', cs.LIF(3))", ("'a'", "exists already")),
+    "empty population": ("net.add('b', cs.LIF(0))", ("no neurons",)),
+    "huge": ("net.add('b', cs.loihi.LIF(2 * 10**9))", ("GiB", "'b'")),
+    "crash": ("1 / 0", ("net.py, line 6", "ZeroDivisionError")),
+    "half a line": ("net.add(", ("net.py", "SyntaxError")),
+    "leaves": ("raise SystemExit(3)", ("net.py",)),
+    "no network": ("net = 3", ("net.py", "no network")),
+}
+COMMANDS = {
+    "chip unknown": (["map", "net.py", "--chip", "loihy", "-o", "out.h5"], ("loihy", "loihi")),
+    "chip of no family": (["map", "net.py", "--chip", "speck", "-o", "out.h5"], ("speck", "family")),
+    "chip misspelt": (["map", "net.py", "--chip", "key.yaml", "-o", "out.h5"], ("limits.neuron", "neurons")),
+    "chip in a wrong unit": (["map", "net.py", "--chip", "unit.yaml", "-o", "out.h5"], ("parsec",)),
+    "chip too small": (["map", "net.py", "--chip", "small.yaml", "-o", "out.h5"], ("small", "core", "1")),
+    "dt negative": (["map", "net.py", "--dt", "-1", "-o", "out.h5"], ("dt=-1",)),
+    "dt NaN": (["map", "net.py", "--dt", "nan", "-o", "out.h5"], ("dt=nan",)),
+    "seed negative": (["map", "net.py", "--seed", "-1", "-o", "out.h5"], ("seed=-1",)),
+    "no such folder": (["map", "net.py", "-o", "no/out.h5"], ("no folder",)),
+    "0 steps": (["run", "p.h5", "-n", "0", "-o", "out"], ("steps=0",)),
+    "negative steps": (["run", "p.h5", "-n", "-3", "-o", "out"], ("steps=-3",)),
+    "huge steps": (["run", "p.h5", "-n", "1000000000000000", "-o", "out"], ("GiB",)),
+    "no threads": (["run", "p.h5", "-n", "5", "--threads", "0", "-o", "out"], ("threads=0",)),
+    "program cut short": (["run", "cut.h5", "-n", "5", "-o", "out"], ("cut.h5",)),
+    "program empty": (["run", "empty.h5", "-n", "5", "-o", "out"], ("empty.h5", "empty")),
+    "a folder": (["run", "folder", "-n", "5", "-o", "out"], ("folder",)),
+    "input of nobody": (["run", "p.h5", "-i", "nobody.npz", "-o", "out"], ("'y'", "x, a")),
+    "input of wrong width": (["run", "p.h5", "-i", "wide.npy", "-o", "out"], ("(5, 3)", "(steps, 2)")),
+    "input at step -1": (["run", "p.h5", "-i", "early.npy", "-n", "5", "-o", "out"], ("-1",)),
+    "input at step 0.5": (["run", "p.h5", "-i", "between.npy", "-n", "5", "-o", "out"], ("fractional",)),
+    "input NaN": (["run", "p.h5", "-i", "nan.npy", "-o", "out"], ("NaN",)),
+    "input of objects": (["run", "p.h5", "-i", "objects.npy", "-o", "out"], ("objects.npy",)),
+    "input empty": (["run", "p.h5", "-i", "none.npy", "-o", "out"], ("0 steps",)),
+    "record of nobody": (["run", "p.h5", "-n", "5", "--record", "hid.v", "-o", "out"], ("'hid'", "x, a")),
+    "record of nothing": (["run", "p.h5", "-n", "5", "--record", "a.voltage", "-o", "out"], ("'voltage'", "v")),
+    "report of nothing": (["report", "folder"], ("folder",)),
+    "report of a program": (["report", "p.h5"], ("p.h5",)),
+    "inspect nothing": (["inspect", "none.h5"], ("none.h5",)),
+    "inspect a cut file": (["inspect", "cut.h5"], ("cut.h5",)),
+    "show no chip": (["chips", "loihy"], ("loihy", "loihi")),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of good and bad files."""
+    folder = tmp_path_factory.mktemp("bad")
+    (folder / "net.py").write_text(SCRIPT)
+    (folder / "key.yaml").write_text("base: loihi\nlimits: {neuron: 4}\n")
+    energy = "energy: {value: 1, unit: parsec, source: me, status: assumed}"
+    (folder / "unit.yaml").write_text(f"base: loihi\ncosts:\n  davies2018:\n    synapse: {{{energy}}}\n")
+    (folder / "small.yaml").write_text(
+        "base: loihi\nname: small\ntopology: {chips: 1}\nlimits: {neurons: 1, cores: 1}\n"
+    )
+    whole = cs.compile(net(), "loihi").save(folder / "p.h5").read_bytes()
+    (folder / "cut.h5").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.h5").write_bytes(b"")
+    (folder / "folder").mkdir()
+    np.savez(folder / "nobody.npz", y=np.ones((5, 2)))
+    arrays = {
+        "wide": np.ones((5, 3)), "early": events([-1], [0]), "between": events([0.5], [0], "f8"),
+        "nan": np.full((5, 2), np.nan), "objects": np.full((5, 2), None), "none": np.ones((0, 2)),
+    }  # fmt: skip
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return folder
+
+
+def command(arguments: list[str], words: tuple[str, ...], capsys: Any, monkeypatch: Any) -> None:
+    """Exit code 1, one or two lines on stderr with all `words`, nothing on stdout, no new file in the folder."""
+    from chipsim.__main__ import main
+
+    before = sorted(Path.cwd().rglob("*"))
+    monkeypatch.setattr("sys.argv", ["chipsim", *arguments])
+    assert main() == 1
+    printed = capsys.readouterr()
+    assert not printed.out and 1 <= len(printed.err.splitlines()) <= 2 and "Traceback" not in printed.err
+    missing = [w for w in words if w not in printed.err]
+    assert not missing, f"{printed.err!r} lacks {missing}"
+    assert sorted(Path.cwd().rglob("*")) == before, "something was left behind"
+
+
+@pytest.mark.parametrize("case", COMMANDS)
+def test_command(case: str, files: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.chdir(files)
+    command(*COMMANDS[case], capsys, monkeypatch)
+
+
+@pytest.mark.parametrize("case", SCRIPTS)
+def test_script(case: str, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    line, words = SCRIPTS[case]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(SCRIPT + line + "\n")
+    command(["map", "net.py", "-o", "out.h5"], words, capsys, monkeypatch)

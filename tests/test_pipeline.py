@@ -158,7 +158,7 @@ REFUSED = {
     "float model": (one(floats.LIF(2)), {}, "has float neurons"),
     "arithmetic": (one(loihi.LIF(2)), {"arithmetic": "float"}, "does not belong on chip loihi"),
     "dt": (one(loihi.LIF(2)), {"dt": 0}, "dt=0 must be a positive number"),
-    "seed": (one(loihi.LIF(2)), {"seed": 1.5}, "seed=1.5 must be a whole number"),
+    "seed": (one(loihi.LIF(2)), {"seed": 1.5}, "seed=1.5 is not a whole number"),
     "partition": (one(loihi.LIF(2)), {"partition": "magic"}, "'magic' is not one of auto, inorder, graph"),
     "packing": (one(loihi.LIF(2)), {"packing": "zip"}, "packing='zip' is not one of"),
 }
