@@ -12,9 +12,11 @@ import pytest
 
 from chipsim.engines.reckon import ReckonEngine, ReckonRun, stimulus
 from chipsim.native.reckon import Memories, Registers
-from mappings.cue_task import run_cue_experiment
+from mappings.cue_data import make_cues
+from mappings.cue_task import cue_registers, present, random_memories, read_memories, run_cue_experiment
 
 from .conftest import golden_files, golden_id
+from .cue_replay import LAST, canonical, difference, presentation, rows, run_samples, sample_count
 
 SNAPSHOTS = [
     f"{field}_{when}" for field in ("u", "tinp", "trec", "tout", "dirty") for when in ("after_step", "end")
@@ -48,6 +50,10 @@ STIMULUS = set(
         "sample_is_train",
     ]
 )
+
+CUE_STIMULUS = {
+    "cfg", "thr", "alpha_lsb", "winp_init", "wrec_init", "wout_init", "sample_ptr", "ev_addr", "ev_time",
+}  # fmt: skip
 
 
 def pytest_generate_tests(metafunc) -> None:
@@ -86,11 +92,13 @@ class Comparison:
         self.seen.add(name)
         if name not in self.z:
             return
-        want = self.z[name][where]
-        got = np.asarray(got)[where]
+        want = np.asarray(self.z[name])
+        got = np.asarray(got)
+        if want.ndim:  # a number on its own cannot be sliced
+            want, got = want[where], got[where]
         assert got.shape == want.shape, f"{name}: {got.shape} instead of {want.shape}"
-        wrong = np.argwhere(got.astype(np.int64) != want.astype(np.int64))
-        assert wrong.size == 0, f"{name}: {len(wrong)} differ, first at {wrong[0].tolist()}"
+        wrong = np.argwhere(np.atleast_1d(got.astype(np.int64) != want.astype(np.int64)))
+        assert len(wrong) == 0, f"{name}: {len(wrong)} differ, first at {wrong[0].tolist()}"
 
     def finish(self) -> None:
         left = set(self.z) - self.seen
@@ -182,46 +190,29 @@ def replay_random(z: Mapping[str, np.ndarray]) -> None:
     cmp.finish()
 
 
-def replay_cue(z: Mapping[str, np.ndarray]) -> None:
-    """Samples of the cue task: learning on in training samples, off in test samples."""
-    engine = ReckonEngine(registers(json.loads(str(z["cfg"]))), memories(z))
-    cmp = Comparison(z)
-    samples = z["sample_label"].size
-    ticks = z["has_step"].size // samples
-    runs, words, after = [], [engine.lfsr_outputs()], []
-    n = engine.registers.NUM_REC_NEUR + 1
-    for s in range(samples):
-        train = bool(z["sample_is_train"][s])
-        engine.configure(DO_EPROP=7 if train else 0)
-        part = slice(z["sample_ptr"][s], z["sample_ptr"][s + 1])
-        times = z["ev_time"][part].astype(np.int64)
-        order = np.argsort(times, kind="stable")
-        supervised = np.arange(ticks) >= 2100
-        label = np.where(np.arange(ticks) == 2100, int(z["sample_label"][s]) if train else -1, -1)
-        stim = stimulus(
-            (np.searchsorted(times[order], np.arange(ticks + 1)), z["ev_addr"][part][order]),
-            target_valid=supervised & train,
-            infer_acc=supervised,
-            label=label,
-        )
-        runs.append(engine.run(stim, neurons=n, snapshots=False))
-        words.append(engine.lfsr_outputs())
-        after.append(
-            {name: engine.memory(name) for name in ("winp", "wrec", "wout", "u", "tinp", "trec", "tout")}
-        )
-    run = merge(runs)
-    check_counters(cmp, run)
-    check_random_words(cmp, words)
-    outputs = engine.registers.NUM_OUT_NEUR + 1
-    cmp.same("spikes_packed", np.packbits(run.spikes, axis=1))
-    cmp.same("out_after_step", run.out_step[:, :outputs])
-    cmp.same("out_end", run.out_end[:, :outputs])
-    cmp.same("sample_inference", run.inferences)
-    for name in ("winp", "wrec", "wout"):
-        cmp.same(f"{name}_after", np.stack([pad(a[name], z[f"{name}_init"]) for a in after]))
-    for name in ("u", "tinp", "trec", "tout"):
-        cmp.same(f"sram_{name}_after", np.stack([a[name][:n] for a in after]))
-    cmp.finish()
+def released_data(root: Any) -> Path:
+    """The folder with the released samples and initial weights, below the golden folder or in one beside it."""
+    name = "dataset_cueAcc_train.dat"
+    places = [] if not root else [*Path(root).rglob(name), *Path(root).resolve().parent.glob(f"*/reckon/*/{name}")]
+    folders = [p.parent for p in places]
+    assert folders, f"the recording holds no events, and no {name} lies below {root}"
+    return folders[0]
+
+
+def replay_cue(z: Mapping[str, np.ndarray], root: Any = None, ticks: int = 2250) -> None:
+    """Samples of the cue task: learning on in training samples, off in test samples; as far as the arrays go."""
+    regs = registers(json.loads(str(z["cfg"]))) if "cfg" in z else cue_registers()
+    mem = memories(z) if "winp_init" in z else read_memories(released_data(root))
+    engine = ReckonEngine(regs, mem)
+    names = [n for n in z if n not in CUE_STIMULUS and z[n].dtype.kind in "iufb"]
+    samples = sample_count(z, engine, ticks, names)
+    per_tick = [rows(canonical(n)[0], z[n], engine) // ticks for n in names if canonical(n)[0] not in LAST]
+    shown = presentation(z, samples, ticks, lambda: released_data(root))
+    record = run_samples(engine, shown, max([k for k in per_tick if k <= samples], default=0))
+    unknown = [n for n in names if canonical(n)[0] not in {**record.sample, **record.tick}]
+    assert not unknown, f"recorded but not known here: {unknown}"
+    wrong = [text for text in (difference(record, n, z[n]) for n in names) if text]
+    assert not wrong, "; ".join(wrong)
 
 
 def test_ten_epochs_of_the_released_data(pytestconfig) -> None:
@@ -240,17 +231,63 @@ def test_ten_epochs_of_the_released_data(pytestconfig) -> None:
         assert (np.count_nonzero(change), np.abs(change).sum()) == (changed, moved)
 
 
-def replay(path: Path) -> None:
+def replay(path: Path, root: Any = None) -> None:
     with np.load(path) as file:
         z = {name: file[name] for name in file.files}
-    if "sample_ptr" in z:
-        replay_cue(z)
+    if "sample_ptr" in z or path.name.startswith("cue_acc"):
+        replay_cue(z, root)
     else:
         replay_random(z)
 
 
-def test_recording(path: Path) -> None:
-    replay(path)
+def test_recording(path: Path, pytestconfig) -> None:
+    replay(path, pytestconfig.getoption("golden"))
+
+
+def test_a_wrong_number_on_its_own_is_noticed() -> None:
+    cmp = Comparison({"right": np.array(7), "wrong": np.array(7)})
+    cmp.same("right", 7)
+    with pytest.raises(AssertionError, match="wrong: 1 differ"):
+        cmp.same("wrong", np.int64(6))
+
+
+def cue_recording(ticks: int = 2250) -> dict[str, np.ndarray]:
+    """A run of two training and two test samples of our own, recorded in several layouts at once."""
+    cues, mem = make_cues(2, seed=5), random_memories(3)
+    engine = ReckonEngine(cue_registers(), mem)
+    first = engine.weights
+    train = np.array([1, 1, 0, 0])
+    runs, after = [], []
+    for s in range(4):
+        engine.configure(DO_EPROP=7 * int(train[s]))
+        runs.append(present(engine, cues, s % 2, bool(train[s])))
+        after.append(engine.weights)
+    answers = np.array([int(r.inferences[-1]) for r in runs])
+    init = dict(zip(("winp_init", "wrec_init", "wout_init"), first))
+    return init | {
+        "thr": np.full(128, mem.thr), "alpha_lsb": np.full(128, mem.alpha_lsb), "sample_is_train": train,
+        "sample_ptr": np.cumsum([0, *map(len, cues.events)]), "ev_addr": np.concatenate(cues.events)[:, 0],
+        "ev_time": np.concatenate(cues.events)[:, 1], "sample_label": np.tile(cues.labels, 2),
+        "sample_inference": answers,
+        "test_correct": np.array((answers == np.tile(cues.labels, 2))[2:].sum()),
+        "npass": np.concatenate([runs[0].passes, runs[1].passes]),
+        "cycles": np.array([r.busy_cycles.sum() for r in runs]),
+        "wrec_phases": np.stack([first[1], after[1][1], after[3][1]]), "winp_after": np.stack([a[0] for a in after]),
+        "wout_before": np.stack([first[2], after[1][2]]),
+    }  # fmt: skip
+
+
+def test_cue_recordings_of_any_layout() -> None:
+    """Arrays per tick of some samples, per sample and per phase are compared; a wrong or unknown one is named."""
+    z = cue_recording()
+    replay_cue(z)
+    for name in ("test_correct", "npass", "cycles", "wrec_phases", "winp_after", "wout_before", "sample_inference"):
+        wrong = {**z, name: z[name].copy()}
+        wrong[name].flat[wrong[name].size // 2] ^= 1
+        with pytest.raises(AssertionError, match=name):
+            replay_cue(wrong)
+    with pytest.raises(AssertionError, match=r"not known here: \['mystery'\]"):
+        replay_cue({**z, "mystery": np.zeros(4)})
 
 
 @pytest.mark.parametrize(
