@@ -136,7 +136,8 @@ def test_time(case_file, replay):
     z, result, _ = run(case_file, replay)
     np.testing.assert_allclose(result.estimate().step_time, z["time_simple"], rtol=TIGHT)
     detailed = result.estimate(timing="detailed").step_time
-    np.testing.assert_allclose(detailed, z["time_detailed_ascending"], rtol=TIGHT)
+    if "time_detailed_ascending" in z:  # else test_messages compares the recorded order
+        np.testing.assert_allclose(detailed, z["time_detailed_ascending"], rtol=TIGHT)
     for recorded in z["time_cycle"]:
         np.testing.assert_allclose(result.estimate(timing="noc").step_time, recorded, rtol=0.05)
 
