@@ -82,14 +82,24 @@ class SopLearner(Learner):
         self.spikes[:] = 0
         self.spikes[post] = 1
         traces = self._sent(row)
-        was = self.state.counts[[PRODUCTS, CHANGED]]
+        counts = self.state.counts
+        was = counts[[PRODUCTS, CHANGED]]
         if self.is_float:
-            float_step(self.time, self.payload, self.spikes, traces, self.tables, self.params, self.state)
+            self._float_step(traces)
         else:
             sop_step(
                 self.time, row, self.payload, self.spikes, traces, self.draws, self.tables, self.params, self.state
             )
-        self.done[row] = self.state.counts[[PRODUCTS, CHANGED]] - was
+        self.done[row] = counts[[PRODUCTS, CHANGED]] - was
+
+    def _float_step(self, traces: np.ndarray) -> None:
+        """The floating-point engine visits every synapse at the end of an epoch; its acts are counted here."""
+        ends = self.time % self.rule.t_epoch == 0
+        before = self.weights.copy() if ends else self.weights
+        float_step(self.time, self.payload, self.spikes, traces, self.tables, self.params, self.state)
+        if ends:
+            self.state.counts[PRODUCTS] += self.weights.size
+            self.state.counts[CHANGED] += np.count_nonzero(before != self.weights)
 
     def _sent(self, row: int) -> np.ndarray:
         """y1..y3 that the neurons of a three-factor rule send in this step."""

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.errors import RunError
-from chipsim.native.synapses import Conv
+from chipsim.native.synapses import Conv, FloatSynapses
 from chipsim.program import Program, ProjectionImage
 from kernels import records, update
 from kernels.synapse import CONV, DENSE, DENSE8, NOWHERE, POSITION_BITS, SPARSE, SPARSE8
@@ -183,7 +183,7 @@ def _learning_rows(pieces: list[_Piece]) -> dict[str, int]:
         name = piece.projection.name
         if piece.projection.rule is None:
             continue
-        if piece.kind != SPARSE:
+        if piece.kind != SPARSE or isinstance(piece.projection.synapses, Conv):
             raise RunError(f"projection '{name}' is a convolution and cannot learn; give its weights as a matrix")
         if name in rows:
             raise RunError(
@@ -208,6 +208,8 @@ def _pieces(
         )
         return [_Piece(0, port, projection, CONV, synapses, 0, graded)]
     matrix, low = _as_matrix(synapses, weights.matrix), 0
+    if projection.rule is not None and not sp.issparse(matrix):
+        matrix = _with_pattern(matrix, synapses)
     if not is_float and projection.rule is None:
         values = matrix.data if sp.issparse(matrix) else matrix
         low = common_shift(values)
@@ -228,6 +230,14 @@ def _pieces(
             kind = _kind(data, aligned, projection, graded, is_float)
             out.append(_Piece(tile, port, projection, kind, data, aligned, graded))
     return out
+
+
+def _with_pattern(matrix: np.ndarray, synapses: Any) -> sp.csc_array:
+    """A dense matrix as rows of the synapses that were given: one that is cut to zero may still learn."""
+    given = synapses.weights if isinstance(synapses, FloatSynapses) else synapses.mantissa
+    ptr = np.concatenate(([0], np.cumsum(np.count_nonzero(given, axis=0))))
+    pre, post = np.nonzero(np.asarray(given).T)
+    return sp.csc_array((np.asarray(matrix)[post, pre], post, ptr), shape=matrix.shape)
 
 
 def _needs_rows(program: Program) -> bool:
@@ -257,13 +267,13 @@ def _by_delay(matrix: Any, delays: Any, shift: int) -> list[tuple[Any, Any]]:
     if np.ndim(delays) == 0:
         return [(int(delays), matrix)]
     if not sp.issparse(matrix):
-        pattern = sp.csc_array(matrix)
-        pattern.sort_indices()
-        columns = np.repeat(np.arange(matrix.shape[1]), np.diff(pattern.indptr))
-        aligned = np.asarray(delays)[pattern.indices, columns]
-        matrix = pattern
-    else:
+        matrix = sp.csc_array(matrix)
+        matrix.sort_indices()
+    if sp.issparse(delays):
         aligned = delays.data
+    else:
+        columns = np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
+        aligned = np.asarray(delays)[matrix.indices, columns]
     if shift >= 0:
         return [(aligned, matrix)]
     parts = []
