@@ -94,14 +94,31 @@ def constants(chip: Chip, cost_set: str) -> list[tuple[str, str, str, str]]:
     return out
 
 
+OWN = """Write your own chip as a YAML file that starts with `base: loihi` and changes what differs; `cs.chip("mine.yaml")`,
+or `--chip mine.yaml`, takes it from there. A misspelt key or a unit of the wrong kind is refused with the nearest right one.
+
+```yaml
+base: loihi
+name: loihi-small
+title: Half a Loihi with cheaper synapses
+topology: {width: 8, height: 4}          # keys that are left out are inherited
+limits: {neurons: 512}
+costs:
+  davies2018:
+    synapse:                             # a constant is replaced as a whole, its source with it
+      energy: {value: 12, unit: pJ, source: "my estimate, 2026", status: assumed}
+```"""
+
+
 def markdown() -> str:
     """The page docs/chips.md: overview, and limits and constants of every shipped chip with their sources."""
     lines = [
         "# Chips",
         "",
         "Made from the files in `chipsim/chips` by `python docs/make_chips.py`; do not edit. What nobody published",
-        "is `unknown`, and estimates say so. Write your own chip as a YAML file that starts with `base: loihi` and",
-        "changes what differs.",
+        "is `unknown`, and estimates say so.",
+        "",
+        *OWN.splitlines(),
         "",
         *_grid(HEAD, [row(load_chip(name)) for name in shipped()]),
     ]
