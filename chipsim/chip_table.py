@@ -94,8 +94,9 @@ def constants(chip: Chip, cost_set: str) -> list[tuple[str, str, str, str]]:
     return out
 
 
-OWN = """Write your own chip as a YAML file that starts with `base: loihi` and changes what differs; `cs.chip("mine.yaml")`,
-or `--chip mine.yaml`, takes it from there. A misspelt key or a unit of the wrong kind is refused with the nearest right one.
+OWN = """Write your own chip as a YAML file that starts with `base: loihi` and changes what differs;
+`cs.chip("mine.yaml")`, or `--chip mine.yaml`, takes it from there. A misspelt key or a wrong unit is refused
+with the nearest right one.
 
 ```yaml
 base: loihi
