@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from .intrinsics import barrier, first_byte
-from .jit import ENTRY, INNER
+from .jit import ENTRY, INLINE, INNER
 from .synapse import (
     CONV,
     DENSE,
@@ -24,17 +24,17 @@ from .synapse import (
     deliver_sparse,
     deliver_sparse8,
 )
-from .update import read_port, update_segment
+from .update import read_port, shift_left, update_segment
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def deliver(net, st, j, ids, values, t, in_order):
     """Add the spikes `ids` (with `values`) of projection j to its port's ring for step `t` and later."""
     fans, ports = net.fans, net.ports
     q = fans.port[j]
-    targets = ports.hi[q] - ports.lo[q]
-    size = ports.depth[q] * targets
-    start = (t % ports.depth[q]) * targets
+    targets, depth = ports.hi[q] - ports.lo[q], ports.depth[q]
+    size = depth * targets
+    start = (t % depth) * targets if depth > 1 else 0
     ring = st.acc[ports.offset[q] : ports.offset[q] + size]
     kind, source, pointer, graded = fans.kind[j], fans.source[j], fans.pointer[j], fans.graded[j] != 0
     if kind == SPARSE8:
@@ -53,7 +53,7 @@ def deliver(net, st, j, ids, values, t, in_order):
         )
     elif kind == DENSE8 or kind == DENSE:
         # a dense projection has one delay: its rows go to one slot
-        slot = ((t + fans.geometry[j, 0]) % ports.depth[q]) * targets
+        slot = ((t + fans.geometry[j, 0]) % depth) * targets if depth > 1 else 0
         row = ring[slot : slot + targets]
         if kind == DENSE8:
             if graded:
@@ -67,12 +67,10 @@ def deliver(net, st, j, ids, values, t, in_order):
         else:
             deliver_dense(row, net.wide, ids, source, pointer, targets)
     else:
-        deliver_sparse(
-            ring, net.indptr, net.index, net.weight, ids, values, graded, source, pointer, start, size
-        )
+        deliver_sparse(ring, net.indptr, net.index, net.weight, ids, values, graded, source, pointer, start, size)
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def arrive(net, st, inputs, log, i, t, k, in_order):
     """Deliver to tile k what the step before sent, and at once what `early` inputs send now.
 
@@ -97,7 +95,7 @@ def arrive(net, st, inputs, log, i, t, k, in_order):
                 deliver(net, st, j, log.ids[lo:hi], values, t, in_order)
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def _input_range(net, inputs, i, p):
     """Positions of population p's spikes among the inputs of step i of this call."""
     lo, end = inputs.ptr[i], inputs.ptr[i + 1]
@@ -109,7 +107,7 @@ def _input_range(net, inputs, i, p):
     return lo, hi
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def read_ports(net, st, t, k):
     """Move the sums that are due into `drive` and clear their slots."""
     ports = net.ports
@@ -118,20 +116,20 @@ def read_ports(net, st, t, k):
         at = ports.offset[q] + (t % ports.depth[q]) * (hi - lo)
         slot, drive = st.acc[at : at + hi - lo], st.drive[lo:hi]
         shift, wrap = np.int32(ports.shift[q]), np.int32(ports.wrap[q])
-        if q == net.port_ptr[k] or ports.lo[q - 1] != lo:
-            if shift == 0 and wrap == 0:
-                for i in range(slot.size):
-                    drive[i] = slot[i]
-            else:
-                for i in range(slot.size):
-                    drive[i] = read_port(slot[i], shift, wrap)
+        first = q == net.port_ptr[k] or ports.lo[q - 1] != lo
+        if first and wrap == 0 and shift >= 0:
+            # by far the most frequent case, kept free of branches so that it vectorises
+            for i in range(slot.size):
+                drive[i] = shift_left(slot[i], shift)
+                slot[i] = 0
         else:
             for i in range(slot.size):
-                drive[i] += read_port(slot[i], shift, wrap)
-        slot[:] = 0
+                due = read_port(slot[i], shift, wrap)
+                drive[i] = due if first else drive[i] + due
+                slot[i] = 0
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def advance(net, st, inputs, log, i, t, k, in_order, touched):
     """One step of tile k."""
     arrive(net, st, inputs, log, i, t, k, in_order)
@@ -147,7 +145,7 @@ def advance(net, st, inputs, log, i, t, k, in_order, touched):
         log.saturated[k, seg.pop[g], 1] += folded
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def collect(net, st, inputs, log, i):
     """Write the step's spikes to the log, population by population, ascending."""
     n_pop = net.is_input.size
@@ -172,7 +170,7 @@ def collect(net, st, inputs, log, i):
     log.ptr[i + 2] = at
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def _compact(st, words, log, at, lo, hi, graded, carries):
     """Append the set flags of neurons [lo, hi): whole words first, skipping silent ones."""
     i = lo
@@ -195,7 +193,7 @@ def _compact(st, words, log, at, lo, hi, graded, carries):
     return at
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def _append(st, log, at, i, graded, carries):
     if st.fired[i]:
         log.ids[at] = np.uint32(i)
@@ -205,7 +203,7 @@ def _append(st, log, at, i, graded, carries):
     return at
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def observe(st, log, i):
     """Copy probed state, and the activity mask when it is wanted."""
     for m in range(log.probes.shape[0]):

@@ -79,3 +79,16 @@ def _read_port(total, shift, wrap):
         return total
 
     return real
+
+
+def shift_left(total, shift):
+    """The sum of a port shifted to the left; float sums have no shift."""
+    raise TypeError("compiled only")
+
+
+@overload(shift_left)
+def _shift_left(total, shift):
+    del shift
+    if isinstance(total, types.Integer):
+        return lambda total, shift: np.int32(total << shift)
+    return lambda total, shift: total
