@@ -75,10 +75,12 @@ def fields(chip: Chip) -> dict[str, Any]:
 
     def walk(data: Mapping[str, Any], path: str) -> None:
         for key, value in data.items():
+            if key in ("source", "sources"):
+                continue
             here = f"{path}.{key}"
             if isinstance(value, dict) and not _is_constant(value):
                 walk(value, here)
-            elif key != "source":
+            else:
                 found[here] = value
 
     data = chip.model_dump()

@@ -91,6 +91,7 @@ def test_axes() -> None:
 def test_fields_by_name() -> None:
     chip = cs.chip("loihi")
     assert resolve(chip, "cores_per_tile") == "topology.cores_per_tile"
+    assert resolve(chip, "synapse_bits") == "limits.synapse_bits"
     assert resolve(chip, "noc.buffer") == "topology.noc.buffer"
     assert resolve(chip, "synapse.energy") == f"costs.{chip.cost_set}.synapse.energy"
     with pytest.raises(cs.RunError, match="did you mean 'cores_per_tile'"):
@@ -236,3 +237,17 @@ def test_command_refuses(net: Path, tmp_path: Path) -> None:
     said = chipsim(net, "--vary", "limits.synapse_bits=100,1048576", "--rate", 0.1, *out).stdout
     chipsim(net, "--vary", "limits.synapse_bits=100,101", "--rate", 0.1, *out, code=1)
     assert "refused: " in said and " nJ" in said
+
+
+def test_page_runs_as_written(net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = (Path(__file__).parent.parent / "docs" / "sweep.md").read_text(encoding="utf-8").split("```")
+    command = next(b for b in blocks if b.startswith("\nchipsim sweep")).split()
+    code = next(b for b in blocks if b.startswith("python"))
+    monkeypatch.chdir(tmp_path)
+    chipsim(*[tmp_path / part if part in ("net.py", "study") else part for part in command[2:]])
+    assert {p.name for p in (tmp_path / "study").iterdir()} == {
+        "points", "sweep.csv", "sweep.json", "pareto.png", "pareto.svg"
+    }  # fmt: skip
+    names: dict = {}
+    exec(code.removeprefix("python"), names)
+    assert len(names["made"].rows) == 3 and names["made"].front(x="hops", y="energy_J")
