@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import scipy.sparse as sp
 from hypothesis import HealthCheck, given, settings
@@ -114,6 +116,17 @@ def same(program, result) -> None:
     assert ((busy + idle) == sizes).all() and (busy >= 0).all() and (idle >= 0).all()
 
 
+@cache
+def mesh():
+    """A chip without limits on a mesh of 4 x 5 tiles of 2 cores, as many chips as wanted."""
+    base = cs.chip("unlimited")
+    return base.model_copy(
+        update={
+            "topology": base.topology.model_copy(update={"width": 4, "height": 5, "cores_per_tile": 2, "chips": None})
+        }
+    )
+
+
 @FEW
 @given(networks(largest=9), st.integers(0, 2**32 - 1), st.sampled_from([1, 5, 128, 300]), st.booleans())
 def test_equals_the_recount(case, seed: int, cores: int, inputs_on_chip: bool) -> None:
@@ -124,11 +137,7 @@ def test_equals_the_recount(case, seed: int, cores: int, inputs_on_chip: bool) -
         for name, p in net.populations.items()
         if inputs_on_chip or not p.model.is_input
     }
-    chip = "loihi" if max(p.max_delay for p in net.projections.values()) <= 62 else "unlimited"
-    try:
-        program = cs.compile(net, chip, placement=placement)
-    except cs.CompileError:  # registers that the real chip has not
-        program = cs.compile(net, "unlimited", placement=placement)
+    program = cs.compile(net, mesh(), placement=placement)
     same(program, cs.Emulator(program).run(inputs, steps))
 
 
@@ -145,8 +154,8 @@ def image_net(conv, n_in: int, n_out: int, **synapses):
 
 @FEW
 @given(
-    st.sampled_from(["first", "last"]), st.integers(1, 2), st.integers(0, 2), st.integers(1, 2), st.sampled_from([1, 2]),
-    st.integers(0, 2**32 - 1),
+    st.sampled_from(["first", "last"]), st.integers(1, 2), st.integers(0, 2), st.integers(1, 2),
+    st.sampled_from([1, 2]), st.integers(0, 2**32 - 1),
 )  # fmt: skip
 def test_convolution_equals_its_synapses_written_out(
     channels: str, stride: int, padding: int, dilation: int, groups: int, seed: int
