@@ -49,7 +49,7 @@ class Plastic:
         self.row_ptr, self.col = by_pre.indptr.astype(np.uint32), by_pre.indices.astype(np.uint32)
         self.row_of = np.repeat(np.arange(n_pre, dtype=np.uint32), np.diff(by_pre.indptr))
         order = np.argsort(self.col, kind="stable")
-        self.col_syn = order.astype(np.uint32)
+        self.col_syn, self.col_pre = order.astype(np.uint32), self.row_of[order]
         counts = np.bincount(self.col, minlength=n_post)
         self.col_ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32)
         self.pre_rows, self.post_rows = pre_rows(rule), post_rows(rule)
@@ -203,7 +203,7 @@ class Plastic:
             self.col,
             self.col_ptr,
             self.col_syn,
-            self.row_of,
+            self.col_pre,
             self.w,
             self.syn,
             self.pre_vars,

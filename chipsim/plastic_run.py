@@ -56,7 +56,7 @@ def replay(
     """Steps first, first + 1, ... of `kernel`; step k takes pre_ids[pre_ptr[k]:pre_ptr[k + 1]], post alike,
     v[k] and third[k].
     """
-    row_ptr, col, col_ptr, col_syn, row_of = index
+    row_ptr, col, col_ptr, col_syn, col_pre = index
     for k in range(pre_ptr.shape[0] - 1):
         factors = third[k].reshape(-1, post.shape[1]) if third.shape[1] > 0 else third[:0]
         kernel(
@@ -68,7 +68,7 @@ def replay(
             col,
             col_ptr,
             col_syn,
-            row_of,
+            col_pre,
             w,
             syn,
             pre,
@@ -96,7 +96,7 @@ def run_spikes(
     n_post = projection.shape[0]
     pre_ptr, pre_ids = spike_log(pre)
     post_ptr, post_ids = spike_log(post)
-    index = (projection.row_ptr, projection.col, projection.col_ptr, projection.col_syn, projection.row_of)
+    index = (projection.row_ptr, projection.col, projection.col_ptr, projection.col_syn, projection.col_pre)
     membrane = np.zeros((1, n_post)) if v is None else np.ascontiguousarray(v, dtype=np.float64)
     factors = (
         np.zeros((len(pre), 0))

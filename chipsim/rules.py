@@ -27,8 +27,8 @@ projection::
     kernel(step: int64, seed: int64,
            pre_ids: int32 (a,), post_ids: int32 (b,),     neurons that spiked in this step, ascending
            row_ptr: uint32 (n_pre + 1,), col: uint32 (s,),          synapses by presynaptic neuron, col = post
-           col_ptr: uint32 (n_post + 1,), col_syn: uint32 (s,), row_of: uint32 (s,),     the same by post; pre
-           of s
+           col_ptr: uint32 (n_post + 1,), col_syn: uint32 (s,), col_pre: uint32 (s,),    the same by post; the
+           presynaptic neuron of each entry of col_syn
            w: float64 or int32 (s,), syn: float64 (states, s),
            pre_vars: float64 (1 + traces, n_pre), post_vars: float64 (1 + traces [+ psi], n_post),
            v: float64 (n_post,), threshold: float64 (n_post,),      read only if the rule reads v or psi

@@ -24,7 +24,7 @@ class Teacher(NamedTuple):
     i pre, j post, s synapses, t steps of the run.
     """
 
-    index: tuple  # row_ptr, col, col_ptr, col_syn, row_of: uint32
+    index: tuple  # row_ptr, col, col_ptr, col_syn, col_pre: uint32
     w: np.ndarray  # (s,) int32 or float64: the machine's own weights
     syn: np.ndarray  # (states, s) float64
     pre_vars: np.ndarray  # (1 + traces, i) float64
@@ -112,7 +112,7 @@ def run_declared(kernel: Any, net, st, inputs, log, t0, steps, in_order, touched
     `offset`: steps of this run before t0, the first row of `third` and `done`.
     """
     room = net.pop_ptr[-1]
-    row_ptr, col, col_ptr, col_syn, row_of = p.index
+    row_ptr, col, col_ptr, col_syn, col_pre = p.index
     for i in range(steps):
         if log.ptr[i + 1] + room > log.ids.size:
             return i
@@ -124,7 +124,7 @@ def run_declared(kernel: Any, net, st, inputs, log, t0, steps, in_order, touched
             membranes(net, st, p)
         evaluated, changed = p.counters[0], p.counters[1]
         kernel(
-            p.where[4], p.where[3], pre, post, row_ptr, col, col_ptr, col_syn, row_of, p.w, p.syn, p.pre_vars,
+            p.where[4], p.where[3], pre, post, row_ptr, col, col_ptr, col_syn, col_pre, p.w, p.syn, p.pre_vars,
             p.post_vars, p.v, p.level, p.factors, p.const, p.counters,
         )  # fmt: skip
         p.where[4] += 1

@@ -270,7 +270,7 @@ def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
     p, n_post = learner.plastic, learner.post.n
     numbers = [learner.image.pre, learner.image.post, learner.v_row, p.seed, p.step_index]
     return machine_plastic.Teacher(
-        index=(p.row_ptr, p.col, p.col_ptr, p.col_syn, p.row_of),
+        index=(p.row_ptr, p.col, p.col_ptr, p.col_syn, p.col_pre),
         w=p.w,
         syn=p.syn,
         pre_vars=p.pre_vars,
