@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .sweep import Sweep
 
 MOST_ROWS = 40
+STEPS = 100  #: of a run without a file of inputs, unless said otherwise
 
 
 def sweep(
@@ -25,8 +26,8 @@ def sweep(
     chip: Annotated[str, typer.Option("--chip", help="A shipped chip (see `chipsim chips`) or a YAML file.")] = "loihi",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the points, table and plot.")] = Path("sweep"),
     inputs: Annotated[Path | None, typer.Option("--input", "-i", help="Spikes: .npz, .npy or .h5.")] = None,
-    rate: Annotated[float, typer.Option(help="Random input spikes per step and line, if there is no file.")] = 0.0,
-    steps: Annotated[int | None, typer.Option("--steps", "-n", help="Steps; the inputs' length if left out.")] = None,
+    rate: Annotated[float, typer.Option(help="Random input spikes per step and line, if there is no file.")] = 0.05,
+    steps: Annotated[int | None, typer.Option("--steps", "-n", help="Steps; the inputs' length, or 100.")] = None,
     timing: Annotated[str, typer.Option(help="simple, detailed or noc.")] = "simple",
     cost_set: Annotated[str, typer.Option(help="One of the chip's cost sets; its default if empty.")] = "",
     dt: Annotated[float, typer.Option(help="Seconds per step.")] = 1e-3,
@@ -42,11 +43,12 @@ def sweep(
     from .vary import parse_axes
 
     axes = parse_axes(vary)
+    steps = STEPS if steps is None and inputs is None else steps
     fixed = {"rate": rate, "steps": steps, "timing": timing, "cost_set": cost_set or None, "dt": dt, "seed": seed}
     options = tuple((k, v) for k, v in fixed.items() if v is not None)
     study = Study(str(net), chip, None if inputs is None else str(inputs), options)
     study.check(axes)
-    _check_files(net, inputs, steps)
+    _check_files(net, inputs)
     try:
         with progress("sweeping") as moved:
             made = run_sweep(
@@ -67,15 +69,16 @@ def sweep(
         "front": made.front(),
         "files": [str(f) for f in files],
     }
-    say(data, as_json, *_shown(made), *(str(f) for f in files))
+    shown = _shown(made)
+    if inputs is None and any(row["input_spikes"] for row in good):
+        shown.append("inputs were random spikes (--rate); --input FILE gives real ones")
+    say(data, as_json, *shown, *(str(f) for f in files))
 
 
-def _check_files(net: Path, inputs: Path | None, steps: int | None) -> None:
+def _check_files(net: Path, inputs: Path | None) -> None:
     for path in (net, inputs):
         if path is not None and not path.is_file():
             raise FileError(f"cannot read {path}: no such file")
-    if inputs is None and steps is None:
-        raise RunError("give --steps, or --input for a run as long as the input")
 
 
 def write(made: Sweep, folder: Path, title: str) -> list[Path]:
