@@ -131,7 +131,8 @@ def link_loads(chip: Chip, spikes: Spikes) -> np.ndarray:
 
 def count(chip: Chip, spikes: Spikes) -> Counts:
     """Counts of a run straight from its spikes and active neurons."""
-    from kernels.traffic import SpikeLog, count_neurons, count_traffic
+    from kernels.count import count_traffic
+    from kernels.traffic import SpikeLog, count_neurons
 
     core = np.ascontiguousarray(spikes.core, np.int64)
     steps = len(spikes.start) - 1
@@ -139,9 +140,12 @@ def count(chip: Chip, spikes: Spikes) -> Counts:
     log = SpikeLog(np.asarray(spikes.start, np.int64), np.asarray(spikes.neuron, np.int64), np.asarray(spikes.active))
     mesh = mesh_of(chip, int(max(core.max(initial=0), fan.core.max(initial=0))))
     total = mesh.width * mesh.height * mesh.cores_per_tile
-    out, into, events, fires, updates = (np.zeros((steps, total), np.int64) for _ in range(5))
-    hops = np.zeros((steps, 4), np.int64)
-    count_traffic(log, fan, core, mesh, out, into, events, hops)
+    out, into, events, fires, updates, sent = (np.zeros((steps, total), np.int64) for _ in range(6))
+    hops, each = np.zeros((steps, 4), np.int64), np.zeros((len(core), 4), np.int64)
+    np.add.at(each, np.repeat(np.arange(len(core)), np.diff(fan.start)), fan_hops(chip, spikes))
+    # The types of the emulator's own counters, so that the kernel is compiled once.
+    log32 = log.start, log.neuron.astype(np.uint32), core.astype(np.int32), fan.start, fan.core.astype(np.int32)
+    count_traffic(*log32, fan.synapses, each, sent, out, into, events, hops)
     count_neurons(log, core, np.asarray(spikes.free).astype(np.uint8), fires, updates)
     costly = (core >= 0) & ~np.asarray(spikes.free, bool)
     accesses = np.tile(np.bincount(core[costly], minlength=total), (steps, 1))

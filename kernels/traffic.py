@@ -88,29 +88,6 @@ class Messages(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def count_traffic(log: SpikeLog, fan: FanOut, core: np.ndarray, mesh: Mesh, packets_out, packets_in, events, hops):
-    """Add packets sent and received, synaptic events (t, c), and hops (t, 4) of all steps.
-
-    What comes from outside the mesh (core -1) is received, but neither sent by a core nor carried by a link.
-    """
-    table = np.zeros((fan.core.size, 4), np.int64)
-    for i in range(core.size):
-        if core[i] >= 0:
-            for k in range(fan.start[i], fan.start[i + 1]):
-                count_hops(core[i], fan.core[k], mesh, table[k])
-    for t in range(log.start.size - 1):
-        for s in range(log.start[t], log.start[t + 1]):
-            i = log.neuron[s]
-            if core[i] >= 0:
-                packets_out[t, core[i]] += fan.start[i + 1] - fan.start[i]
-            for k in range(fan.start[i], fan.start[i + 1]):
-                packets_in[t, fan.core[k]] += 1
-                events[t, fan.core[k]] += fan.synapses[k]
-                for d in range(4):
-                    hops[t, d] += table[k, d]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def add_loads(spikes: np.ndarray, fan: FanOut, core: np.ndarray, mesh: Mesh, loads):
     """Add to loads (tiles, 4) the packets that each link carries when the neurons fire spikes (n,) times."""
     for i in range(core.size):

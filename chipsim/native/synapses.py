@@ -323,4 +323,7 @@ def _aligned(delays: Any, matrix: Any) -> np.ndarray:
             return other.data
         delays = other.tocsr()
     columns = np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
-    return np.asarray(delays[matrix.indices, columns]).ravel()
+    if not columns.size:
+        return np.zeros(0, np.int64)
+    found = delays[matrix.indices, columns]
+    return np.asarray(found.toarray() if sp.issparse(found) else found).ravel()
