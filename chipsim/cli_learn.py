@@ -97,7 +97,8 @@ def _resumed(
     `advance(state or None, iterations in all)` returns a result with `.state`; `count(state)` is how many iterations
     a state has seen. The last stretch leaves no checkpoint: its result is made by running it.
     """
-    path = plan.folder / f"{plan.name}-{'chip' if plan.chip else 'float'}-seed{seed}.h5"
+    kind = "chip" if plan.chip or _RUNS[plan.name].always else "float"
+    path = plan.folder / f"{plan.name}-{kind}-seed{seed}.h5"
     state = _checkpoint(path) if path.exists() else None
     done = 0 if state is None else count(state)
     if done >= total:
@@ -211,6 +212,63 @@ def _xor(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any
     return rows, xor_figure({"8 bit" if plan.chip else "float64": made})
 
 
+def _cue(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
+    from mappings.cue_figure import cue_experiment_figure
+
+    total = plan.iterations or 5
+    results, rows = [], []
+    for k, seed in enumerate(plan.seeds):
+
+        def advance(state: Any, epochs: int, seed: int = seed, k: int = k) -> Any:
+            def step(done: int, of: int, text: str) -> None:
+                moved(k * total + done * epochs / of, total * len(plan.seeds), text)
+
+            return _Stretch(module.run_cue_experiment(epochs=epochs, seed=seed, progress=step, resume=state))
+
+        result = _resumed(plan._replace(every=1), seed, total, advance, lambda state: len(state["correct"]))
+        energy = result.energy()
+        rows.append(
+            {"seed": seed, "epochs": len(result.correct), "train_right": float(result.accuracy[-1, 0]),
+             "test_right": float(result.accuracy[-1, 1]), "inference_uJ": 1e6 * energy["inference"],
+             "learning_uJ": 1e6 * energy["learning"], "weight_moved_nJ": 1e9 * energy["update_weight"]}
+        )  # fmt: skip
+        results.append(result)
+    (shown, _), _ = module.cue_data(None, 1, plan.seeds[0])
+    return [*rows, _spread(rows, "test_right")] if len(rows) > 1 else rows, cue_experiment_figure(results[0], shown)
+
+
+def _digits(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
+    from mappings.odin_digits_figure import figure_of
+
+    total = plan.iterations or module.EPOCHS
+    images = module.digit_images()
+    results, rows = [], []
+    for k, seed in enumerate(plan.seeds):
+
+        def advance(state: Any, epochs: int, seed: int = seed, k: int = k) -> Any:
+            def step(done: int, of: int, text: str) -> None:
+                moved(k * total + done * epochs / of, total * len(plan.seeds), text)
+
+            return _Stretch(module.run(seed, epochs, step, state, images))
+
+        result = _resumed(plan._replace(every=1), seed, total, advance, lambda state: len(state["rows"]))
+        rows.append(
+            {"seed": seed, "epochs": len(result.test), "train_right": float(result.train[-1]),
+             "test_right": float(result.test[-1]), "inference_nJ": 1e9 * result.inference["energy"],
+             "lesson_nJ": 1e9 * result.update["energy"], "weight_moved_nJ": 1e9 * result.update["energy_per_weight"]}
+        )  # fmt: skip
+        results.append(result)
+    picture = figure_of(results, images.labels[images.train :])
+    return [*rows, _spread(rows, "test_right")] if len(rows) > 1 else rows, picture
+
+
+def _spread(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
+    """A last row with the means, and smallest and largest `key` in place of the seed."""
+    values = [row[key] for row in rows]
+    mean = {k: sum(row[k] for row in rows) / len(rows) for k in rows[0] if k != "seed"}
+    return {"seed": f"mean ({key.replace('_', ' ')} {min(values):.3f} to {max(values):.3f})", **mean}
+
+
 class _Experiment(NamedTuple):
     run: Callable[..., tuple[list[dict[str, Any]], Any]]
     seeds: tuple[int, ...]
@@ -222,4 +280,6 @@ _RUNS = {
     "evidence-accumulation": _Experiment(_evidence, (1,)),
     "delayed-reward": _Experiment(_reward, (0, 1, 2), "Loihi's learning engine"),
     "xor-perturbation": _Experiment(_xor, tuple(range(12))),
+    "reckon-cue": _Experiment(_cue, (0,), "ReckOn's own e-prop, 8-bit weights"),
+    "odin-digits": _Experiment(_digits, (0, 1, 2), "ODIN's own SDSP, 3-bit weights"),
 }

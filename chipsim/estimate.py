@@ -262,7 +262,7 @@ def estimate_result(
         spikes=spikes_of(result, timing != "simple"),
         names=names,
         members=members,
-        cycles=result.cycles,
+        cycles=result.cycles if chip.clock is not None else None,
     )
     return made if steps_per_inference is None else replace(made, steps_per_inference=steps_per_inference)
 

@@ -95,8 +95,11 @@ class Result:
 
     @property
     def cycles(self) -> np.ndarray | None:
-        """Clock cycles of each step, (t,) int64, where the engine counts them; else None."""
-        return getattr(self.raw, "cycles", None)
+        """Clock cycles of each step, (t,) int64, where the engine counts them; else None.
+
+        On the TrueNorth-class grid they are those of the open hardware; its time follows the chip's own tick.
+        """
+        return getattr(self.raw, "cycles", getattr(self.raw, "grid_cycles", None))
 
     @cached_property
     def activity(self) -> Activity:

@@ -81,6 +81,12 @@ def _spread(ax: Any, before: tuple[np.ndarray, ...], after: tuple[np.ndarray, ..
 
 def plot_cue_experiment(result: CueExperiment, cues: CueSet, path: str | Path, sample: int = 0) -> Path:
     """Save the picture of `result` (any format matplotlib knows by its suffix); `cues` shows one sample."""
+    cue_experiment_figure(result, cues, sample).savefig(Path(path))
+    return Path(path)
+
+
+def cue_experiment_figure(result: CueExperiment, cues: CueSet, sample: int = 0) -> Any:
+    """The picture of `result` as a matplotlib figure; `cues` shows one sample."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -109,5 +115,4 @@ def plot_cue_experiment(result: CueExperiment, cues: CueSet, path: str | Path, s
         "per synapse whose update is evaluated",
         fontsize=8,
     )
-    figure.savefig(Path(path))
-    return Path(path)
+    return figure

@@ -9,9 +9,10 @@ weights.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -131,6 +132,7 @@ class CueExperiment:
     moved: np.ndarray
     weights: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
     seconds: float
+    state: dict[str, Any] = field(default_factory=dict)  #: for `run_cue_experiment(resume=)`
 
     @property
     def accuracy(self) -> np.ndarray:
@@ -187,6 +189,7 @@ def run_cue_experiment(
     samples: int = 200,
     seed: int = 0,
     progress: Progress | None = None,
+    resume: Mapping[str, Any] | None = None,
 ) -> CueExperiment:
     """Learn the task on the emulated chip with its own e-prop: per epoch all training, then all test samples.
 
@@ -200,6 +203,8 @@ def run_cue_experiment(
         Matter only for generated data.
     progress
         Called as ``progress(done, total, text)`` after every sample.
+    resume
+        The `state` of an earlier result with the same data: its epochs are kept, `epochs` counts them too.
 
     Raises
     ------
@@ -217,9 +222,15 @@ def run_cue_experiment(
     log = np.full((5, epochs, 2, sizes.max()), -1, np.int64)
     correct = np.zeros((epochs, 2), np.int64)
     weights = [engine.weights]
+    first = 0
+    if resume is not None:
+        first = min(len(resume["correct"]), epochs)
+        engine.restore(resume["chip"])
+        log[:, :first], correct[:first] = resume["log"][:, :first], resume["correct"][:first]
+        weights = [tuple(w) for w in resume["weights"]]
     start = time.perf_counter()
-    done, total = 0, int(epochs * sizes.sum())
-    for epoch in range(epochs):
+    done, total = int(first * sizes.sum()), int(epochs * sizes.sum())
+    for epoch in range(first, epochs):
         for phase, cues in enumerate(sets):
             engine.configure(DO_EPROP=7 if phase == 0 else 0)
             for s in range(len(cues)):
@@ -230,7 +241,8 @@ def run_cue_experiment(
                     kind = ("training", "test")[phase]
                     progress(done, total, f"epoch {epoch + 1} {kind} {correct[epoch, phase]}/{s + 1}")
         weights.append(engine.weights)
-    return CueExperiment(correct, sizes, *log, weights=weights, seconds=time.perf_counter() - start)
+    state = {"chip": engine.state(), "log": log, "correct": correct, "weights": weights}
+    return CueExperiment(correct, sizes, *log, weights=weights, seconds=time.perf_counter() - start, state=state)
 
 
 def _summary(run: ReckonRun) -> tuple[int, int, int, int, int]:

@@ -102,7 +102,7 @@ def test_odin_power_law():
     assert slow.latency == 1.0 and slow.total_energy == pytest.approx(35e-6, rel=0.01)
     assert estimate_cycles(load_chip("reckon"), 100, 10).energy["synapse"] == pytest.approx(53e-12)
     with pytest.raises(DescriptionError, match="no published costs"):
-        estimate_cycles(load_chip("tinyodin"), 100, 10)
+        estimate_cycles(load_chip("float"), 100, 10)
 
 
 def test_measured_silicon_lies_between_published_rates():

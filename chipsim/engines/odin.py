@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields as fields_of
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from kernels import aer, odin, odin_izh, odin_run, tinyodin
 from kernels import event_core as ec
 
+from ..errors import NetworkError
 from ..native import odin as native
 from ..native import tinyodin as native_tiny
 from ..native.bitfields import insert, nibbles, synapse_words
@@ -16,6 +19,7 @@ from .event_engine import EventEngine, EventRun
 
 __all__ = ["EventRun", "OdinEngine", "TinyOdinEngine"]
 NO_CALCIUM = 8  #: lower calcium threshold that no calcium reaches
+_RENAMED = {name: {"src": "src_ctrl"}.get(name, name) for name in odin.Registers._fields}
 UNREACHED = 32767  #: threshold that an Izhikevich neuron's place in the LIF arrays has
 
 
@@ -50,6 +54,16 @@ class OdinEngine(EventEngine):
         self.program = program
         super().__init__()
 
+    def configure(self, **changes: Any) -> None:
+        """Write configuration registers while the core is at rest (names and ranges: `odin.Registers`)."""
+        unknown = sorted(set(changes) - {f.name for f in fields_of(native.Registers)})
+        if unknown:
+            raise NetworkError(f"odin.Registers has no {unknown[0]}; it has {', '.join(odin.Registers._fields)}, ...")
+        self.program = replace(self.program, registers=self.program.registers.with_(**changes))
+        self._machine = self._machine._replace(
+            registers=kernel_registers(self.program.registers), inhibitory=self.program.registers.syn_sign
+        )
+
     def _decode(self, addresses: Any, earliest: np.ndarray) -> ec.Events:
         return aer.decode_wide(
             native.events.check(addresses) if np.size(addresses) else np.zeros(0, np.int64), earliest
@@ -67,10 +81,8 @@ class OdinEngine(EventEngine):
             f["theta3"], f["ca_leak"] * f["ca_en"], f["v"], f["ca"], f["ca_count"],
         )  # fmt: skip
         scratch = [np.zeros(256, np.uint8) for _ in range(4)]
-        registers = odin.Registers(r.open_loop, r.src_ctrl, r.mon_en, r.mon_neur, r.mon_syn, r.upd_unmapped,
-                                   r.prop_unmapped, r.sdsp_syn)  # fmt: skip
         machine = odin.Machine(
-            registers, r.syn_sign, lif, np.flatnonzero(~is_lif), is_lif.astype(np.uint8),
+            kernel_registers(r), r.syn_sign, lif, np.flatnonzero(~is_lif), is_lif.astype(np.uint8),
             np.stack([izh[name] for name in odin_izh.PARAMETERS], 1),
             np.stack([izh[name] for name in odin_izh.STATES], 1),
             (fields["disable"] == 0).astype(np.uint8), nibbles(p.synapses), scratch[0], scratch[1], scratch[2],
@@ -118,6 +130,11 @@ class OdinEngine(EventEngine):
         """Membrane potentials now, (256,): 0..255 of LIF neurons, -8..7 (core) of Izhikevich neurons."""
         core = self._machine.izh_state[:, odin_izh.CORE]
         return np.where(self._machine.is_lif == 1, self._machine.lif.v, (core ^ 8) - 8)
+
+
+def kernel_registers(r: native.Registers) -> odin.Registers:
+    """The registers that act while the chip runs."""
+    return odin.Registers(*(getattr(r, name) for name in _RENAMED.values()))
 
 
 def programmed_flags(machine: odin.Machine) -> np.ndarray:

@@ -10,4 +10,6 @@ EXPERIMENTS = {
     "evidence-accumulation": "mappings.experiments.evidence_accumulation",
     "delayed-reward": "mappings.experiments.delayed_reward",
     "xor-perturbation": "mappings.experiments.xor_perturbation",
+    "reckon-cue": "mappings.cue_task",
+    "odin-digits": "mappings.odin_digits",
 }
