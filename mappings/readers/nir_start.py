@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from chipsim.engines.registers import effective_bias
-from chipsim.native.loihi import STATE_MAX, VTH_SHIFT
 from chipsim.native.loihi import LIF as ChipLIF
+from chipsim.native.loihi import STATE_MAX, VTH_SHIFT
 
 from ..network import Network
 
@@ -37,7 +37,7 @@ def _lowest(source: Network, name: str, unit: float | None) -> int | None:
     lowest = model.values.get("lowest")
     if unit is None or lowest is None or np.any(lowest < -1e299):
         return None
-    return -min(int(round(-float(np.max(lowest)) / unit)), STATE_MAX)
+    return -min(round(-float(np.max(lowest)) / unit), STATE_MAX)
 
 
 def _started(model: ChipLIF, steps: int, lowest: int | None) -> ChipLIF:
