@@ -230,10 +230,16 @@ def touch(net, touched, log, i, st):
     for j in range(fans.kind.size):
         p, q = fans.pop[j], fans.port[j]
         width = net.ports.hi[q] - net.ports.lo[q]
+        mine = touched[net.ports.lo[q] : net.ports.hi[q]]
         for k in range(log.ptr[i] + st.last_ptr[p], log.ptr[i] + st.last_ptr[p + 1]):
             row = fans.pointer[j] + np.intp(log.ids[k]) - fans.source[j]
-            for e in range(net.indptr[row], net.indptr[row + 1]):
-                touched[net.ports.lo[q] + net.index[e] % width] = 1
+            places = net.index[net.indptr[row] : net.indptr[row + 1]]
+            if net.ports.depth[q] == 1:
+                for e in range(places.size):
+                    mine[places[e]] = 1
+            else:
+                for e in range(places.size):
+                    mine[places[e] % np.uint32(width)] = 1
 
 
 @njit(**ENTRY)
