@@ -150,10 +150,10 @@ class EventEngine:
             Negative delays, `earliest` that does not fit, or a network that never comes to rest.
         """
         self._check(delays, limit)
-        words = self._decode(addresses, np.zeros(0, np.int64)).kind
-        times = np.broadcast_to(np.asarray(earliest, np.int64), words.shape) if np.ndim(earliest) == 0 else earliest
-        if np.shape(times) != words.shape:
-            raise RunError(f"{words.size} events but earliest has shape {np.shape(times)}")
+        count = np.size(addresses)
+        times = np.broadcast_to(np.asarray(earliest, np.int64), (count,)) if np.ndim(earliest) == 0 else earliest
+        if np.shape(times) != (count,):
+            raise RunError(f"{count} events but earliest has shape {np.shape(times)}")
         events = self._decode(addresses, np.asarray(times, np.int64))
         begin = max(self.edge, -1)
         before = dict(zip(self.counters, self._machine.activity.tolist()))
