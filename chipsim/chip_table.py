@@ -94,6 +94,8 @@ def constants(chip: Chip, cost_set: str) -> list[tuple[str, str, str, str]]:
     return out
 
 
+PAGES = ("odin", "reckon", "tinyodin", "truenorth")  #: chips with a page of their own in docs/chips
+
 OWN = """Write your own chip as a YAML file that starts with `base: loihi` and changes what differs;
 `cs.chip("mine.yaml")`, or `--chip mine.yaml`, takes it from there. A misspelt key or a wrong unit is refused
 with the nearest right one.
@@ -126,6 +128,8 @@ def markdown() -> str:
     for name in shipped():
         chip = load_chip(name)
         lines += ["", f"## {chip.title} (`{name}`)", "", chip.note]
+        if name in PAGES:
+            lines += ["", f"Registers, events, deviations of the silicon, what is not modelled: [its page](chips/{name}.md)."]
         found = [(f"`{n}`", v, m, s) for n, v, m, s in limits(chip)]
         if found:
             lines += ["", *_grid(("limit", "value", "meaning", "source"), found)]
