@@ -129,7 +129,7 @@ def markdown() -> str:
         chip = load_chip(name)
         lines += ["", f"## {chip.title} (`{name}`)", "", chip.note]
         if name in PAGES:
-            lines += ["", f"Registers, events, deviations of the silicon, what is not modelled: [its page](chips/{name}.md)."]
+            lines += ["", f"Registers, events, deviations, what is not modelled: [its page](chips/{name}.md)."]
         found = [(f"`{n}`", v, m, s) for n, v, m, s in limits(chip)]
         if found:
             lines += ["", *_grid(("limit", "value", "meaning", "source"), found)]
