@@ -9,7 +9,9 @@ _DOORS = {
     "from_nir": "mappings.readers.nir",
     "from_sklearn": "mappings.readers.sklearn",
     "from_xylo_spec": "mappings.readers.xylo",
+    "to_lava": "mappings.writers.lava",
     "to_nir": "mappings.writers.nir",
+    "write_lava_script": "mappings.writers.lava",
 }
 __all__ = [*_DOORS]
 

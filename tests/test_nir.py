@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import nir
@@ -37,7 +39,7 @@ def graph(edges, **nodes):
 def chain(*nodes, shape, out=(3,)):
     names = ["input", *(f"n{k}" for k in range(len(nodes))), "output"]
     made = {"input": nir.Input(np.array(shape)), **dict(zip(names[1:-1], nodes)), "output": nir.Output(np.array(out))}
-    return nir.NIRGraph(made, list(zip(names, names[1:])), type_check=False)
+    return nir.NIRGraph(made, list(pairwise(names)), type_check=False)
 
 
 def played(net, x):
@@ -260,12 +262,7 @@ def test_refusals_name_the_node():
 
 
 def graph_with(g, name, node):
-    class Loose:
-        nodes = {**g.nodes, name: node}
-        edges = g.edges
-        metadata: dict = {}
-
-    return Loose()
+    return SimpleNamespace(nodes={**g.nodes, name: node}, edges=g.edges, metadata={})
 
 
 def loop_without_neuron():
@@ -421,7 +418,7 @@ def test_agreement_by_hand():
 
 def test_idealise_refuses_what_has_no_decay():
     net = from_nir(chain(nir.Threshold(np.ones(4)), shape=(4,), out=(4,)), **EULER)
-    with pytest.raises(cs.NetworkError, match="'n0'.*no ideal"):
+    with pytest.raises(cs.NetworkError, match=r"'n0'.*no ideal"):
         idealise(net, DT)
 
 
