@@ -17,7 +17,8 @@ def wide_network(n_in: int, n_hidden: int, delay: int = 0, weight: int = 30) -> 
     net = cs.Network("wide")
     x = net.add("pixels", cs.SpikeSource(n_in))
     h = net.add("hidden", cs.loihi.LIF(n_hidden, du=4095, dv=128, vth=2000))
-    net.connect(x, h, cs.loihi.Synapses(2 * rng.integers(-weight, weight, (n_hidden, n_in)), delays=delay, sign="mixed"))
+    mantissas = 2 * rng.integers(-weight, weight, (n_hidden, n_in))
+    net.connect(x, h, cs.loihi.Synapses(mantissas, delays=delay, sign="mixed"))
     return net
 
 

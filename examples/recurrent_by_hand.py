@@ -38,7 +38,8 @@ def main() -> None:
     result = cs.Emulator(program).run(steps=500, record={"exc": ["v"]})
     totals = result.activity.totals()
     rate = totals["spikes"] / result.steps / program.core[program.core >= 0].size
-    print(f"{totals['spikes']} spikes ({rate:.1%} of the neurons per step), {totals['synaptic_events']} synaptic events")
+    print(f"{totals['spikes']} spikes ({rate:.1%} of the neurons per step)")
+    print(f"{totals['synaptic_events']} synaptic events")
     print(f"{totals['packets_out']} packets between {len(program.cores)} cores, clipped {totals['clipped']} times")
     plot(result, Path(__file__).with_suffix(".png"))
 

@@ -13,14 +13,14 @@ The state of a register is its *window*: the next ``n`` bits, bit ``i`` = ``s[T 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
 WORD = 32
-_OPT = dict(cache=True, nogil=True, error_model="numpy", _nrt=False)
-_INNER = dict(
+_OPT: dict[str, Any] = dict(cache=True, nogil=True, error_model="numpy", _nrt=False)
+_INNER: dict[str, Any] = dict(
     _OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True
 )  # called from kernels only: compiles faster
 

@@ -7,6 +7,8 @@ stepped through. Behaviour as in the released Verilog of ReckOn (C. Frenkel, G. 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -32,8 +34,8 @@ from .reckon_state import (
 )
 from .reckon_step import step
 
-_OPT = dict(cache=True, nogil=True, error_model="numpy")
-_INNER = dict(
+_OPT: dict[str, Any] = dict(cache=True, nogil=True, error_model="numpy")
+_INNER: dict[str, Any] = dict(
     _OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
 )  # called from kernels only: compiles faster
 

@@ -8,6 +8,8 @@ scaled by shifts, is the probability of moving the weight by one in the directio
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -34,8 +36,8 @@ from .reckon_state import (
 )
 from .reckon_step import load_q
 
-_OPT = dict(cache=True, nogil=True, error_model="numpy")
-_INNER = dict(
+_OPT: dict[str, Any] = dict(cache=True, nogil=True, error_model="numpy")
+_INNER: dict[str, Any] = dict(
     _OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
 )  # called from kernels only: compiles faster
 _MIN32 = np.int32(-(1 << 31))

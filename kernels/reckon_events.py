@@ -3,6 +3,8 @@ traces."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -25,8 +27,8 @@ from .reckon_state import (
 )
 from .reckon_step import wrap16
 
-_OPT = dict(cache=True, nogil=True, error_model="numpy")
-_INNER = dict(
+_OPT: dict[str, Any] = dict(cache=True, nogil=True, error_model="numpy")
+_INNER: dict[str, Any] = dict(
     _OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
 )  # called from kernels only: compiles faster
 

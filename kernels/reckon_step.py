@@ -3,6 +3,8 @@ events."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -23,8 +25,8 @@ from .reckon_state import (
     ZERO,
 )
 
-_OPT = dict(cache=True, nogil=True, error_model="numpy")
-_INNER = dict(
+_OPT: dict[str, Any] = dict(cache=True, nogil=True, error_model="numpy")
+_INNER: dict[str, Any] = dict(
     _OPT, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False
 )  # called from kernels only: compiles faster
 NEVER = 1 << 20  # a random word that no fraction reaches: rounding down

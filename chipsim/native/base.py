@@ -37,7 +37,7 @@ class Register:
 
 def as_shape(shape: Shape, what: str) -> tuple[int, ...]:
     """`shape` as a tuple of positive ints; a population of no neurons is refused."""
-    dims = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
+    dims: tuple[Any, ...] = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
     if not dims or any(not isinstance(d, (int, np.integer)) or isinstance(d, bool) for d in dims):
         raise NetworkError(f"{what}: shape {shape!r} is not a whole number or a tuple of them")
     if any(d < 1 for d in dims):

@@ -17,7 +17,7 @@ MAX_DELAY = 63  #: what the delay field can hold; a chip's own limit (62 on Loih
 MANTISSA_RANGE = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
 
 
-def as_matrix(weights: Any, what: str) -> np.ndarray | sp.csc_array:
+def as_matrix(weights: Any, what: str) -> Any:
     """`weights` as a 2-D ndarray or CSC array (post, pre), rows sorted; refuses other shapes, NaN and infinity.
 
     CSC because a spike needs the synapses of one source together; no copy when it is given so.
@@ -37,7 +37,7 @@ def as_matrix(weights: Any, what: str) -> np.ndarray | sp.csc_array:
     return matrix
 
 
-def stored(matrix: np.ndarray | sp.csc_array) -> np.ndarray:
+def stored(matrix: Any) -> np.ndarray:
     """The stored values of a dense or sparse matrix, flat."""
     return matrix.data if sp.issparse(matrix) else np.asarray(matrix).ravel()
 
@@ -131,7 +131,7 @@ class Synapses:
     @property
     def max_delay(self) -> int:
         """Largest delay in steps."""
-        return int(np.max(stored(self.delays), initial=0)) if not np.isscalar(self.delays) else int(self.delays)
+        return _longest(self.delays)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,7 @@ class FloatSynapses:
     @property
     def max_delay(self) -> int:
         """Largest delay in steps."""
-        return int(np.max(stored(self.delays), initial=0)) if not np.isscalar(self.delays) else int(self.delays)
+        return _longest(self.delays)
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,6 +272,11 @@ def _image(shape: Any) -> tuple[int, int, int]:
         raise NetworkError(f"Conv: input_shape={shape!r} must be three sizes: two of the image, and its channels")
     a, b, c = (whole(d, "Conv: input_shape", 1) for d in dims)
     return a, b, c
+
+
+def _longest(delays: Any) -> int:
+    """The largest of one delay, or of those of a dense or sparse matrix."""
+    return int(np.asarray(stored(delays)).max(initial=0))
 
 
 def derive_sign(values: np.ndarray) -> str:
