@@ -121,31 +121,34 @@ def gathered(lines: list[str], first: int, index: str) -> tuple[list[str], list[
     return store, [f"{name} = g{first + k}[c]" for k, (name, _) in enumerate(names)]
 
 
-def emit_synapse(out: Writer, rule: Rule, loads: list[str], weight: str) -> None:
-    """The loop over a block in scratch: load, compute, round, store, count."""
+def emit_synapse(out: Writer, rule: Rule, loads: list[str], weight: str, stored: list[str], place: str) -> None:
+    """The loop over a block: load, compute, round, store, count.
+
+    stored: the arrays that hold the block's weights and states; place: the synapse of entry c.
+    """
     out.block("for c in range(m):")
-    out.add("s = at[c]")
+    out.add(f"s = {place}")
     for load in loads:
         out.add(load)
     form = rule.weight
     scale = f" * {form.step!r}" if weight == "int32" and form is not None else ""
-    out.add(f"my_w = g0[c]{scale}")
+    out.add(f"my_w = {stored[0]}[c]{scale}")
     out.add("w_old = my_w")
     for row, name in enumerate(rule.state):
-        out.add(f"{own(name)} = g{row + 1}[c]")
+        out.add(f"{own(name)} = {stored[row + 1]}[c]")
     emit_body(out, rule.body)
     wide = float("inf")
     for row, (name, state) in enumerate(rule.state.items()):
         if name in rule.writes:
-            out.add(f"g{row + 1}[c] = {grid(state.format, own(name), f'key_{name}', 's', -wide, wide)}")
+            out.add(f"{stored[row + 1]}[c] = {grid(state.format, own(name), f'key_{name}', 's', -wide, wide)}")
     if "w" in rule.writes:
-        emit_weight(out, rule, weight)
+        emit_weight(out, rule, weight, stored[0])
     out.end()
     out.add("evaluated += m")
 
 
-def emit_weight(out: Writer, rule: Rule, weight: str) -> None:
-    """The new weight: rounded, clipped, counted, into scratch."""
+def emit_weight(out: Writer, rule: Rule, weight: str, stored: str) -> None:
+    """The new weight: rounded, clipped, counted, into the array `stored`."""
     form, (low, high), wide = rule.weight, rule.bounds, float("inf")
     if form is not None:
         low, high = max(low, form.low), min(high, form.high)
@@ -159,35 +162,12 @@ def emit_weight(out: Writer, rule: Rule, weight: str) -> None:
     if high < wide:
         out.add(f"at_high += w_wanted > {high!r}")
     out.add("not_finite += not (abs(w_wanted) < math.inf)")
-    if weight == "float64" or form is None:
-        out.add("g0[c] = w_new")
-    elif math.frexp(form.step)[0] == 0.5:  # dividing by a power of two is exact
-        out.add(f"g0[c] = w_new / {form.step!r}")
-    else:
-        out.add(f"g0[c] = np.floor(w_new / {form.step!r} + 0.5)")
-
-
-def emit_block(out: Writer, rule: Rule, gather: list[str], loads: list[str], weight: str, skip: bool) -> None:
-    """Gather a block whose synapses `s` the caller's loop header names, compute it, write it back.
-
-    skip: leave out synapses whose presynaptic neuron spiked; they were visited with its row.
-    """
-    out.add("at[m] = s")
-    out.add("g0[m] = w[s]")
-    for row in range(len(rule.state)):
-        out.add(f"g{row + 1}[m] = syn[{row}, s]")
-    for line in gather:
-        out.add(line)
-    out.add("m += pre_vars[0, i] == 0.0" if skip else "m += 1")
-    out.end()
-    emit_synapse(out, rule, loads, weight)
-    stored = [f"syn[{k}, at[c]] = g{k + 1}[c]" for k, name in enumerate(rule.state) if name in rule.writes]
-    if "w" in rule.writes:
-        stored.append("w[at[c]] = np.int32(g0[c])" if weight == "int32" else "w[at[c]] = g0[c]")
-    out.block("for c in range(m):")
-    for line in stored:
-        out.add(line)
-    out.end(2)
+    value = "w_new"
+    if weight == "int32" and form is not None:
+        # dividing by a power of two is exact, other quotients are brought to the whole number they stand for
+        exact = math.frexp(form.step)[0] == 0.5
+        value = f"np.int32(w_new / {form.step!r})" if exact else f"np.int32(np.floor(w_new / {form.step!r} + 0.5))"
+    out.add(f"{stored}[c] = {value}")
 
 
 def emit_loops(out: Writer, rule: Rule, weight: str) -> None:
@@ -208,13 +188,20 @@ def emit_loops(out: Writer, rule: Rule, weight: str) -> None:
         out.add("i = np.uint32(k)")
     for line in pre:
         out.add(line)
-    store, read = gathered(post, first, "m")
+    store, read = gathered(post, first, "c")
+    names = ["w", *(f"syn[{row}]" for row in range(len(rule.state)))]
     out.block(f"for b in range(np.int64(row_ptr[i]), np.int64(row_ptr[i + np.uint32(1)]), {BLOCK}):")
-    out.add("m = 0")
-    out.block(f"for s in range(np.uint32(b), np.uint32(min(b + {BLOCK}, np.int64(row_ptr[i + np.uint32(1)])))):")
-    out.add("j = col[s]")
-    emit_block(out, rule, store, read, weight, False)
+    out.add(f"m = min({BLOCK}, np.int64(row_ptr[i + np.uint32(1)]) - b)")
+    for k, name in enumerate(names):
+        out.add(f"h{k} = {name}[b : b + m]")
+    out.add("targets = col[b : b + m]")
+    out.block("for c in range(m):")
+    out.add("j = targets[c]")
+    for line in store:
+        out.add(line)
     out.end()
+    emit_synapse(out, rule, read, weight, [f"h{k}" for k in range(len(names))], "b + c")
+    out.end(2)
     if rule.event_driven:
         emit_columns(out, rule, weight, first)
 
@@ -235,5 +222,15 @@ def emit_columns(out: Writer, rule: Rule, weight: str, first: int) -> None:
     end = f"np.uint32(min(b + {BLOCK}, np.int64(col_ptr[j + np.uint32(1)])))"
     out.block(f"for c in range(np.uint32(b), {end}):")
     out.add("s, i = col_syn[c], col_pre[c]")
-    emit_block(out, rule, store, [*constant, *read], weight, True)
+    for line in ["at[m] = s", "g0[m] = w[s]", *(f"g{r + 1}[m] = syn[{r}, s]" for r in range(len(rule.state))), *store]:
+        out.add(line)
+    out.add("m += pre_vars[0, i] == 0.0")  # those that spiked were visited with their rows
     out.end()
+    emit_synapse(out, rule, [*constant, *read], weight, [f"g{k}" for k in range(first)], "np.int64(at[c])")
+    out.block("for c in range(m):")
+    for k, name in enumerate(rule.state):
+        if name in rule.writes:
+            out.add(f"syn[{k}, at[c]] = g{k + 1}[c]")
+    if "w" in rule.writes:
+        out.add("w[at[c]] = np.int32(g0[c])" if weight == "int32" else "w[at[c]] = g0[c]")
+    out.end(3)

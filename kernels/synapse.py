@@ -82,6 +82,9 @@ def deliver_sparse(acc, indptr, index, wide, ids, values, graded, source, pointe
                 place = np.uint32(row[j] + base)
                 place = min(place, np.uint32(place - end))
                 acc[place] += weight[j] * scale
+        elif start == 0:
+            for j in range(row.size):
+                acc[row[j]] += weight[j]
         else:
             for j in range(row.size):
                 place = np.uint32(row[j] + base)
