@@ -28,7 +28,8 @@ class Activity:
     input_spikes : (t,)
         Spikes that came from outside.
     waiting : (t,)
-        Synaptic events held back by delays at the end of a step (those due in the next step not counted).
+        Synaptic events held back by delays at the end of a step (those due in the next step not counted); of
+        spikes of this run, not of an earlier one.
     dropped_input : int
         Input spikes beyond the last step, not used.
     clipped, overflowed : dict population -> int
