@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from .results import Result
 
 COUNTERS = ("spikes", "packets_out", "packets_in", "synaptic_events", "updates_active", "updates_idle")
+#: What the second count of losses is on chips that lose something else than input sums, by family.
+OVERFLOWS = {
+    "odin": ("dropped spikes", "spikes that met a full FIFO, all populations together"),
+    "tinyodin": ("dropped spikes", "spikes that met a full FIFO, all populations together"),
+    "truenorth": ("lost packets", "packets that came in the cycle in which their core clears its scheduler"),
+    "reckon": ("wrapped resets", "resets by subtraction beyond 16 bits"),
+}
 DIRECTIONS = ("east", "west", "north", "south")
 
 
@@ -135,7 +142,7 @@ def projections(result: Result) -> list[dict[str, Any]]:
                 "post": result.program.populations[p.post].name,
                 "kind": kind,
                 "synapses": _count(pattern, synapses),
-                "bits": getattr(synapses, "bits", None),
+                "bits": getattr(synapses, "chip_bits", getattr(synapses, "bits", None)),
                 "exponent": getattr(synapses, "exponent", None),
                 "max_delay": int(getattr(synapses, "max_delay", 0)),
                 "rule": None if p.rule is None else type(p.rule).__name__,
@@ -198,9 +205,9 @@ def losses(result: Result) -> list[dict[str, Any]]:
     """Everything that was cut, clipped or dropped, one record each; empty if nothing was."""
     activity = result.activity
     found = [("clipped", name, n, "voltages clipped at their bounds") for name, n in activity.clipped.items()]
-    found += [
-        ("overflowed", name, n, "currents or input sums beyond their bits") for name, n in activity.overflowed.items()
-    ]
+    usual = ("overflowed", "currents or input sums beyond their bits")
+    kind, meaning = OVERFLOWS.get(result.program.chip.family, usual)
+    found += [(kind, name, n, meaning) for name, n in activity.overflowed.items()]
     for p in result.program.projections:
         found.append(("weights clipped", p.name, int(getattr(p.synapses, "clipped", 0)), "weights beyond the bits"))
     found.append(("dropped input", "all inputs", activity.dropped_input, "input spikes after the last step"))

@@ -160,6 +160,12 @@ def _from_ideal(
         together = np.concatenate([np.zeros((population.n, 1)), *parts], axis=1)
         leak = (1 - found.alpha) * found.threshold / 2
         native = to_integers(chip.name, together, found.threshold, leak, lo, hi, thr_max, population.name)
+        gone = np.count_nonzero((leak > 0) & (native.leak == 0))
+        if gone:
+            report.setdefault("warnings", []).append(
+                f"population '{population.name}': the leak of {gone} neurons rounds to 0 at a threshold of "
+                f"{int(native.threshold.min())} to {int(native.threshold.max())}: they do not leak on {chip.name}"
+            )
         column = 1
         for projection, part in zip(arriving, parts):
             synapses[projection.name] = module.Synapses(native.weights[:, column : column + part.shape[1]])

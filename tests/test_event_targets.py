@@ -9,6 +9,7 @@ import pytest
 
 import chipsim as cs
 from chipsim.engines.odin import OdinEngine
+from chipsim.report_data import losses, projections
 
 CHIPS = ("odin", "tinyodin", "truenorth", "reckon")
 
@@ -87,3 +88,16 @@ def test_what_odin_drops_is_counted():
     net.connect(a, a, cs.odin.Synapses(np.eye(100, dtype=int)))
     result = cs.Emulator(cs.compile(net, "odin")).run({"in": np.ones((1, 1), int)})
     assert result.raw.drops.tolist() == [100 - 31] and result.activity.overflowed["a"] == 69
+    stated = {r["kind"]: r["count"] for r in losses(result)}
+    assert stated == {"dropped spikes": 69} and projections(result)[0]["bits"] == 3
+
+
+@pytest.mark.parametrize("tau", [20e-3, 2e-3])
+def test_a_leak_that_rounds_to_nothing_is_said(tau):
+    net = cs.Network()
+    x, h = net.add("in", cs.SpikeSource(2)), net.add("hid", cs.LIF(1, tau_mem=tau))
+    net.connect(x, h, np.array([[0.5, 0.7]]))
+    program = cs.compile(net, "odin")
+    warned = program.stages["quantise"].get("warnings", [])
+    assert bool(warned) == (program.populations[1].model.per_neuron("leak_str").max() == 0)
+    assert bool(warned) == (tau == 20e-3) and all("'hid'" in w for w in warned)

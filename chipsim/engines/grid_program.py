@@ -27,7 +27,7 @@ class GridRaw(NamedTuple):
 
     spikes: SpikeTrain
     updates: np.ndarray  # (t, 1) int64 neuron updates
-    saturated: np.ndarray  # (p, 2) int64, nothing saturates
+    saturated: np.ndarray  # (p, 2) int64: 0, and all lost packets at the first population of neurons
     active: np.ndarray  # (1, 1) uint8, not kept
     trace: np.ndarray  # (t, columns) int32
     sops: np.ndarray  # (t,) int64 connected synapses of the packets that arrived
@@ -164,6 +164,7 @@ class GridProgramEngine:
         drops = np.zeros(steps, np.int64)
         drops[[t for t, _ in runs]] = lost
         quiet = np.zeros((len(self.program.populations), 2), np.int64)
+        quiet[next(k for k, p in enumerate(self.program.populations) if not p.model.is_input), 1] = drops.sum()
         cycles = np.full(steps, int(self.image.program.period or 0))
         return GridRaw(train, updates, quiet, np.zeros((1, 1), np.uint8), trace, sops, drops, cycles)
 

@@ -19,6 +19,7 @@ class CrossbarSynapses(MatrixSynapses):
     sign: str | None = "mixed"
     chip: ClassVar[str] = ""
     weight_range: ClassVar[tuple[int, int]] = (0, 0)
+    chip_bits: ClassVar[int] = 8  #: bits of a stored weight
 
     def __post_init__(self) -> None:
         """The chip's own, narrower range, then the common checks."""

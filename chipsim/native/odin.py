@@ -77,6 +77,7 @@ class Synapses(CrossbarSynapses):
 
     chip = "odin"
     weight_range = (-7, 7)
+    chip_bits = 3
 
 
 def pack(*models: NeuronModel) -> np.ndarray:

@@ -48,6 +48,7 @@ class Synapses(CrossbarSynapses):
 
     chip = "tinyodin"
     weight_range = (-8, 7)
+    chip_bits = 4
 
 
 def pack(*models: NeuronModel) -> np.ndarray:

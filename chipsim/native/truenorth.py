@@ -61,6 +61,7 @@ class Synapses(CrossbarSynapses):
 
     chip = "truenorth"
     weight_range = (-256, 255)
+    chip_bits = 9
 
 
 #: Array fields of a program: range, and shape in letters (c cores, n neurons, a axons, 4 types).
