@@ -17,8 +17,8 @@ ROOT = Path(__file__).parent.parent
 #: Pages whose code goes on from the quick start's first block, and those that stand alone.
 CONTINUED = ("arithmetic.md", "estimates.md", "mapping.md", "quantisation.md")
 ALONE = ("../README.md", "quickstart.md", "cli.md", "learning.md", "loihi_learning.md", "write_a_rule.md")
-#: Shown elsewhere: the page's code needs the files of another page.
-ELSEWHERE = ("sweep.md",)
+#: Run by no test here: their code needs files or tools that the page does not make.
+ELSEWHERE = ("lava.md", "nir.md", "sweep.md")
 EXAMPLES = ("does_not_fit.py", "recurrent_by_hand.py", "digits.py")
 DOCTESTS = ("chipsim", "chipsim.emulator", "chipsim.estimate", "chipsim.engines.odin", "mappings.network")
 
