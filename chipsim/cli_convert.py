@@ -33,7 +33,7 @@ def nir_options(
 
 def convert(
     source: Annotated[Path, typer.Argument(help="model.nir, a network (.h5, .py), or a program (.h5).")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .h5, .nir, .net (NetX) or .py (Lava).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .h5, .nir or .py (Lava).")],
     chip: Annotated[str, typer.Option("--chip", help="Map onto this chip and write the program.")] = "",
     dt: Annotated[
         float | None, typer.Option(help="Step in the unit of the graph's time constants (s; sinabs: 1).")
@@ -102,11 +102,11 @@ def _write(value: Any, out: Path) -> str:
 
         to_nir(value, out)
         return "NIR graph"
-    if suffix in (".net", ".py") and is_program:
-        from mappings.writers import lava
+    if suffix == ".py" and is_program:
+        from mappings.writers.lava import write_lava_script
 
-        (lava.write_netx if suffix == ".net" else lava.write_lava_script)(value, out)
-        return "NetX" if suffix == ".net" else "Lava script"
-    if suffix in (".net", ".py"):
+        write_lava_script(value, out)
+        return "Lava script"
+    if suffix == ".py":
         raise RunError(f"{out}: Lava takes the integers of a chip; name one with --chip loihi")
-    raise FileError(f"{out}: written are .h5, .nir, .net (NetX) and .py (Lava), not '{suffix}'")
+    raise FileError(f"{out}: written are .h5, .nir and .py (Lava), not '{suffix}'")

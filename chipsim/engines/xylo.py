@@ -33,7 +33,7 @@ class XyloEngine:
 
     def _load(self) -> xylo.Chip:
         n = self.program.n
-        total = sp.csc_array((n, n), dtype=np.int32)
+        total: Any = sp.csc_array((n, n), dtype=np.int32)
         for p in self.program.projections:
             pre, post = self.program.populations[p.pre], self.program.populations[p.post]
             part = sp.coo_array(p.synapses.mantissa)

@@ -101,7 +101,8 @@ def _graph(group: Any, source: str, version: str, depth: int) -> Graph:
             raise FileError(f"{group.name}: edges have shape {table.shape}, not (n, 2)")
         if table.shape[0] > MAX_NODES * 100:
             raise FileError(f"{group.name} declares {table.shape[0]} edges")
-        edges = [tuple(s.decode() if isinstance(s, bytes) else str(s) for s in row) for row in table[()]]
+        names = [[s.decode() if isinstance(s, bytes) else str(s) for s in row] for row in table[()]]
+        edges = [(a, b) for a, b in names]
     return Graph(nodes, tuple(edges), _metadata(group), source, version)
 
 

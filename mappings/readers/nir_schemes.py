@@ -180,7 +180,7 @@ def _euler(kind: str, p: dict[str, np.ndarray], dt: float, ratio: float = 1.0) -
         return {"input_gain": 1.0}
     if kind in ("IF", "I"):
         return {"kept": 1.0, "input_gain": ratio * p["r"]}
-    tau = p.get("tau", p.get("tau_mem"))
+    tau = p["tau" if "tau" in p else "tau_mem"]
     k = dt / tau
     made = {"kept": 1 - k, "constant": k * p["v_leak"]}
     if "tau_syn" not in p:
@@ -201,7 +201,7 @@ def _sinabs(kind: str, p: dict[str, np.ndarray], dt: float) -> dict[str, Any]:
     """Exponential decay, the input scaled by what decays."""
     made = _euler(kind, p, dt)
     if "tau" in p or "tau_mem" in p:
-        decay = np.exp(-dt / p.get("tau", p.get("tau_mem")))
+        decay = np.exp(-dt / p["tau" if "tau" in p else "tau_mem"])
         made |= {"kept": decay, "constant": (1 - decay) * p["v_leak"]}
         made["gain" if "tau_syn" in p else "input_gain"] = (1 - decay) * p["r"]
     if "tau_syn" in p:
@@ -214,7 +214,7 @@ def _rockpool(kind: str, p: dict[str, np.ndarray], dt: float) -> dict[str, Any]:
     """Bit-shift-like decays; the file's r is not used."""
     if kind in ("IF", "I", "Threshold"):
         return _euler(kind, p, dt)
-    decay = np.exp(-dt / p.get("tau", p.get("tau_mem")))
+    decay = np.exp(-dt / p["tau" if "tau" in p else "tau_mem"])
     made: dict[str, Any] = {"kept": decay, "constant": (1 - decay) * p["v_leak"]}
     if "tau_syn" not in p:
         return made | {"input_gain": 1.0}

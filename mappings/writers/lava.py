@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from chipsim.errors import CompileError, FileError
+from chipsim.errors import CompileError
 from chipsim.native.synapses import Synapses
 from chipsim.program import Program
 from chipsim.storage_file import replacing
 
-MAX_DELAY = 62  #: steps, of Loihi 1 and of NetX
+MAX_DELAY = 62  #: steps, of Loihi 1
 _HEAD = '''"""{title}: written by chipsim; runs in Lava's CPU simulator with the arithmetic of Loihi.
 
 {summary}
@@ -109,11 +109,6 @@ def write_lava_script(program: Program, path: str | Path) -> Path:
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
     return Path(path)
-
-
-def write_netx(program: Program, path: str | Path) -> Path:
-    """Refused: lava-dl's NetX format is not written; `write_lava_script` writes the same network."""
-    raise FileError(f"cannot write {path}: NetX is not written; write a Lava script (.py) of {program!r} instead")
 
 
 def lava_source(program: Program) -> str:

@@ -16,7 +16,7 @@ from chipsim.storage_file import replacing
 
 from ..network import Network, Projection
 from ..readers.nir_graph import components
-from .nir_nodes import node_of, options_of
+from .nir_nodes import library, node_of, options_of
 from .units import as_units
 
 OWN_SCHEME = "norse_import"  #: steps like chipsim's own recurrence: Euler, the current first, reset at once
@@ -47,7 +47,7 @@ def to_nir(value: Network | Program, path: str | Path, *, dt: float | None = Non
     FileError
         The file cannot be written.
     """
-    import nir
+    nir = library()
 
     graph = nir_graph(value, dt=dt, scheme=scheme)
     with replacing(path) as part:
@@ -57,7 +57,7 @@ def to_nir(value: Network | Program, path: str | Path, *, dt: float | None = Non
 
 def nir_graph(value: Network | Program, *, dt: float | None = None, scheme: str | None = None) -> Any:
     """The `nir.NIRGraph` that `to_nir` writes."""
-    import nir
+    nir = library()
 
     stated = value.stages.get("nir", {}) if isinstance(value, Program) else value.metadata.get("nir", {})
     own = value.dt if isinstance(value, Program) else stated.get("dt", 1e-3)
@@ -129,7 +129,7 @@ class _Made:
 
     def build(self) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         """All nodes and edges."""
-        import nir
+        nir = library()
 
         readouts = {v: k for k, v in self.outputs.items() if k == v}
         for name, p in self.net.populations.items():
@@ -155,7 +155,7 @@ class _Made:
 
     def _connect(self, p: Projection, takes_bias: bool) -> None:
         """pre -> (delay) -> (flatten) -> weights -> post."""
-        import nir
+        nir = library()
 
         bias = np.array(p.post.model.per_neuron("bias")) if takes_bias else np.zeros(p.post.n)
         at = self._delay(p, p.pre.name)
@@ -183,7 +183,7 @@ class _Made:
 
     def _delay(self, p: Projection, at: str) -> str:
         """A Delay node for what is beyond the step that a hop, or a recurrent edge, takes anyway."""
-        import nir
+        nir = library()
 
         steps = _per_source(p)
         if self.group[p.pre.name] == self.group[p.post.name]:
@@ -226,7 +226,7 @@ def _is_identity(matrix: np.ndarray) -> bool:
 
 
 def _conv(p: Projection, bias: np.ndarray) -> Any:
-    import nir
+    nir = library()
 
     conv: Conv = p.synapses
     channels = bias.reshape(p.post.shape)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from chipsim.errors import NetworkError
-from chipsim.native.floats import Unit
+from chipsim.native.base import NeuronModel
 
 from ..network import Network
 from ..readers.nir_schemes import SCHEMES
 
 NO_LEAK = 1e-9  #: per step, for a membrane without leak behind a synapse with one
+
+
+def library() -> Any:
+    """The nir library, imported when something is written."""
+    return import_module("nir")
 
 
 def options_of(net: Network, scheme: str, dt: float) -> dict[str, Any]:
@@ -57,11 +63,10 @@ def _one(units: dict[str, Any], register: str, meaning: Any) -> Any:
     return next(iter(values.values()), None)
 
 
-def node_of(unit: Unit, name: str, shape: tuple[int, ...], options: dict[str, Any], alone: bool) -> Any:
+def node_of(unit: NeuronModel, name: str, shape: tuple[int, ...], options: dict[str, Any], alone: bool) -> Any:
     """The NIR node of a population; `alone`: nothing arrives, so that its bias must be its leak's target."""
-    import nir
-
-    v = {k: x if isinstance(x, str) else np.array(unit.per_neuron(k)) for k, x in unit.values.items()}
+    nir = library()
+    v: dict[str, Any] = {k: x if isinstance(x, str) else np.array(unit.per_neuron(k)) for k, x in unit.values.items()}
     if alone and np.any(v["bias"]):
         v["constant"] = v["constant"] + v["input_gain"] * v["bias"]
     sends = v["sends"] != "value"

@@ -110,7 +110,7 @@ def _from_program(program: Program) -> Network:
 
 
 def _from_registers(model: NeuronModel, unit: float, name: str) -> Unit:
-    v = {k: x if isinstance(x, str) else model.per_neuron(k) for k, x in model.values.items()}
+    v: dict[str, Any] = {k: x if isinstance(x, str) else model.per_neuron(k) for k, x in model.values.items()}
     if np.any(v["refractory"] > 1) or v["noise"] != "none":
         raise NetworkError(f"population '{name}': refractory periods and noise have no form in NIR")
     alpha = (4096 - v["dv"]) / 4096
