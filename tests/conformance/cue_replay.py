@@ -30,7 +30,8 @@ SYNONYMS = {
     "access": "sram_access", "acc": "sram_access", "busy": "cycles", "busy_cycles": "cycles", "cyc": "cycles",
     "nspikes": "spikes", "nspk": "spikes", "spk": "spikes", "spike_count": "spikes", "weights_inp": "winp",
     "weights_rec": "wrec", "weights_out": "wout", "ncorrect": "correct",
-    "out_step": "out_after_step",
+    "out_step": "out_after_step", "n_spikes": "spikes", "nspike": "spikes", "rec_spikes": "spikes",
+    "spikes_rec": "spikes", "n_pass": "npass", "n_passes": "npass", "n_correct": "correct", "c": "cycles",
 }  # fmt: skip
 PLACES = {"sample_index": "index", "sample_id": "index", "sample_epoch": "epoch", "epoch": "epoch"}
 PER_TICK_ONLY = ("spikes_packed", "out_after_step", "out_end")

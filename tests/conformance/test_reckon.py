@@ -246,9 +246,9 @@ def test_recording(path: Path, pytestconfig) -> None:
 
 def test_a_wrong_number_on_its_own_is_noticed() -> None:
     cmp = Comparison({"right": np.array(7), "wrong": np.array(7)})
-    cmp.same("right", 7)
+    cmp.same("right", np.array(7))
     with pytest.raises(AssertionError, match="wrong: 1 differ"):
-        cmp.same("wrong", np.int64(6))
+        cmp.same("wrong", np.array(6))
 
 
 def cue_recording(ticks: int = 2250) -> dict[str, np.ndarray]:
