@@ -82,7 +82,8 @@ def runner(emulator: cs.Emulator):
 def measure(rounds: int, steps: int, peers: bool) -> dict[str, dict[str, float]]:
     """Rows by label: µs per step (median and least), ratio of each to chipsim's stochastic form, spikes."""
     data = workloads.load("W6", FOLDER)
-    labels = {"chipsim 8 bits stochastic": "stochastic", "chipsim 8 bits nearest": "nearest", "chipsim float64": "float"}
+    labels = {f"chipsim 8 bits {rounding}": rounding for rounding in ("stochastic", "nearest")}
+    labels["chipsim float64"] = "float"
     runners = {label: runner(emulator_of(data, form)) for label, form in labels.items()}
     runners["chipsim fixed weights"] = runner(emulator_of(data, "fixed"))
     if peers and find_spec("brian2") is not None:

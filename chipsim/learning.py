@@ -143,7 +143,7 @@ class LearningReport:
 
 
 def kind_of(rule: Any) -> str:
-    """"declared", "sum_of_products" or "pes"; raises NetworkError for anything else."""
+    """ "declared", "sum_of_products" or "pes"; raises NetworkError for anything else."""
     if isinstance(rule, Rule):
         return "declared"
     if isinstance(rule, (SumOfProducts, EngineRule)):

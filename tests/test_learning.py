@@ -178,9 +178,7 @@ def test_two_runs_equal_one(case, at: int) -> None:
     parts = make(kind, rule)
     first = parts.run({"x": spikes()["x"][:at]}, at, **cut(options, 0, at))
     second = parts.run({"x": spikes()["x"][at:]}, 200 - at, **cut(options, at, 200))
-    np.testing.assert_array_equal(
-        np.concatenate([first.spikes["a"], second.spikes["a"]]), one.spikes["a"]
-    )
+    np.testing.assert_array_equal(np.concatenate([first.spikes["a"], second.spikes["a"]]), one.spikes["a"])
     np.testing.assert_array_equal(parts.weights(NAME), whole.weights(NAME))
     assert one.learning[NAME].updates == first.learning[NAME].updates + second.learning[NAME].updates
     assert one.learning[NAME].changed > 0
@@ -215,7 +213,7 @@ def test_threads_and_placement_change_no_bit(case, monkeypatch) -> None:
 
 
 def test_frozen_learning_changes_nothing(case) -> None:
-    kind, rule, options = case
+    kind, rule, _ = case
     emulator = make(kind, rule)
     before = emulator.state()
     frozen = emulator.run(spikes(), 200, learn=False)

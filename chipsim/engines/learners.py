@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from chipsim.errors import RunError
 from chipsim.fixed_format import Fixed
 from chipsim.learning import EngineRule
-from chipsim.native.synapses import MANTISSA_RANGE, FloatSynapses, Synapses
+from chipsim.native.synapses import MANTISSA_RANGE, Synapses
 from chipsim.plastic import Plastic
 from chipsim.program import Program, ProjectionImage
 from chipsim.rule_declaration import Rule
@@ -78,7 +78,7 @@ class Learner:
 
     def dense(self, values: np.ndarray) -> np.ndarray:
         """Synaptic values (s,) as (post, pre)."""
-        out = np.zeros(self.matrix.shape, values.dtype)
+        out = np.zeros((self.post.n, self.pre.n), values.dtype)
         out[self.matrix.indices, np.repeat(np.arange(self.pre.n), np.diff(self.matrix.indptr))] = values
         return out
 
@@ -222,8 +222,3 @@ def _messages(third: np.ndarray) -> np.ndarray:
 def inner_rule(rule: Any) -> EngineRule:
     """A sum of products as an EngineRule."""
     return rule if isinstance(rule, EngineRule) else EngineRule(rule)
-
-
-def is_native(synapses: Any) -> bool:
-    """True for matrices that can learn."""
-    return isinstance(synapses, (Synapses, FloatSynapses))

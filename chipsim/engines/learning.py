@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numba import typeof
 
 from chipsim.errors import RunError
-from chipsim.learning import LearningReport, kind_of
+from chipsim.learning import kind_of
 from chipsim.pes import PesStreams
 from chipsim.program import Program
 from kernels import machine_plastic, records
 
+from .learner_pes import PesLearner
 from .learners import DeclaredLearner
-from .learners_loihi import LinearLearner, PesLearner, SopLearner
+from .learners_loihi import LinearLearner, SopLearner
+from .learning_run import Learned, Session, compiled_run, teacher_of
 from .load import Machine
 
-ACTS = ("trace_update", "weight_read", "weight_write", "synapse_update", "third_factor")
-
-
-class Learned(NamedTuple):
-    """What learning adds to a run: acts per step (t,) int64 by name, a report by projection."""
-
-    counts: dict[str, np.ndarray]
-    reports: dict[str, LearningReport]
+__all__ = ["Learned", "Learning"]
 
 
 class Learning:
@@ -86,6 +80,9 @@ class Learning:
             return PesLearner(self.program, image, matrix, weights, streams)
         if kind == "declared":
             learner = DeclaredLearner(self.program, image, matrix, weights)
+            positions = self.machine.net.index[self._span(self.machine.learns[image.name])]
+            if np.array_equal(positions, learner.plastic.col):
+                learner.plastic.col = positions  # delivery and learning share their lines of the cache
             learner.take_levels(self.machine.net.params)
             return learner
         linear = self.program.arithmetic.trace_decay == "linear"
@@ -166,7 +163,7 @@ class Learning:
 
         Raises RunError for other shapes, weights where there is no synapse, or beyond the rule's range.
         """
-        image = self._image(name)
+        self._image(name)
         if name not in self.learners:
             raise RunError(f"projection '{name}' does not learn: its weights are fixed; give it a rule")
         learner = self.learners[name]
@@ -183,10 +180,11 @@ class Learning:
             raise RunError(f"projection '{name}': the chip's weights are whole numbers")
         low, high = learner.bounds()
         if values.size and (values.min() < low or values.max() > high):
-            raise RunError(f"projection '{name}': weights span {values.min():g}..{values.max():g}, beyond {low:g}..{high:g}")
+            raise RunError(
+                f"projection '{name}': weights span {values.min():g}..{values.max():g}, beyond {low:g}..{high:g}"
+            )
         learner.weights[:] = values
         learner.changed_outside()
-        del image
 
     def _image(self, name: str) -> Any:
         for image in self.program.projections:
@@ -206,97 +204,8 @@ class Learning:
             learner.restore({n[len(prefix) :]: np.asarray(a) for n, a in state.items() if n.startswith(prefix)})
 
 
-class Session:
-    """One learning run: what it started from, what is recorded on the way."""
-
-    def __init__(self, learning: Learning, steps: int, watch: Mapping[str, Any]) -> None:
-        self.learning, self.steps, self.watch = learning, steps, watch
-        self.started = {n: (x.tally(), _moments(x.weights)) for n, x in learning.learners.items()}
-        self.step: list[int] = []
-        self.kept: dict[str, dict[str, list[np.ndarray]]] = {n: {v: [] for v in vs} for n, vs in watch.items()}
-
-    def look(self, done: int) -> None:
-        """Keep what is recorded, after `done` steps of the run."""
-        if not self.watch:
-            return
-        self.step.append(done)
-        for name, variables in self.kept.items():
-            for variable, values in variables.items():
-                values.append(self.learning.learners[name].value(variable))
-
-    def end(self, learned: bool) -> Learned:
-        """The run's counts and reports."""
-        counts = {act: np.zeros(self.steps, np.int64) for act in ACTS}
-        reports = {}
-        for name, learner in self.learning.learners.items():
-            if learned:
-                for act, values in learner.counts().items():
-                    counts[act] += values
-            trace = {v: np.array(rows) for v, rows in self.kept.get(name, {}).items()}
-            reports[name] = self._report(name, learner, trace, learned)
-        return Learned(counts, reports)
-
-    def _report(self, name: str, learner: Any, trace: dict[str, np.ndarray], learned: bool) -> LearningReport:
-        was, before = self.started[name]
-        now, (low, high) = learner.tally(), learner.bounds()
-        names = ("updates", "changed", "stalled", "saturated", "not_finite")
-        delta = {n: getattr(now, n) - getattr(was, n) for n in names}
-        edge = (learner.weights <= low) | (learner.weights >= high)
-        return LearningReport(
-            rule=learner.name,
-            steps=self.steps if learned else 0,
-            at_bound=float(edge.mean()) if edge.size else 0.0,
-            before=before,
-            after=_moments(learner.weights),
-            step=np.array(self.step if trace else [], np.int64),
-            trace=trace,
-            **delta,
-        )
-
-
-def _moments(weights: np.ndarray) -> tuple[float, float]:
-    return (float(weights.mean()), float(weights.std())) if weights.size else (0.0, 0.0)
-
-
 def _matrix_of(synapses: Any) -> Any:
     for name in ("mantissa", "weights", "kernel"):
         if hasattr(synapses, name):
             return getattr(synapses, name)
     raise RunError(f"{type(synapses).__name__} has no weights to read")
-
-
-def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
-    """A learner's arrays as the compiled loop takes them."""
-    p, n_post = learner.plastic, learner.post.n
-    numbers = [learner.image.pre, learner.image.post, learner.v_row, p.seed, p.step_index]
-    return machine_plastic.Teacher(
-        index=(p.row_ptr, p.col, p.col_ptr, p.col_syn, p.col_pre),
-        w=p.w,
-        syn=p.syn,
-        pre_vars=p.pre_vars,
-        post_vars=p.post_vars,
-        level=learner.level,
-        const=p.const,
-        counters=p.counters,
-        third=learner.third,
-        factors=np.zeros((len(learner.rule.third), n_post)),
-        v=np.zeros(n_post),
-        pre_ids=np.zeros(learner.pre.n, np.int32),
-        post_ids=np.zeros(n_post, np.int32),
-        where=np.array(numbers, np.int64),
-        unit=np.array([learner.v_unit]),
-        done=learner.done,
-    )
-
-
-@lru_cache
-def compiled_run(weight: str, arguments: tuple[Any, ...]) -> Any:
-    """`kernels.machine_plastic.run_declared` for arguments of these Numba types; takes any rule's kernel as a pointer."""
-    from numba import njit, types
-
-    from chipsim.rule_kernel import signature
-
-    kernel = types.FunctionType(signature(weight))
-    return njit(types.int64(kernel, *arguments), cache=True, nogil=True, error_model="numpy")(
-        machine_plastic.run_declared
-    )

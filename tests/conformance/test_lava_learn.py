@@ -1,7 +1,8 @@
-"""Replays learning through the public interface: Lava's engine (fixed and floating point), PES, brian2-loihi's rules."""
+"""Replays learning through the public interface: Lava's engine (fixed, floating point), PES, brian2-loihi's rules."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -108,9 +109,13 @@ def test_pes(pes_file: Path) -> None:
     assert not any(v & 63 for v in p["vth"])
     net.connect("pre", "post", cs.loihi.Synapses(all_to_all(mantissa), exponent=exponent, sign="mixed"), rule=rule)
     program = cs.compile(net, "unlimited", seed=spec["seed"], arithmetic="nengo_loihi")
-    result = cs.Emulator(program).run(
-        {"pre": data["x"]}, spec["T"], record={"post": ["input", "u", "v"], NAME: ["w", "x1"]}, third={NAME: data["err"]}
-    )
+    record = {"post": ["input", "u", "v"], NAME: ["w", "x1"]}
+    result = cs.Emulator(program).run({"pre": data["x"]}, spec["T"], record=record, third={NAME: data["err"]})
+    first, second = cs.Emulator(program), cs.Emulator(program)
+    first.run({"pre": data["x"][:50]}, 50, third={NAME: data["err"][:50]})
+    second.restore(first.state())
+    second.run({"pre": data["x"][50:]}, spec["T"] - 50, third={NAME: data["err"][50:]})
+    np.testing.assert_array_equal(second.weights(NAME).toarray().T << 6, data["out_w"][-1])
     seen, learned = result.trace["post"], result.learning[NAME].trace
     got = {
         "q": seen["input"], "current": seen["u"], "voltage": seen["v"], "spiked": result.spikes["post"],
@@ -149,7 +154,7 @@ def test_in_parts(learn_file: Path, parts: int) -> None:
     emulator, inputs, third = chip_run(spec, data)
     cuts = np.linspace(0, spec["T"], parts + 1).astype(int)
     state = None
-    for a, b in zip(cuts[:-1], cuts[1:]):
+    for a, b in pairwise(cuts):
         if state is not None:
             emulator = cs.Emulator(emulator.program)
             emulator.restore(state)
