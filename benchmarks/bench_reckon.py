@@ -56,9 +56,7 @@ def one_sample(data: str | None, learn: bool, repeats: int = 20) -> dict[str, fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -80,10 +78,7 @@ def main() -> None:
             f"clock cycles "
             f"({r['cycles_per_second'] / 1e6:.0f} M cycles/s; 2,250 ticks are 2.25 s of real time)"
         )
-    print(
-        f"ten epochs       {ten.seconds:.1f} s for 1,000 samples, test correct {ten.correct[:, 1].tolist()} "
-        f"of 50"
-    )
+    print(f"ten epochs       {ten.seconds:.1f} s for 1,000 samples, test correct {ten.correct[:, 1].tolist()} of 50")
     print(f"random stream    {result['random_bits_per_second'] / 1e9:.1f} G bits/s (512 bits a step)")
 
 

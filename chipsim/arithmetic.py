@@ -1,6 +1,7 @@
 """The five places in which the models of one fixed-point chip disagree, as named options with their owners'
 presets.
- `PRESETS["lava"]`, `["nengo_loihi"]` and
+
+`PRESETS["lava"]`, `["nengo_loihi"]` and
 `["brian2_loihi"]` are what Lava 0.10, nengo-loihi 1.1 and brian2-loihi 0.5 compute, each checked against
 recorded runs of its owner.
 """

@@ -86,10 +86,11 @@ def _shown(outcome: Any, data: dict[str, Any]) -> list[Any]:
     from .plots_chip import merged
     from .units import human
 
+    gained = 0.0 - round(data["loss_percentage_points"], 2)  # 0.0 - 0.0 has no minus sign
     rows = [
         ("images", f"{data['images']}, {data['steps_per_image']} steps each"),
         ("correct, float network", f"{data['float_accuracy']:.2%}"),
-        ("correct, on the chip", f"{data['chip_accuracy']:.2%} ({0.0 - round(data['loss_percentage_points'], 2):+.2f} points)"),
+        ("correct, on the chip", f"{data['chip_accuracy']:.2%} ({gained:+.2f} points)"),
         ("spikes per image", f"{data['spikes_per_image']:,.0f}"),
         ("synaptic events per image", f"{data['synops_per_image']:,.0f}"),
         ("cores", f"{data['cores']} of {data['cores_of_chip']}"),

@@ -64,9 +64,7 @@ class Activity:
         """Sums over steps and cores, by name."""
         names = ("spikes", "packets_out", "packets_in", "synaptic_events", "updates_active", "updates_idle")
         sums = {name: int(getattr(self, name).sum()) for name in names}
-        sums |= {
-            f"hops_{d}": int(h) for d, h in zip(("east", "west", "north", "south"), self.hops.sum(axis=0))
-        }
+        sums |= {f"hops_{d}": int(h) for d, h in zip(("east", "west", "north", "south"), self.hops.sum(axis=0))}
         sums |= {"input_spikes": int(self.input_spikes.sum()), "dropped_input": self.dropped_input}
         sums |= {"clipped": sum(self.clipped.values()), "overflowed": sum(self.overflowed.values())}
         sums |= {act: int(values.sum()) for act, values in self.learning.items()}
@@ -102,9 +100,7 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
     waiting = np.zeros(steps, np.int64)
     if fan.delay_steps.size:
         change = np.zeros(steps + int(fan.delay_steps.max()) + 1, np.int64)
-        count_waiting(
-            raw.spikes.ptr, raw.spikes.ids, fan.delay_ptr, fan.delay_steps, fan.delay_events, change
-        )
+        count_waiting(raw.spikes.ptr, raw.spikes.ids, fan.delay_ptr, fan.delay_steps, fan.delay_events, change)
         waiting = np.cumsum(change)[:steps]
     updated = np.concatenate([np.full(p.n, not p.model.is_input) for p in program.populations])
     size = np.bincount(program.column[updated & (program.column >= 0)], minlength=columns)

@@ -1,6 +1,7 @@
 """Reads chip descriptions: YAML with inheritance in, a checked `Chip` out, errors that say what to write
 instead.
- A file may start from another one with `base: loihi` (a shipped name, or a path beside the file): mappings
+
+A file may start from another one with `base: loihi` (a shipped name, or a path beside the file): mappings
 are merged key by key, lists and constants ({value, unit, source, status}) are replaced as a whole, so that
 a source never outlives its number.
 """

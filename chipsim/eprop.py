@@ -99,9 +99,7 @@ class EProp:
     def __post_init__(self) -> None:
         for name, allowed in (("loss", LOSSES), ("feedback", FEEDBACK), ("form", ("adjoint", "traces"))):
             if getattr(self, name) not in allowed:
-                raise NetworkError(
-                    f"eprop: {name}={getattr(self, name)!r} is unknown; use one of {', '.join(allowed)}"
-                )
+                raise NetworkError(f"eprop: {name}={getattr(self, name)!r} is unknown; use one of {', '.join(allowed)}")
         for name in ("tau_m", "tau_out", "tau_a", "thr", "gamma"):
             if not getattr(self, name) > 0:
                 raise NetworkError(f"eprop: {name} must be positive, got {getattr(self, name)}")

@@ -52,9 +52,7 @@ def pre_first(name: str, weights: ArrayLike, shape: tuple[int | None, ...]) -> A
     """A float64 C-contiguous (pre, post) copy of (post, pre) weights, checked."""
     array = np.asarray(weights, dtype=np.float64)
     if array.ndim != 2 or any(want is not None and want != got for want, got in zip(shape, array.shape)):
-        raise NetworkError(
-            f"eprop: {name} has shape {array.shape}, expected {shape}; matrices are (post, pre)"
-        )
+        raise NetworkError(f"eprop: {name} has shape {array.shape}, expected {shape}; matrices are (post, pre)")
     return np.ascontiguousarray(array.T)
 
 
@@ -112,9 +110,7 @@ class EPropNet:
     def state(self) -> dict[str, Any]:
         """Everything a checkpoint needs, as arrays and integers; give it to `restore`."""
         arrays = {f"w{i}": w.copy() for i, w in enumerate(self._weights)}
-        arrays.update(
-            {f"m{i}{k}": a.copy() for i, pair in enumerate(self._moments) for k, a in enumerate(pair)}
-        )
+        arrays.update({f"m{i}{k}": a.copy() for i, pair in enumerate(self._moments) for k, a in enumerate(pair)})
         counts = {
             "updates": self.updates,
             "saturated": self.saturated,
@@ -190,9 +186,7 @@ class EPropNet:
         rate = run.z.sum(axis=0) / n_steps
         rate_gain = self.rule.c_reg * (rate - self.rule.f_target) / n_steps
         first = n_steps - (self.rule.window or n_steps)
-        feedback = np.ascontiguousarray(
-            self._weights[2] if self.rule.feedback == "symmetric" else self.feedback
-        )
+        feedback = np.ascontiguousarray(self._weights[2] if self.rule.feedback == "symmetric" else self.feedback)
         sums = [np.zeros_like(w) for w in self._weights]
         if self.rule.form == "traces":
             self._by_traces(x, error, feedback, rate_gain, first, run, sums)
@@ -238,9 +232,7 @@ class EPropNet:
             g = np.ascontiguousarray(g)
             if isinstance(choice, Adam):
                 mean, square = self._moments[index]
-                adjoint.adam(
-                    w, g, mean, square, self.updates, choice.eta, choice.beta_1, choice.beta_2, choice.epsilon
-                )
+                adjoint.adam(w, g, mean, square, self.updates, choice.eta, choice.beta_1, choice.beta_2, choice.epsilon)
             else:
                 adjoint.gradient_descent(w, g, choice.eta)
             if self.rule.precision is not None and self.rule.precision.weights is not None:

@@ -73,9 +73,7 @@ class ActorCritic:
         error[acted, chosen[acted]] -= advantage[acted]
         if self.entropy:
             log_pi = np.log(pi[acted])
-            error[acted, :-1] += (
-                self.entropy * pi[acted] * (log_pi - (pi[acted] * log_pi).sum(axis=1, keepdims=True))
-            )
+            error[acted, :-1] += self.entropy * pi[acted] * (log_pi - (pi[acted] * log_pi).sum(axis=1, keepdims=True))
         error[:, -1] = -self.c_value * advantage
         return error
 

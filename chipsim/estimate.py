@@ -1,5 +1,6 @@
 """What a run would cost on the chip: joules and seconds from counts, each line with the constant behind it.
- Energy of a line is a number of acts times a constant of the chip's cost set. A constant that nobody
+
+Energy of a line is a number of acts times a constant of the chip's cost set. A constant that nobody
 published is not guessed: its acts are listed as unknown, and the total is a lower bound. Static power, the
 barrier and the host are lines of their own, because they outweigh the events of a small network by orders
 of magnitude.

@@ -35,9 +35,7 @@ def pattern(synapses: Any) -> sp.csc_array:
         return sp.csc_array((np.ones(post.size, np.int64), (post, pre)), shape=synapses.shape)
     matrix = synapses.weights if isinstance(synapses, FloatSynapses) else synapses.mantissa
     if sp.issparse(matrix):
-        return sp.csc_array(
-            (np.ones(matrix.nnz, np.int64), matrix.indices, matrix.indptr), shape=matrix.shape
-        )
+        return sp.csc_array((np.ones(matrix.nnz, np.int64), matrix.indices, matrix.indptr), shape=matrix.shape)
     return sp.csc_array((matrix != 0).astype(np.int64))
 
 
@@ -52,9 +50,7 @@ def fan_out(program: Program) -> FanOut:
         if home.size and np.all(home == home[0]):
             counts = np.diff(ones.indptr).astype(np.int64)
             rows = np.flatnonzero(counts)
-            part = sp.csr_array(
-                (counts[rows], (rows + pre.start, np.full(rows.size, max(home[0], 0)))), (n, columns)
-            )
+            part = sp.csr_array((counts[rows], (rows + pre.start, np.full(rows.size, max(home[0], 0)))), (n, columns))
         else:
             onto = sp.csr_array((np.ones(post.n, np.int64), (np.arange(post.n), home)), (post.n, columns))
             part = (ones.T @ onto).tocoo()

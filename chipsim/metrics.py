@@ -1,5 +1,6 @@
 """Other people's measures of a spiking network, by their names and definitions.
- NeuroBench 2.3 (footprint, sparsities, synaptic operations, membrane updates), operation energies in 45 nm
+
+NeuroBench 2.3 (footprint, sparsities, synaptic operations, membrane updates), operation energies in 45 nm
 CMOS (Horowitz 2014), the layer accounting of Yin et al. 2021, energy complexity (Uchizawa, Douglas and
 Maass 2006: how many neurons fire at once), and the two-constant model of keras-spiking. They ignore mapping
 and traffic; `chipsim.estimate` does not.

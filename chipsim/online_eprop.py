@@ -78,9 +78,7 @@ class OnlineEProp:
             ("optimizer", ("gradient_descent", "adam")),
         ):
             if getattr(self, name) not in allowed:
-                raise NetworkError(
-                    f"online e-prop: {name}={getattr(self, name)!r}; use one of {', '.join(allowed)}"
-                )
+                raise NetworkError(f"online e-prop: {name}={getattr(self, name)!r}; use one of {', '.join(allowed)}")
 
     @classmethod
     def from_nest(
@@ -157,9 +155,7 @@ class OnlineEProp:
         rows = np.asarray(x, dtype=np.uint8)
         goal = np.asarray(target, dtype=np.float64)
         if goal.ndim != 2 or goal.shape[0] != rows.shape[0]:
-            raise NetworkError(
-                f"online e-prop: target has shape {goal.shape}, expected ({rows.shape[0]}, outputs)"
-            )
+            raise NetworkError(f"online e-prop: target has shape {goal.shape}, expected ({rows.shape[0]}, outputs)")
         total = repeats * rows.shape[0]
         n_steps = total + 5 if steps is None else steps
         arriving = np.zeros((n_steps, rows.shape[1]), np.uint8)
@@ -211,6 +207,4 @@ def fresh_synapses(weights: ArrayLike) -> kernel.Synapses:
     w = np.array(np.asarray(weights, dtype=np.float64).T, order="C")
     a, b, c, d, e, f = (np.zeros_like(w) for _ in range(6))
     n_pre = w.shape[0]
-    return kernel.Synapses(
-        w, a, b, c, d, e, f, np.full(n_pre, kernel.NEVER), np.zeros(n_pre, np.int64), w.copy()
-    )
+    return kernel.Synapses(w, a, b, c, d, e, f, np.full(n_pre, kernel.NEVER), np.zeros(n_pre, np.int64), w.copy())

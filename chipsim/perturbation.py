@@ -38,10 +38,7 @@ class Perturbation:
     def __post_init__(self) -> None:
         if not self.size > 0:
             raise NetworkError(f"weight perturbation: size must be positive, got {self.size}")
-        if (
-            self.format is not None
-            and abs(self.size / self.format.step - round(self.size / self.format.step)) > 1e-9
-        ):
+        if self.format is not None and abs(self.size / self.format.step - round(self.size / self.format.step)) > 1e-9:
             raise NetworkError(
                 f"weight perturbation: size {self.size} is no multiple of the step {self.format.step}; "
                 "the chip cannot hold the perturbed weight"

@@ -52,9 +52,7 @@ class Pes:
         if not (self.tau > 0 and math.isfinite(self.tau)):
             raise NetworkError(f"PES: tau = {self.tau}, must be a number of steps > 0")
         if not 0 <= self.magnitude <= TRACE_MAX:
-            raise NetworkError(
-                f"PES: magnitude = {self.magnitude}, must be in 0..{TRACE_MAX}; lower the rate's share"
-            )
+            raise NetworkError(f"PES: magnitude = {self.magnitude}, must be in 0..{TRACE_MAX}; lower the rate's share")
         if self.train_epoch < 1 or self.learn_epoch % self.train_epoch:
             raise NetworkError(
                 f"PES: learn_epoch = {self.learn_epoch} must be a multiple of train_epoch {self.train_epoch}"

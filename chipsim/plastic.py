@@ -56,9 +56,7 @@ class Plastic:
         self.pre_vars = np.zeros((len(self.pre_rows), n_pre))
         self.post_vars = np.zeros((len(self.post_rows), n_post))
         size = self.col.size
-        self.syn = np.array([np.full(size, s.start) for s in rule.state.values()]).reshape(
-            len(rule.state), size
-        )
+        self.syn = np.array([np.full(size, s.start) for s in rule.state.values()]).reshape(len(rule.state), size)
         self.const = np.array(constant_values(rule) + [np.exp(-1.0 / t.tau) for t in rule.traces.values()])
         self.counters = np.zeros(len(COUNTERS), np.int64)
         self.w = np.zeros(size, np.int32 if dtype == "int32" else np.float64)
@@ -132,9 +130,7 @@ class Plastic:
 
     def trace(self, name: str) -> Array:
         """Values of a trace, one per neuron of its side."""
-        table, rows = (
-            (self.pre_vars, self.pre_rows) if name in self.pre_rows else (self.post_vars, self.post_rows)
-        )
+        table, rows = (self.pre_vars, self.pre_rows) if name in self.pre_rows else (self.post_vars, self.post_rows)
         return table[rows[name]]
 
     def inputs(self, v: Any, threshold: Any, third: Any) -> tuple[Array, Array, Array]:
@@ -143,13 +139,9 @@ class Plastic:
         needs_v = "v" in self.rule.reads or self.rule.surrogate is not None
         if needs_v and v is None:
             raise RunError(f"rule {self.rule.name} reads the membrane of the postsynaptic neuron: pass v")
-        membrane = (
-            np.zeros(n_post) if v is None else np.array(np.broadcast_to(v, (n_post,)), dtype=np.float64)
-        )
+        membrane = np.zeros(n_post) if v is None else np.array(np.broadcast_to(v, (n_post,)), dtype=np.float64)
         level = (
-            np.zeros(n_post)
-            if threshold is None
-            else np.array(np.broadcast_to(threshold, (n_post,)), dtype=np.float64)
+            np.zeros(n_post) if threshold is None else np.array(np.broadcast_to(threshold, (n_post,)), dtype=np.float64)
         )
         factors = np.zeros((len(self.rule.third), n_post))
         given: dict[str, Any] = third if isinstance(third, dict) else dict.fromkeys(self.rule.third, third)
@@ -167,9 +159,7 @@ class Plastic:
                 raise RunError(f"third factor {name!r} of rule {self.rule.name} is not a finite number")
         return membrane, level, factors
 
-    def step(
-        self, pre: ArrayLike, post: ArrayLike, *, v: Any = None, threshold: Any = None, third: Any = None
-    ) -> None:
+    def step(self, pre: ArrayLike, post: ArrayLike, *, v: Any = None, threshold: Any = None, third: Any = None) -> None:
         """One step after the neurons were updated.
 
         pre (n_pre,), post (n_post,): spikes of this step, 0 or 1. v, threshold: scalars or (n_post,). third:
@@ -245,9 +235,7 @@ class Plastic:
             )
         for side, name in (("lower", "at_low"), ("upper", "at_high")):
             if wanted and counts[name] > 0.1 * wanted:
-                found.append(
-                    f"{self.rule.name} saturates: {counts[name]} of {wanted} updates pass the {side} bound"
-                )
+                found.append(f"{self.rule.name} saturates: {counts[name]} of {wanted} updates pass the {side} bound")
         now = self.weights_now()
         low, high = self.rule.bounds
         form = self.rule.weight
@@ -256,9 +244,7 @@ class Plastic:
         for side, bound in (("lower", low), ("upper", high)):
             share = float((now == bound).mean()) if now.size and np.isfinite(bound) else 0.0
             if share > 0.5:
-                found.append(
-                    f"{self.rule.name} drifted: {100 * share:.0f} % of the weights sit at the {side} bound"
-                )
+                found.append(f"{self.rule.name} drifted: {100 * share:.0f} % of the weights sit at the {side} bound")
         if counts["not_finite"]:
             found.append(f"{self.rule.name}: {counts['not_finite']} updates were not finite numbers")
         return found

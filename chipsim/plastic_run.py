@@ -99,9 +99,7 @@ def run_spikes(
     index = (projection.row_ptr, projection.col, projection.col_ptr, projection.col_syn, projection.col_pre)
     membrane = np.zeros((1, n_post)) if v is None else np.ascontiguousarray(v, dtype=np.float64)
     factors = (
-        np.zeros((len(pre), 0))
-        if third is None
-        else np.ascontiguousarray(third, np.float64).reshape(len(pre), -1)
+        np.zeros((len(pre), 0)) if third is None else np.ascontiguousarray(third, np.float64).reshape(len(pre), -1)
     )
     if factors.shape[1] != len(projection.rule.third) * n_post:
         projection.inputs(0.0, 0.0, None)

@@ -30,9 +30,7 @@ class Report:
     verdict: Verdict
 
     def __str__(self) -> str:
-        return "\n".join(
-            (f"rule {self.rule}: {'passed' if self.passed else 'FAILED'}", *self.lines, str(self.verdict))
-        )
+        return "\n".join((f"rule {self.rule}: {'passed' if self.passed else 'FAILED'}", *self.lines, str(self.verdict)))
 
 
 def random_inputs(rule: Rule, seed: int):
@@ -136,9 +134,7 @@ def check(rule: Rule, seed: int = 0) -> Report:
         + ("" if difference <= TOLERANCE else "  <-- FAILED"),
         "resume from a checkpoint: " + ("same bits" if resumed else "DIFFERENT"),
         "visits "
-        + (
-            "synapses of spiking neurons" if rule.event_driven else f"all synapses every {rule.every} step(s)"
-        ),
+        + ("synapses of spiking neurons" if rule.event_driven else f"all synapses every {rule.every} step(s)"),
     ]
     if rule.follows_gradient:
         cosine = gradient_cosine(rule, seed)

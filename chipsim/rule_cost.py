@@ -42,9 +42,7 @@ class Cost:
         """State of a projection."""
         return self.bits_per_synapse * n_synapses + self.bits_per_pre * n_pre + self.bits_per_post * n_post
 
-    def energy(
-        self, updates: int, *, multiply: float, add: float, read_bit: float, write_bit: float
-    ) -> float:
+    def energy(self, updates: int, *, multiply: float, add: float, read_bit: float, write_bit: float) -> float:
         """Joules of `updates` updates from a chip's constants (J per operation, J per bit of memory)."""
         words = self.reads + self.writes
         bits = self.bits_per_synapse / max(1, words) if words else 0.0

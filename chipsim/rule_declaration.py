@@ -171,9 +171,7 @@ def normal_body(definition: ast.FunctionDef) -> tuple[ast.stmt, ...]:
         value = body[-1].value
         parts = value.elts if isinstance(value, ast.Tuple) else [value] if value is not None else []
         if any(not isinstance(p, ast.Name) for p in parts):
-            raise RuleError(
-                f"rule {definition.name}: assign the new value to its name, then return names only"
-            )
+            raise RuleError(f"rule {definition.name}: assign the new value to its name, then return names only")
         body = body[:-1]
     return tuple(plain(s, definition.name) for s in body)
 
@@ -184,11 +182,7 @@ def plain(statement: ast.stmt, rule: str) -> ast.stmt:
         load = ast.Name(statement.target.id, ast.Load())
         value = ast.BinOp(load, statement.op, statement.value)
         return ast.Assign([ast.Name(statement.target.id, ast.Store())], value, lineno=statement.lineno)
-    if (
-        isinstance(statement, ast.Assign)
-        and len(statement.targets) == 1
-        and isinstance(statement.targets[0], ast.Name)
-    ):
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
         return statement
     if isinstance(statement, ast.If):
         body, other = ([plain(s, rule) for s in part] for part in (statement.body, statement.orelse))

@@ -57,9 +57,7 @@ def signature(weight: str = "float64") -> Any:
 def cache_folder() -> Path:
     """Where generated kernels live: $CHIPSIM_CACHE, else the user's cache folder, else a temporary one."""
     chosen = os.environ.get("CHIPSIM_CACHE")
-    base = (
-        Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chipsim"
-    )
+    base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chipsim"
     try:
         (base / "rules").mkdir(parents=True, exist_ok=True)
         return base / "rules"

@@ -26,9 +26,7 @@ SHAPES = (
 )
 
 
-def check_expression(
-    node: ast.AST, rule: str, known: set[str], outside: Mapping[str, Any], line: int
-) -> None:
+def check_expression(node: ast.AST, rule: str, known: set[str], outside: Mapping[str, Any], line: int) -> None:
     """Raise `RuleError` unless every part of the expression is local arithmetic."""
     where = f"rule {rule}, line {line}"
     for part in ast.walk(node):
@@ -60,9 +58,7 @@ def check_call(call: ast.Call, where: str) -> None:
     """Only the functions a synapse has, with the right number of arguments."""
     name = ast.unparse(call.func)
     if name not in FUNCTIONS:
-        raise RuleError(
-            f"{where}: calls {name}(), which a synapse does not have; it has {', '.join(FUNCTIONS)}"
-        )
+        raise RuleError(f"{where}: calls {name}(), which a synapse does not have; it has {', '.join(FUNCTIONS)}")
     if len(call.args) != FUNCTIONS[name] or call.keywords:
         raise RuleError(f"{where}: {name}() takes {FUNCTIONS[name]} argument(s)")
 
@@ -195,13 +191,11 @@ class Ranges:
             return math.tanh(parts[0][0]), math.tanh(parts[0][1])
         if name == "log" and parts[0][0] <= 0.0:
             raise RuleError(
-                f"rule {self.rule.name}, line {line}: log of {ast.unparse(node.args[0])}, which can be zero "
-                f"or negative"
+                f"rule {self.rule.name}, line {line}: log of {ast.unparse(node.args[0])}, which can be zero or negative"
             )
         if name == "sqrt" and parts[0][0] < 0.0:
             raise RuleError(
-                f"rule {self.rule.name}, line {line}: sqrt of {ast.unparse(node.args[0])}, which can be "
-                f"negative"
+                f"rule {self.rule.name}, line {line}: sqrt of {ast.unparse(node.args[0])}, which can be negative"
             )
         return (0.0, math.inf) if name == "sqrt" else (-math.inf, math.inf)
 
@@ -217,13 +211,7 @@ def fold(node: ast.expr, silent: Mapping[str, float]) -> float | None:
         value = fold(node.operand, silent)
         if value is None:
             return None
-        return (
-            -value
-            if isinstance(node.op, ast.USub)
-            else float(not value)
-            if isinstance(node.op, ast.Not)
-            else value
-        )
+        return -value if isinstance(node.op, ast.USub) else float(not value) if isinstance(node.op, ast.Not) else value
     if isinstance(node, ast.BinOp):
         a, b = fold(node.left, silent), fold(node.right, silent)
         if isinstance(node.op, ast.Mult) and (a == 0.0 or b == 0.0):
@@ -255,9 +243,7 @@ def fold(node: ast.expr, silent: Mapping[str, float]) -> float | None:
     return None
 
 
-def idle(
-    body: tuple[ast.stmt, ...] | list[ast.stmt], stored: set[str], silent: dict[str, float] | None = None
-) -> bool:
+def idle(body: tuple[ast.stmt, ...] | list[ast.stmt], stored: set[str], silent: dict[str, float] | None = None) -> bool:
     """Whether no stored name changes in a step without a pre- and without a postsynaptic spike."""
     known = {"pre": 0.0, "post": 0.0} if silent is None else silent
     for s in body:
@@ -290,8 +276,6 @@ def unchanged(value: ast.expr, name: str, silent: Mapping[str, float]) -> bool:
         if fold(value.right, silent) == 0.0:
             return unchanged(value.left, name, silent)
         return (
-            isinstance(value.op, ast.Add)
-            and fold(value.left, silent) == 0.0
-            and unchanged(value.right, name, silent)
+            isinstance(value.op, ast.Add) and fold(value.left, silent) == 0.0 and unchanged(value.right, name, silent)
         )
     return False

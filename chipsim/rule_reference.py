@@ -107,9 +107,7 @@ def run_block(body: Any, names: dict[str, Any], where: Any) -> None:
         names[target] = np.where(where, new, names.get(target, 0.0))
 
 
-def reference_step(
-    rule: Rule, p: Any, pre: NDArray[np.bool_], post: NDArray[np.bool_], v, threshold, third
-) -> None:
+def reference_step(rule: Rule, p: Any, pre: NDArray[np.bool_], post: NDArray[np.bool_], v, threshold, third) -> None:
     """One step of `rule` on a `Plastic` projection `p`, in place. pre (n_pre,), post (n_post,) bool spikes.
 
     v, threshold: (n_post,); third: (factors, n_post). Same order of events as the kernel; p.step is the
@@ -185,9 +183,7 @@ def surrogate_values(s: Any, x: Array) -> Array:
             return np.exp(-0.5 * ((x - mean) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
 
         wide = 6.0 * s.width
-        return s.height * (
-            1.15 * density(0.0, s.width) - 0.15 * (density(s.width, wide) + density(-s.width, wide))
-        )
+        return s.height * (1.15 * density(0.0, s.width) - 0.15 * (density(s.width, wide) + density(-s.width, wide)))
     shapes = {
         "piecewise_linear": lambda: np.maximum(0.0, 1.0 - d),
         "exponential": lambda: np.exp(-d),

@@ -40,9 +40,7 @@ def emit_impulse(out: Writer, trace: Trace, row: int) -> None:
     """What the spikes of this step do to one trace."""
     array = f"{trace.side}_vars"
     out.block(f"for k in {trace.side}_ids:")
-    value = (
-        repr(float(trace.impulse)) if trace.mode == "set" else f"{array}[{row}, k] + {float(trace.impulse)!r}"
-    )
+    value = repr(float(trace.impulse)) if trace.mode == "set" else f"{array}[{row}, k] + {float(trace.impulse)!r}"
     if trace.format is not None:
         value = f"min({trace.format.high!r}, max({trace.format.low!r}, {value}))"
     out.add(f"{array}[{row}, k] = {value}")

@@ -19,9 +19,7 @@ def shipped_rules() -> dict[str, Rule]:
     return {n: make(**SDSP_WINDOW) if n == "sdsp" else make() for n, make in SHIPPED.items()}
 
 
-def rule_table(
-    chips: Mapping[str, Any], rules: Mapping[str, Rule] | None = None
-) -> dict[tuple[str, str], Verdict]:
+def rule_table(chips: Mapping[str, Any], rules: Mapping[str, Rule] | None = None) -> dict[tuple[str, str], Verdict]:
     """Verdict of every (rule, chip). chips: name -> description with `learning.rules`."""
     found = shipped_rules() if rules is None else rules
     return {

@@ -87,9 +87,7 @@ def polynomial(node: ast.expr, names: dict[str, Polynomial]) -> Polynomial:
                 result = multiplied(result, a)
             return result
         what = "divides by" if isinstance(node.op, ast.Div) else "takes a power of"
-        raise NotPolynomial(
-            f"{what} {ast.unparse(node.right if isinstance(node.op, ast.Div) else node.left)}"
-        )
+        raise NotPolynomial(f"{what} {ast.unparse(node.right if isinstance(node.op, ast.Div) else node.left)}")
     if isinstance(node, ast.Call):
         raise NotPolynomial(f"calls {ast.unparse(node.func)}()")
     raise NotPolynomial(f"decides on {ast.unparse(node)}")
@@ -146,8 +144,7 @@ def literal(value: float) -> tuple[str, float]:
         mantissa, exponent = mantissa // 2, exponent + 1
     if mantissa == 0 or exponent > EXPONENT_MAX:
         raise NotPolynomial(
-            f"needs the factor {value:.3g} in the engine's units; "
-            f"it has 2^{EXPONENT_MIN} to 7*2^{EXPONENT_MAX}"
+            f"needs the factor {value:.3g} in the engine's units; it has 2^{EXPONENT_MIN} to 7*2^{EXPONENT_MAX}"
         )
     return (f"2^{exponent}" if mantissa == 1 else f"{mantissa}*2^{exponent}"), error
 
@@ -218,9 +215,7 @@ def epoch_power(changes_: dict[str, Polynomial]) -> int:
     return power
 
 
-def engine_text(
-    name: str, change: Polynomial, registers: dict[str, str], power: int, adapt: list[str]
-) -> str:
+def engine_text(name: str, change: Polynomial, registers: dict[str, str], power: int, adapt: list[str]) -> str:
     """The right side of ``dw = ...`` in the engine's grammar; adds to `adapt` what will differ."""
     parts = []
     for factors, c in sorted(change.items()):
@@ -239,18 +234,14 @@ def engine_text(
         except NotPolynomial:
             if abs(c) > 1.0 or len(change) == 1:
                 raise
-            adapt.append(
-                f"the term {c:.2g}*{product} of {name} is below the engine's smallest factor: left out"
-            )
+            adapt.append(f"the term {c:.2g}*{product} of {name} is below the engine's smallest factor: left out")
             continue
         if error > GRID_ERROR:
             adapt.append(f"coefficient {c:.4g} of {product} becomes {text}, {100 * error:.0f} % off")
         spelled.sort(key=lambda f: f not in ("x0", "y0") and not f.startswith("u"))
         parts.append(f"{'-' if c < 0 else '+'} {text}*{'*'.join(spelled)}")
     if not parts:
-        raise NotPolynomial(
-            "every term is below the engine's smallest factor; widen the weight's step or bounds"
-        )
+        raise NotPolynomial("every term is below the engine's smallest factor; widen the weight's step or bounds")
     return " ".join(parts).removeprefix("+ ")
 
 

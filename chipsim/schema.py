@@ -1,5 +1,6 @@
 """What a chip description may say: the pydantic schema behind the YAML files in `chips/`.
- Everything that differs between chips is here and nowhere else. `None` means "no limit" for a limit and
+
+Everything that differs between chips is here and nowhere else. `None` means "no limit" for a limit and
 "nobody published it" for a cost; a report then says so instead of inventing a number.
 """
 

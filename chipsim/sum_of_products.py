@@ -151,9 +151,7 @@ class SumOfProducts:
     def tables(self, sign_mode: str = "mixed") -> Tables:
         """The rule as numbers for the kernels; sign_mode: "mixed", "excitatory" or "inhibitory" weights."""
         if sign_mode not in SIGN_MODES:
-            raise NetworkError(
-                f"{self.name}: sign_mode '{sign_mode}', must be one of {', '.join(SIGN_MODES)}"
-            )
+            raise NetworkError(f"{self.name}: sign_mode '{sign_mode}', must be one of {', '.join(SIGN_MODES)}")
         products = self.products
         factors = np.array([_factor_record(f) for p in products for f in p.factors], dtype=FACTOR)
         ends = np.cumsum([len(p.factors) for p in products])
@@ -252,9 +250,7 @@ def reward_modulated_stdp(
     neuron's spike trace and y2 the reward, both sent by the postsynaptic neurons. `eligibility_decay` is the
     fraction that the tag loses per epoch (Lava calls it eligibility_trace_decay_tau).
     """
-    rate, plus, minus, loss = (
-        float_to_literal(v) for v in (learning_rate, A_plus, A_minus, eligibility_decay)
-    )
+    rate, plus, minus, loss = (float_to_literal(v) for v in (learning_rate, A_plus, A_minus, eligibility_decay))
     values: dict[str, Any] = {
         "dt": f"{rate} * {minus} * x0 * y1 + {rate} * {plus} * y0 * x1 - u0 * t * {loss}",
         "dw": "u0 * t * y2",

@@ -1,5 +1,6 @@
 """Who sends packets where: spikes with their fan-out, and what follows from them by counting.
- `Spikes` is a spike log with the destination cores of each neuron; `Counts` what each core did in each
+
+`Spikes` is a spike log with the destination cores of each neuron; `Counts` what each core did in each
 step. `count` makes the one from the other; an emulator may as well deliver both.
 """
 

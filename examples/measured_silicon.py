@@ -1,6 +1,7 @@
 """Measured silicon beside what chipsim estimates: Loihi 1 keyword spotting, the floor of Loihi 2, ODIN's
 power law.
- Nothing is fitted here. Where the measurement leaves a quantity open (firing rates were not published), the
+
+Nothing is fitted here. Where the measurement leaves a quantity open (firing rates were not published), the
 estimate is printed for a range, and the value at which both would agree.
 
     python examples/measured_silicon.py

@@ -36,9 +36,7 @@ def main() -> None:
             ]
     for name, results in groups.items():
         errors = np.array([r.nmse for r in results])
-        print(
-            f"{name:30} normalised error {errors.mean():.4f} +- {errors.std():.4f}  {errors.round(4).tolist()}"
-        )
+        print(f"{name:30} normalised error {errors.mean():.4f} +- {errors.std():.4f}  {errors.round(4).tolist()}")
     pattern_figure(groups).savefig(args.out, dpi=150)
     print(f"wrote {args.out}")
 

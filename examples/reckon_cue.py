@@ -14,9 +14,7 @@ from mappings.cue_task import cue_data, run_cue_experiment
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="folder with dataset_cueAcc_*.dat and init_rand_weights_*_cueAcc.dat")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--samples", type=int, default=200, help="generated samples per phase")

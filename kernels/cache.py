@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent
 _IMPORT = re.compile(r"^\s*from\s+(\.+|kernels)([\w.]*)\s+import\s+(\([^)]*\)|[^\n#]+)", re.MULTILINE)
 
 
-@lru_cache(maxsize=None)
+@cache
 def sources(path: Path) -> frozenset[Path]:
     """`path` and all files of this package that it imports, directly or not."""
     found: set[Path] = set()
@@ -45,7 +45,7 @@ def _direct(path: Path) -> list[Path]:
     return out
 
 
-@lru_cache(maxsize=None)
+@cache
 def stamp(path: Path) -> str:
     """Hash of the content of all `sources` of `path`."""
     digest = hashlib.sha256()

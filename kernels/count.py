@@ -8,9 +8,7 @@ from .jit import ENTRY
 
 
 @njit(**ENTRY)
-def count_traffic(
-    ptr, ids, column, fan_ptr, fan_core, fan_events, hops, spikes, sent, received, events, hop_sums
-):
+def count_traffic(ptr, ids, column, fan_ptr, fan_core, fan_events, hops, spikes, sent, received, events, hop_sums):
     """Per step and core: spikes, packets sent and received, synaptic events; per step: hops by direction.
 
     ptr (t + 1,), ids: the spike log. column (n,): counter column of a neuron's core, -1 off chip. fan_ptr (n + 1,),

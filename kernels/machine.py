@@ -51,7 +51,7 @@ def deliver(net, st, j, ids, values, t, in_order):
             pointer,
             net.fans.geometry[j],
         )
-    elif kind == DENSE8 or kind == DENSE:
+    elif kind in (DENSE8, DENSE):
         # a dense projection has one delay: its rows go to one slot
         slot = ((t + fans.geometry[j, 0]) % depth) * targets if depth > 1 else 0
         row = ring[slot : slot + targets]

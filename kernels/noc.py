@@ -1,5 +1,6 @@
 """A network on chip as events: packets queue for links, fill buffers, and press back on the cores that send.
- Each subnet is a mesh of input-queued routers, one per tile, with a port per core and one per direction. A
+
+Each subnet is a mesh of input-queued routers, one per tile, with a port per core and one per direction. A
 packet of one flit takes, in clock cycles: `wire` on a channel; at least one until it is granted its output
 (round-robin over the inputs); `switch` until it leaves the input buffer, which waits until the buffer at
 the other end has room; `crossbar` to the output, and `wire` to the next router. An output is granted anew

@@ -78,9 +78,7 @@ class State(NamedTuple):
     value: np.ndarray  # (n,) what a graded neuron sends
     fired: np.ndarray  # (n padded,) uint8
     active: np.ndarray  # (n padded,) uint8
-    last_ptr: (
-        np.ndarray
-    )  # (p + 1,) int64: spikes of the last step by population, as offsets into the log's row
+    last_ptr: np.ndarray  # (p + 1,) int64: spikes of the last step by population, as offsets into the log's row
 
 
 class Inputs(NamedTuple):

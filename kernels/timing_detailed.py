@@ -1,6 +1,7 @@
 """Semi-analytic timing of a step: messages in order of sending, delayed by the mean density of messages on
 their route.
- The model of SANA-FE 2.2 ("detailed"): every core has a queue of messages, a heap holds the next one of
+
+The model of SANA-FE 2.2 ("detailed"): every core has a queue of messages, a heap holds the next one of
 each core, and the network is a field of message densities per link. Ties in sending time are resolved as
 the C++ standard library's binary heap does, so that equal inputs give equal times.
 """

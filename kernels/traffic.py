@@ -1,5 +1,6 @@
 """Packets on a mesh: who sends what to whom in a step, through which links, and what the cores spend on it.
- One packet goes from a neuron that fired to each core that holds synapses of it, whatever their number.
+
+One packet goes from a neuron that fired to each core that holds synapses of it, whatever their number.
 Packets leave a core in the order of its neurons, and those of one neuron in ascending order of destination
 core. Routes go along x first, then y. Tile t sits at x = t // height, y = t % height; core c on tile c //
 cores_per_tile. Links by direction: 0 east, 1 west, 2 north (+y), 3 south.

@@ -91,9 +91,7 @@ def read_cues(path: str | Path) -> CueSet:
             label = second
         elif first == -1:
             if label is None:
-                raise FileError(
-                    f"{path}, line {number}: the sample ends without a label (a line '-2, label')"
-                )
+                raise FileError(f"{path}, line {number}: the sample ends without a label (a line '-2, label')")
             table = np.array(rows, np.int64).reshape(-1, 2)
             events.append(table[np.argsort(table[:, 1], kind="stable")])
             labels.append(label)
@@ -101,13 +99,9 @@ def read_cues(path: str | Path) -> CueSet:
         elif 0 <= first < 256 and second >= 0:
             rows.append((first, second))
         else:
-            raise FileError(
-                f"{path}, line {number}: address {first} or tick {second} is outside 0 .. 255 or negative"
-            )
+            raise FileError(f"{path}, line {number}: address {first} or tick {second} is outside 0 .. 255 or negative")
     if not lines or rows or str(len(events)) != lines[0].strip():
-        raise FileError(
-            f"{path}: {lines[0].strip() if lines else 'no'} samples announced, {len(events)} complete"
-        )
+        raise FileError(f"{path}: {lines[0].strip() if lines else 'no'} samples announced, {len(events)} complete")
     return CueSet(tuple(events), np.array(labels, np.int64), ticks, ticks - (TICKS - RECALL))
 
 

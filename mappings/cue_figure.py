@@ -26,9 +26,7 @@ def _sample(ax: Any, cues: CueSet, index: int) -> None:
 
 def _curves(ax: Any, result: CueExperiment) -> None:
     epochs = np.arange(1, len(result.correct) + 1)
-    for phase, (name, colour) in enumerate(
-        (("training, learning on", _BEFORE), ("test, learning off", _AFTER))
-    ):
+    for phase, (name, colour) in enumerate((("training, learning on", _BEFORE), ("test, learning off", _AFTER))):
         ax.plot(epochs, 100 * result.accuracy[:, phase], "o-", color=colour, label=name)
     ax.axhline(50, color="0.6", ls=":", label="chance")
     ax.set(xlabel="epoch", ylabel="correct (%)", ylim=(40, 101), title="Learning on the chip", xticks=epochs)
@@ -101,14 +99,10 @@ def cue_experiment_figure(result: CueExperiment, cues: CueSet, sample: int = 0) 
     _weights(figure, axes[1, 0], winp, "Input weights, learned", "input neuron", "recurrent neuron")
     _weights(figure, axes[1, 1], wrec, "Recurrent weights, learned", "recurrent neuron", "recurrent neuron")
     change = wrec.astype(int) - result.weights[0][1].astype(int)
-    _weights(
-        figure, axes[1, 2], change, "Change of recurrent weights", "recurrent neuron", "recurrent neuron"
-    )
+    _weights(figure, axes[1, 2], change, "Change of recurrent weights", "recurrent neuron", "recurrent neuron")
     _weights(figure, axes[1, 3], wout, "Output weights, learned", "recurrent neuron", "output neuron")
     axes[1, 3].set_xticks(range(wout.shape[1]))
-    figure.suptitle(
-        f"ReckOn learns delayed cue accumulation, 40-{NEURONS}-2, 8-bit weights, e-prop on the chip"
-    )
+    figure.suptitle(f"ReckOn learns delayed cue accumulation, 40-{NEURONS}-2, 8-bit weights, e-prop on the chip")
     figure.supxlabel(
         "* 0.5 V, published; what counts as an operation is not: here one per event and recurrent neuron, "
         "and one "

@@ -1,5 +1,6 @@
 """nengo-loihi's way from floats to Loihi's integers, bit for bit (nengo-loihi 1.1.0 builder/discretize.py).
- A block's neurons are in normalised units: an input filter and a membrane of unit gain, so that a constant
+
+A block's neurons are in normalised units: an input filter and a membrane of unit gain, so that a constant
 input w * rate settles the voltage at that value. One scale serves the block: the largest weight becomes
 255, and the weight exponent walks down from 0 until thresholds and biases fit.
 

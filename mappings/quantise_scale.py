@@ -1,6 +1,7 @@
 """Choosing the scale of a population: integers per ideal unit, so that weights use their bits and nothing
 overflows.
- One scale serves a population's threshold, bias and all projections into it: v_int = scale * v. A
+
+One scale serves a population's threshold, bias and all projections into it: v_int = scale * v. A
 projection's weights become mantissa * 2**(exponent + 6); the largest weight of the population takes the
 full mantissa at the largest exponent at which threshold, bias and the current's range still fit. Where none
 fits, the scale is what the threshold or bias allow, and weights use fewer bits.

@@ -69,10 +69,7 @@ def random_spikes(rng: np.random.Generator, n: int, cores: int, steps: int, rate
 def loop_counts(spikes: Spikes, chip: Chip) -> dict[str, np.ndarray]:
     """Packets, events, hops and border crossings of each step, one packet at a time."""
     steps, top = len(spikes.start) - 1, chip.topology
-    out = {
-        name: np.zeros(steps, int)
-        for name in ("packets", "events", "east", "west", "north", "south", "border")
-    }
+    out = {name: np.zeros(steps, int) for name in ("packets", "events", "east", "west", "north", "south", "border")}
     for t in range(steps):
         for i in spikes.neuron[spikes.start[t] : spikes.start[t + 1]]:
             for k in range(spikes.fan_start[i], spikes.fan_start[i + 1]):

@@ -214,7 +214,5 @@ class Chip(Learning):
             best = max(range(self.no + 1), key=lambda k: (self.wins[k], -k))
             out["sent"] = [0 if self.reg["REGRESSION"] else best]
         else:
-            out["sent"] = [
-                b for k in range(self.no + 1) for b in ((self.o[k] & 0xFF), (self.o[k] >> 8) & 0xFF)
-            ]
+            out["sent"] = [b for k in range(self.no + 1) for b in ((self.o[k] & 0xFF), (self.o[k] >> 8) & 0xFF)]
         out["cycles"][4] = 6 * len(out["sent"]) - 2

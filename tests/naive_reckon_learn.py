@@ -107,9 +107,7 @@ class Learning:
         self.access[7] += 1
         for k in range(16):
             rnd = self.lfsr["wout"].word(k, 28)
-            self.wout[j][k] = stoch_update(
-                self.wout[j][k], e[k] * trace, 28, r["LR_P_WOUT"], r["LR_R_WOUT"], rnd
-            )[0]
+            self.wout[j][k] = stoch_update(self.wout[j][k], e[k] * trace, 28, r["LR_P_WOUT"], r["LR_R_WOUT"], rnd)[0]
         self.lfsr["wout"].step()
 
     def pre(self, i: int, group: int, tv: int) -> None:
@@ -144,9 +142,7 @@ class Learning:
             e = self.lsig[n] * trace * self.h[n] if learns else 0
             a = 0
             if r["REGUL_MODE"] & 2 and regular:
-                a = signed(
-                    ((self.over[n] << r[f"REGUL_K_{name}_P"]) & 0xFFFFFFFF) >> r[f"REGUL_K_{name}_R"], 32
-                )
+                a = signed(((self.over[n] << r[f"REGUL_K_{name}_P"]) & 0xFFFFFFFF) >> r[f"REGUL_K_{name}_R"], 32)
             m = 16
             if r["REGUL_MODE"] & 1 and r["REGUL_W"]:
                 m = max(0, 16 - (self.over[n] >> r["REGUL_K_MUL"]))

@@ -21,17 +21,13 @@ def learn(*words: str) -> dict:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        cue_task, "run_cue_experiment", functools.partial(cue_task.run_cue_experiment, samples=6)
-    )
+    monkeypatch.setattr(cue_task, "run_cue_experiment", functools.partial(cue_task.run_cue_experiment, samples=6))
     images = odin_digits.digit_images()
     few = odin_digits.Images(images.pixels[:90], images.labels[:90], 60)
     monkeypatch.setattr(odin_digits, "digit_images", lambda: few)
 
 
-@pytest.mark.parametrize(
-    ("name", "column"), [("reckon-cue", "weight_moved_nJ"), ("odin-digits", "lesson_nJ")]
-)
+@pytest.mark.parametrize(("name", "column"), [("reckon-cue", "weight_moved_nJ"), ("odin-digits", "lesson_nJ")])
 def test_seeds_spread_and_resume(name, column, small, tmp_path):
     whole = learn(name, "-n", "2", "--seeds", "0,1", "-o", str(tmp_path / "a"))
     rows = whole["runs"]

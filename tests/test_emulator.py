@@ -82,9 +82,7 @@ def test_placement_changes_no_bit(case, seed: int) -> None:
     record = record_all(net)
     one = cs.Emulator(cs.compile(net, "unlimited")).run(inputs, steps, record=record)
     for cores in (7, 128):
-        placement = {
-            name: rng.integers(0, cores, p.n) for name, p in net.populations.items() if not p.model.is_input
-        }
+        placement = {name: rng.integers(0, cores, p.n) for name, p in net.populations.items() if not p.model.is_input}
         other = cs.Emulator(cs.compile(net, "unlimited", placement=placement)).run(inputs, steps, record=record)
         same(one, other, net)
 

@@ -201,9 +201,7 @@ def naive_online(rule: OnlineEProp, x, target, w_in, w_rec, w_out, feedback, ste
                 d["ebar"] = rule.kappa * d["ebar"] + e
                 d["ereg"] = rule.kappa_reg * d["ereg"] + (1 - rule.kappa_reg) * e
                 regular = rule.c_reg * (now["rate"] - rule.f_target)
-                w -= rule.eta * (
-                    (feedback @ after["error"])[:, None] * d["ebar"] + regular[:, None] * d["ereg"]
-                )
+                w -= rule.eta * ((feedback @ after["error"])[:, None] * d["ebar"] + regular[:, None] * d["ereg"])
             np.fill_diagonal(w_rec, 0)
             zout = k_out * zout + now["arrive"][1]
             w_out -= rule.eta * np.outer(now["error"], zout)

@@ -45,9 +45,7 @@ def test_equals_the_printed_rule() -> None:
 
 def test_reward_alone_teaches_which_cue_means_which_action() -> None:
     rng = np.random.default_rng(3)
-    rule = EProp(
-        tau_m=10.0, tau_out=8.0, thr=0.5, scale_input=False, feedback="symmetric", optimizer=Adam(0.01)
-    )
+    rule = EProp(tau_m=10.0, tau_out=8.0, thr=0.5, scale_input=False, feedback="symmetric", optimizer=Adam(0.01))
     net, how = make(2, rule, n=20, n_in=8), ActorCritic(0.9, 0.5)
     right = []
     for _ in range(300):

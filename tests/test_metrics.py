@@ -35,9 +35,7 @@ def test_neurobench(name):
     record = json.loads((GOLDEN / "neurobench" / f"{name}.json").read_text())
     p = record["params"]
     with np.load(GOLDEN / "neurobench" / f"{name}.npz") as z:
-        x, s1, s2 = (
-            np.unpackbits(z[k], axis=2)[:, :, : p[n]] for k, n in (("X", "I"), ("s1", "H"), ("s2", "O"))
-        )
+        x, s1, s2 = (np.unpackbits(z[k], axis=2)[:, :, : p[n]] for k, n in (("X", "I"), ("s1", "H"), ("s2", "O")))
         layers = [LayerRun(z["W1"], x, s1, z["mem1"]), LayerRun(z["W2"], s1, s2, z["mem2"])]
     mine = neurobench(layers, buffers=40)  # two snnTorch Leaky layers hold 5 float32 buffers each
     assert mine["ActivationSparsity"] == pytest.approx(record["results"].pop("ActivationSparsity"), rel=1e-12)
@@ -54,9 +52,7 @@ def test_graded_input_makes_macs_by_hand():
 
 
 def test_membranes_by_hand():
-    layer = LayerRun(
-        np.ones((2, 1)), np.zeros((1, 3, 1)), membranes=np.array([[[0.0, 1.0], [0.0, 2.0], [0.0, 2.0]]])
-    )
+    layer = LayerRun(np.ones((2, 1)), np.zeros((1, 3, 1)), membranes=np.array([[[0.0, 1.0], [0.0, 2.0], [0.0, 2.0]]]))
     assert membrane_updates([layer]) == 3  # both in the first step, one in the second, none in the third
     with pytest.raises(RunError, match="record 'v'"):
         membrane_updates([LayerRun(np.ones((2, 1)), np.zeros((1, 3, 1)))])

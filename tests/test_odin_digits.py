@@ -40,9 +40,7 @@ def test_a_lesson_is_a_perceptron_with_a_margin(few: od.Images) -> None:
     weights = np.random.default_rng(2).integers(0, 8, (od.PIXELS, od.CLASSES))
     weights[:, 3] = 0  # will stay silent
     program = od.digits_program()
-    chip.engine.program = odin.OdinProgram(
-        program.registers, program.neurons, odin.pack_synapses(weights, mapped=0)
-    )
+    chip.engine.program = odin.OdinProgram(program.registers, program.neurons, odin.pack_synapses(weights, mapped=0))
     chip.engine.reset()
     moved = 0
     for k in range(12):

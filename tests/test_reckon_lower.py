@@ -56,9 +56,7 @@ def test_outputs_integrate_with_their_unit() -> None:
     image = ideal_image(
         np.array([[2.0], [2.0]]), None, wout, threshold=1.0, tau_mem=np.inf, tau_out=1.0, dt=DT, reset="zero"
     )
-    run = ReckonEngine(image.registers, image.memories).run(
-        stimulus([[0], [], []], last=np.zeros(3)), neurons=neurons
-    )
+    run = ReckonEngine(image.registers, image.memories).run(stimulus([[0], [], []], last=np.zeros(3)), neurons=neurons)
     assert run.spikes[1].all() and not run.spikes[2].any()
     out = run.out_end[1][:2] * image.out_unit
     assert np.allclose(out, [1.0, -0.5], atol=0.01)
@@ -99,15 +97,11 @@ def test_native_image_keeps_integers() -> None:
     )
     engine = ReckonEngine(image.registers, image.memories)
     got = engine.weights
-    assert (
-        np.array_equal(got[0], winp.T) and np.array_equal(got[1], wrec.T) and np.array_equal(got[2], wout.T)
-    )
+    assert np.array_equal(got[0], winp.T) and np.array_equal(got[1], wrec.T) and np.array_equal(got[2], wout.T)
     assert image.memories.thr[:4].tolist() == [5, 6, 7, 32767]
     assert image.registers.ALPHA_CONF == 1 and image.memories.alpha_lsb[1] == 0x123
     assert image.registers.FP_LOC_WOUT == 3 and image.registers.DO_EPROP == 0
     with pytest.raises(CompileError, match="leak factor"):
         native_image(winp, wrec, wout, thr=5, alpha=0x6000)
     odd = native_image(winp[:5], None, wout[:, :5], thr=5)
-    assert odd.registers.NUM_REC_NEUR == 5, (
-        "an odd layer gets one more neuron, or its last one would never step"
-    )
+    assert odd.registers.NUM_REC_NEUR == 5, "an odd layer gets one more neuron, or its last one would never step"

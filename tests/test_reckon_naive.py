@@ -168,9 +168,7 @@ def test_kernels_equal_the_plain_python_chip(case: int) -> None:
     for name, words in engine.lfsr_outputs().items():
         count = LFSR_OUTPUTS[name][1]
         if count == 2:
-            assert words.tolist() == [
-                chip.lfsr[f"{name}{n}"].word(0, chip.lfsr[f"{name}{n}"].width) for n in (0, 1)
-            ]
+            assert words.tolist() == [chip.lfsr[f"{name}{n}"].word(0, chip.lfsr[f"{name}{n}"].width) for n in (0, 1)]
         else:
             width = chip.lfsr[name].width
             assert words.tolist() == [chip.lfsr[name].word(w, min(32, width)) for w in range(words.size)]

@@ -129,7 +129,15 @@ def test_a_folder_that_cannot_be_made_is_an_error(result: cs.Result, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (1234567, "1,234,567"), (2.5e9, "2.5e+09"), (0.1234, "0.123"), (12345.6, "12,346"), (7.95e7, "79,500,000")]
+    ("value", "text"),
+    [
+        (0, "0"),
+        (1234567, "1,234,567"),
+        (2.5e9, "2.5e+09"),
+        (0.1234, "0.123"),
+        (12345.6, "12,346"),
+        (7.95e7, "79,500,000"),
+    ],
 )
 def test_counts_for_people(value: float, text: str) -> None:
     assert short_count(value) == text

@@ -219,9 +219,7 @@ def test_engine_refuses_with_reasons(rule, reason: str) -> None:
 
 @njit
 def through_pointer(kernel, step, seed, ids, ptr, w, table, vars_, v, const, counters):
-    kernel(
-        step, seed, ids, ids, ptr, ptr, ptr, ptr, ptr, w, table, vars_, vars_, v, v, table, const, counters
-    )
+    kernel(step, seed, ids, ids, ptr, ptr, ptr, ptr, ptr, w, table, vars_, vars_, v, v, table, const, counters)
 
 
 def test_kernels_share_one_function_type() -> None:
@@ -232,9 +230,9 @@ def test_kernels_share_one_function_type() -> None:
     i64, f64 = types.int64, types.float64
     flat, table = types.Array(f64, 1, "C"), types.Array(f64, 2, "C")
     ids, index = types.Array(types.int32, 1, "C"), types.Array(types.uint32, 1, "C")
-    loop = njit(
-        types.void(kind, i64, i64, ids, index, flat, table, table, flat, flat, types.Array(i64, 1, "C"))
-    )(through_pointer.py_func)
+    loop = njit(types.void(kind, i64, i64, ids, index, flat, table, table, flat, flat, types.Array(i64, 1, "C")))(
+        through_pointer.py_func
+    )
     counters = np.zeros(6, np.int64)
     for kernel in (one, two):
         empty, ids = np.zeros(0), np.zeros(0, np.int32)

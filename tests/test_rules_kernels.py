@@ -108,10 +108,7 @@ def test_random_bits_are_uniform_and_free_of_order() -> None:
     for i in reversed(range(50)):
         halves[i] = to_grid(halves[i], 0.1, 0.0, 1.0, 1, unit(key, i))
     assert np.array_equal(whole, halves)
-    assert (
-        to_grid(0.25, 0.5, -1.0, 1.0, NEAREST, 0.0) == 0.5
-        and to_grid(9.0, 0.5, -1.0, 1.0, NEAREST, 0.0) == 1.0
-    )
+    assert to_grid(0.25, 0.5, -1.0, 1.0, NEAREST, 0.0) == 0.5 and to_grid(9.0, 0.5, -1.0, 1.0, NEAREST, 0.0) == 1.0
 
 
 def test_feedback_alignment_family() -> None:
@@ -162,9 +159,7 @@ def test_superspike_eligibility_is_the_double_convolution() -> None:
     alpha = np.array([sum(0.05 * 0.95 ** (k - j) * 0.9**j for j in range(k + 1)) for k in steps])
     psp = np.concatenate([[0.0], alpha[:-1]])  # the potential sees the current of the step before
     potential = np.stack([np.convolve(spikes[:, j], psp)[:60] for j in range(3)], axis=1)
-    expected = np.array(
-        [[np.convolve(slope[:, i] * potential[:, j], alpha)[59] for j in range(3)] for i in range(2)]
-    )
+    expected = np.array([[np.convolve(slope[:, i] * potential[:, j], alpha)[59] for j in range(3)] for i in range(2)])
     eligibility, d_w = np.zeros((2, 3)), np.zeros((2, 3))
     superspike.updates(par, spikes, slope, np.zeros((60, 2)), eligibility, d_w)
     np.testing.assert_allclose(eligibility, expected, rtol=1e-12)
@@ -230,9 +225,7 @@ def test_sdsp_window() -> None:
 )
 def test_perturbation_counts_runs_and_follows_the_gradient(serial: bool, central: bool, runs: int) -> None:
     goal = np.array([0.3, -0.2, 0.8, 0.1])
-    learner = Learner(
-        lambda w: float(((w - goal) ** 2).sum()), np.zeros(4), Perturbation(0.05, 1e-4, serial, central)
-    )
+    learner = Learner(lambda w: float(((w - goal) ** 2).sum()), np.zeros(4), Perturbation(0.05, 1e-4, serial, central))
     learner.step()
     assert learner.evaluations == runs == weight_perturbation.evaluations(4, serial, central)
     for _ in range(400):

@@ -114,9 +114,7 @@ class ReckonEngine:
 
     def _check_runnable(self) -> None:
         if self.registers.LOCAL_TICK:
-            raise RunError(
-                "register LOCAL_TICK = 1: a sample never starts on this chip; use external ticks (0)"
-            )
+            raise RunError("register LOCAL_TICK = 1: a sample never starts on this chip; use external ticks (0)")
         if self.registers.EN_CONF:
             raise RunError("register EN_CONF = 1: the chip stays in its configuration state; set it to 0")
 
@@ -169,8 +167,6 @@ class ReckonEngine:
         targets["learning.reg"] = self._scratch.reg
         for name, array in targets.items():
             if name not in saved or np.shape(saved[name]) != array.shape:
-                raise RunError(
-                    f"checkpoint of ReckOn: array {name} of shape {array.shape} is missing or differs"
-                )
+                raise RunError(f"checkpoint of ReckOn: array {name} of shape {array.shape} is missing or differs")
         for name, array in targets.items():
             array[...] = saved[name]

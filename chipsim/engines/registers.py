@@ -47,9 +47,7 @@ def effective_bias(model: NeuronModel) -> np.ndarray:
     """mantissa << exponent, or >> -exponent (floor) for a negative one; int64."""
     mantissa = model.per_neuron("bias_mant").astype(np.int64)
     exponent = model.per_neuron("bias_exp").astype(np.int64)
-    shifted = np.where(
-        exponent >= 0, mantissa << np.maximum(exponent, 0), mantissa >> np.maximum(-exponent, 0)
-    )
+    shifted = np.where(exponent >= 0, mantissa << np.maximum(exponent, 0), mantissa >> np.maximum(-exponent, 0))
     return shifted + model.per_neuron("bias") if "bias" in model.values else shifted
 
 

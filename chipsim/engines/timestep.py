@@ -207,9 +207,7 @@ class TimeStepEngine:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` returned, for the same program and number of threads."""
         self._state = records.State(*(np.array(state[f"state/{k}"]) for k in records.State._fields))
-        self._last = SpikeTrain(
-            np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"])
-        )
+        self._last = SpikeTrain(np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"]))
         self.step = int(state["step"])
         self.machine.net.weight[:] = state["weight"]
         self._noise.restore(state)
@@ -269,9 +267,7 @@ class _NoiseSource:
         self.n, self.seed = program.n, program.seed
         self.noisy = [p for p in program.populations if p.model.values.get("noise", "none") != "none"]
         self.neurons = np.flatnonzero(
-            np.concatenate(
-                [np.full(p.n, not p.model.is_input) for p in program.populations] or [np.zeros(0, bool)]
-            )
+            np.concatenate([np.full(p.n, not p.model.is_input) for p in program.populations] or [np.zeros(0, bool)])
         )
         self.scale, self.offset = np.zeros(self.n), np.zeros(self.n)
         for p in self.noisy:

@@ -71,9 +71,7 @@ def _cut_toward_zero(mantissa: np.ndarray, synapses: Synapses) -> np.ndarray:
     return np.sign(wide) * ((np.abs(wide) >> lost) << lost)
 
 
-def _round_nearest(
-    mantissa: np.ndarray, synapses: Synapses, arithmetic: Arithmetic
-) -> tuple[np.ndarray, int]:
+def _round_nearest(mantissa: np.ndarray, synapses: Synapses, arithmetic: Arithmetic) -> tuple[np.ndarray, int]:
     lost = 8 - synapses.bits + 1
     steps = np.round(mantissa / (1 << lost)).astype(np.int32)
     top = (1 << (8 - lost)) - 1

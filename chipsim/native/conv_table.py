@@ -22,8 +22,14 @@ def conv_table(conv: Conv) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     m0, m1, c_out = conv.out_image
     _, k0, k1, per_group = conv.kernel.shape
     o0, o1, co, a, b, ci = np.meshgrid(
-        np.arange(m0), np.arange(m1), np.arange(c_out), np.arange(k0), np.arange(k1), np.arange(per_group),
-        indexing="ij", copy=False,
+        np.arange(m0),
+        np.arange(m1),
+        np.arange(c_out),
+        np.arange(k0),
+        np.arange(k1),
+        np.arange(per_group),
+        indexing="ij",
+        copy=False,
     )
     i0 = o0 * conv.stride[0] - conv.padding[0] + a * conv.dilation[0]
     i1 = o1 * conv.stride[1] - conv.padding[1] + b * conv.dilation[1]

@@ -32,8 +32,13 @@ _LIF = {
     "u": Register(0, -(2**31), 2**31 - 1, "initial current"),
     "v": Register(0, -(2**31), 2**31 - 1, "initial voltage"),
     "reset": Register("zero", choices=("zero", "subtract"), doc="v after a spike: 0, or v - (vth << 6)"),
-    "bias": Register(0, -STATE_MAX, STATE_MAX, "added to v besides the mantissa's bias: any integer, as nengo-loihi's "
-                     "emulator takes it; a chip with bias limits refuses it"),
+    "bias": Register(
+        0,
+        -STATE_MAX,
+        STATE_MAX,
+        "added to v besides the mantissa's bias: any integer, as nengo-loihi's "
+        "emulator takes it; a chip with bias limits refuses it",
+    ),
     "noise": Register("none", choices=("none", "current", "voltage"), doc="where noise is added"),
     "noise_exp": Register(0, 0, 15, "noise is (r + 64 offset) * 2**(exp - 7), r uniform in -127..126", shared=True),
     "noise_offset": Register(0, 0, 4, "mean of the noise in units of 64", shared=True),

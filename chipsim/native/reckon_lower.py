@@ -45,9 +45,7 @@ class ReckonImage:
     rounding: dict[str, float] = field(default_factory=dict)
 
 
-def _refuse(
-    what: str, resource: str, need: float, limit: float, way_out: str, name: str | None
-) -> CompileError:
+def _refuse(what: str, resource: str, need: float, limit: float, way_out: str, name: str | None) -> CompileError:
     who = f"population '{name}': " if name else ""
     message = f"{who}ReckOn: {what}: {need:g} exceeds {limit:g}; {way_out}"
     return CompileError(message, population=name, core=0, resource=resource, need=need, limit=limit)
@@ -63,9 +61,7 @@ def check_sizes(inputs: int, neurons: int, outputs: int) -> None:
         if need > limit:
             raise _refuse(f"number of {what}", what, need, limit, "use a smaller layer", None)
         if need < 1:
-            raise CompileError(
-                f"ReckOn: number of {what} is 0; at least 1 is needed", resource=what, need=0, limit=1
-            )
+            raise CompileError(f"ReckOn: number of {what} is 0; at least 1 is needed", resource=what, need=0, limit=1)
 
 
 def sizes(inputs: int, neurons: int, outputs: int) -> dict[str, int]:
@@ -121,9 +117,7 @@ def native_image(
     factors = _pairs("alpha", alpha, neurons)
     if factors.size and (factors.min() < ALPHA_MIN or factors.max() > ALPHA_MAX):
         worst = int(factors.min() if factors.min() < ALPHA_MIN else factors.max())
-        raise _refuse(
-            "leak factor (1/32768)", "leak factor", worst, ALPHA_MAX, f"use {ALPHA_MIN} .. {ALPHA_MAX}", None
-        )
+        raise _refuse("leak factor (1/32768)", "leak factor", worst, ALPHA_MAX, f"use {ALPHA_MIN} .. {ALPHA_MAX}", None)
     thresholds[: factors.size] = _pairs("thr", thr, neurons)
     low[: factors.size] = factors & 0xFFF
     conf = sum(1 << p for p, value in enumerate(factors) if value >= 0x8000)
@@ -180,9 +174,7 @@ def _shift_for(largest: float, what: str, name: str | None) -> int:
         if np.rint(largest / (1 << shift)) <= WEIGHT_MAX:
             return shift
     limit = WEIGHT_MAX << SHIFT_MAX
-    raise _refuse(
-        f"{what} weight (in LSB)", "weight", largest, limit, "use smaller weights or thresholds", name
-    )
+    raise _refuse(f"{what} weight (in LSB)", "weight", largest, limit, "use smaller weights or thresholds", name)
 
 
 def _integer_threshold(largest: float, name: str | None) -> int:
@@ -242,9 +234,7 @@ def ideal_image(
     check_sizes(inputs, neurons, wout.shape[0])
     level = np.broadcast_to(np.asarray(threshold, np.float64), (neurons,))
     if np.any(level <= 0):
-        raise CompileError(
-            f"ReckOn: threshold {level.min():g} is not positive", population=name, resource="threshold"
-        )
+        raise CompileError(f"ReckOn: threshold {level.min():g} is not positive", population=name, resource="threshold")
     relative = {
         "input": winp / level[:, None],
         "recurrent": (np.zeros((neurons, neurons)) if wrec is None else wrec) / level[:, None],
@@ -268,6 +258,4 @@ def ideal_image(
         fixed[0], fixed[1], out, thr=thr + strict, alpha=alpha, kappa=kappa, shifts=(shifts[0], shifts[1], out_shift),
         reset=reset, registers=registers,
     )  # fmt: skip
-    return ReckonImage(
-        image.registers, image.memories, level / thr, top / (WEIGHT_MAX << out_shift), rounding
-    )
+    return ReckonImage(image.registers, image.memories, level / thr, top / (WEIGHT_MAX << out_shift), rounding)

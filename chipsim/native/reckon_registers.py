@@ -39,13 +39,9 @@ class Registers:
     RO_STAGE_SEL: int = _register(1, 9, 0, "ring oscillator stage; kept, without effect")
     GET_CLKINT_OUT: int = _register(2, 1, 0, "divided clock on MISO; kept, without effect")
     GET_TAR_REQ_OUT: int = _register(3, 1, 1, "target request on MISO; kept, without effect")
-    RST_MODE: int = _register(
-        8, 1, 0, "reset of a fired neuron: 1 to zero, 0 by subtraction of the threshold"
-    )
+    RST_MODE: int = _register(8, 1, 0, "reset of a fired neuron: 1 to zero, 0 by subtraction of the threshold")
     DO_EPROP: int = _register(9, 3, 7, "learning: bit 0 input, bit 1 recurrent, bit 2 output weights")
-    LOCAL_TICK: int = _register(
-        10, 1, 0, "ticks made on chip; refused at run time (a sample can never start)"
-    )
+    LOCAL_TICK: int = _register(10, 1, 0, "ticks made on chip; refused at run time (a sample can never start)")
     ERROR_HALT: int = _register(11, 1, 1, "halt on a tick that comes too early; kept")
     FP_LOC_WINP: int = _register(12, 3, 0, "left shift of input weights")
     FP_LOC_WREC: int = _register(13, 3, 0, "left shift of recurrent weights")
@@ -86,9 +82,7 @@ class Registers:
     LR_P_WREC: int = _register(82, 5, 0, "left shift, recurrent weights")
     LR_R_WOUT: int = _register(83, 5, 0, "right shift, output weights")
     LR_P_WOUT: int = _register(84, 5, 0, "left shift, output weights")
-    SEED_INP: int | None = _register(
-        85, 25, None, "random stream of input weight updates; None: value after reset"
-    )
+    SEED_INP: int | None = _register(85, 25, None, "random stream of input weight updates; None: value after reset")
     SEED_REC: int | None = _register(86, 25, None, "of recurrent weight updates")
     SEED_OUT: int | None = _register(87, 22, None, "of output weight updates")
     SEED_STRND_NEUR: int | None = _register(88, 30, None, "of membrane rounding (two registers)")
@@ -119,8 +113,7 @@ class Registers:
             low, high = register_range(f.name)
             if not isinstance(value, int) or not low <= value <= high:
                 raise NetworkError(
-                    f"ReckOn register {f.name} = {value!r} is outside {low} .. {high} ({f.metadata['bits']} "
-                    f"bits)"
+                    f"ReckOn register {f.name} = {value!r} is outside {low} .. {high} ({f.metadata['bits']} bits)"
                 )
 
     @classmethod
@@ -130,18 +123,14 @@ class Registers:
         clean = {name.removeprefix("SPI_"): value for name, value in values.items()}
         unknown = sorted(set(clean) - known)
         if unknown:
-            raise NetworkError(
-                f"ReckOn has no register {', '.join(unknown)}; see docs/chips/reckon.md for the list"
-            )
+            raise NetworkError(f"ReckOn has no register {', '.join(unknown)}; see docs/chips/reckon.md for the list")
         return cls(**clean)
 
     def with_(self, **changes: int) -> Registers:
         """A copy with some registers changed."""
         unknown = sorted(set(changes) - {f.name for f in fields(self)})
         if unknown:
-            raise NetworkError(
-                f"ReckOn has no register {', '.join(unknown)}; see docs/chips/reckon.md for the list"
-            )
+            raise NetworkError(f"ReckOn has no register {', '.join(unknown)}; see docs/chips/reckon.md for the list")
         return replace(self, **changes)
 
     def spi_writes(self) -> list[tuple[int, int]]:
@@ -219,15 +208,12 @@ def _fit(name: str, value: Any, shape: tuple[int, ...], low: int, high: int, dty
     array = np.asarray(value)
     if array.dtype.kind not in "iub" or array.ndim not in (0, len(shape)):
         raise NetworkError(
-            f"ReckOn memory {name}: expected integers of shape {shape} or smaller, got {array.dtype} "
-            f"{array.shape}"
+            f"ReckOn memory {name}: expected integers of shape {shape} or smaller, got {array.dtype} {array.shape}"
         )
     if any(n > limit for n, limit in zip(array.shape, shape)):
         raise NetworkError(f"ReckOn memory {name}: shape {array.shape} exceeds {shape}")
     if array.size and not (low <= array.min() and array.max() <= high):
-        raise NetworkError(
-            f"ReckOn memory {name}: values {array.min()} .. {array.max()} are outside {low} .. {high}"
-        )
+        raise NetworkError(f"ReckOn memory {name}: values {array.min()} .. {array.max()} are outside {low} .. {high}")
     full = np.zeros(shape, dtype)
     full[tuple(slice(n) for n in array.shape) if array.ndim else ...] = array
     full.setflags(write=False)

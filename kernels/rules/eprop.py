@@ -109,9 +109,7 @@ def forward(par, x, w_in, w_rec, w_out, out):
         current[:] = 0.0
         add_rows(current, w_in, x[t])
         if t == 0:
-            neuron_step(
-                par, current, silent, zeros, none, refractory, out.v[0], out.a[0], out.psi[0], out.z[0]
-            )
+            neuron_step(par, current, silent, zeros, none, refractory, out.v[0], out.a[0], out.psi[0], out.z[0])
         else:
             add_rows(current, w_rec, out.z[t - 1])
             neuron_step(

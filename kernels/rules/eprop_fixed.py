@@ -96,9 +96,7 @@ def signals(error, feedback, fmt, seed, count, signal):
             total = 0.0
             for k in range(error.shape[1]):
                 total += feedback[j, k] * error[t, k]
-            signal[t, j] = to_grid(
-                total, fmt.signal_step, -fmt.signal_max, fmt.signal_max, fmt.mode, unit(key, j)
-            )
+            signal[t, j] = to_grid(total, fmt.signal_step, -fmt.signal_max, fmt.signal_max, fmt.mode, unit(key, j))
 
 
 @njit(**FLAGS)

@@ -181,9 +181,7 @@ def run(
     return Outcome(np.array(done.correct), np.array(done.weights), tag, other, task, rule)
 
 
-def control(
-    trials: int = 200, seeds: Sequence[int] = (0, 1, 2), task: Task | None = None, **settings: Any
-) -> Outcome:
+def control(trials: int = 200, seeds: Sequence[int] = (0, 1, 2), task: Task | None = None, **settings: Any) -> Outcome:
     """The same with a tag that loses half of itself per epoch: nothing is left when the reward comes."""
     return run(trials, seeds, task, tag_rule(decay=0.5), **settings)
 
@@ -193,9 +191,7 @@ def with_delay(task: Task, delay: int) -> Task:
     return replace(task, delay=delay)
 
 
-def _mean_tags(
-    tags: NDArray, task: Task, cue: int, action: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _mean_tags(tags: NDArray, task: Task, cue: int, action: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean tag over time of the synapses from the cue to the chosen group, and of all others."""
     post = np.arange(task.actions * task.per_action) // task.per_action == action
     pre = np.arange(task.cues * task.per_cue) // task.per_cue == cue
@@ -214,9 +210,7 @@ class _Finished:
         if self.path is not None and self.path.exists():
             with np.load(self.path) as data:
                 if str(data["identity"]) != identity:
-                    raise RunError(
-                        f"checkpoint {self.path.name} belongs to other settings; delete it or name another"
-                    )
+                    raise RunError(f"checkpoint {self.path.name} belongs to other settings; delete it or name another")
                 self.correct, self.weights = list(data["correct"]), list(data["weights"])
 
     def add(self, k: int, correct: NDArray, weights: NDArray) -> None:

@@ -59,9 +59,7 @@ def _tags(ax: Any, outcome: Outcome) -> None:
     ax.plot(time, outcome.tag, color=LEARNED, label="shown cue to chosen group")
     ax.plot(time, outcome.other, color=GREY, label="all other synapses")
     top = max(1.0, float(outcome.tag.max())) * 1.1
-    ax.annotate(
-        "reward", (reward, top * 0.95), xytext=(4, 0), textcoords="offset points", fontsize=8, va="top"
-    )
+    ax.annotate("reward", (reward, top * 0.95), xytext=(4, 0), textcoords="offset points", fontsize=8, va="top")
     ax.annotate(
         "cue",
         (task.cue_steps / 1000, top * 0.95),
@@ -77,9 +75,7 @@ def _tags(ax: Any, outcome: Outcome) -> None:
 
 def _weights(fig: Figure, ax: Any, outcome: Outcome) -> None:
     task = outcome.task
-    blocks = outcome.weights.reshape(-1, task.actions, task.per_action, task.cues, task.per_cue).mean(
-        axis=(0, 2, 4)
-    )
+    blocks = outcome.weights.reshape(-1, task.actions, task.per_action, task.cues, task.per_cue).mean(axis=(0, 2, 4))
     image = ax.imshow(blocks, cmap="viridis", vmin=0, vmax=255)
     for (row, column), value in np.ndenumerate(blocks):
         ink = "black" if value > 150 else "white"

@@ -51,9 +51,7 @@ class Size:
 
 
 FULL = Size()
-SMALL = Size(
-    n_in=20, n_lif=25, n_alif=25, cues=5, cue=50, spacing=20, delay=200, recall=100, tau_a=600.0, batch=16
-)
+SMALL = Size(n_in=20, n_lif=25, n_alif=25, cues=5, cue=50, spacing=20, delay=200, recall=100, tau_a=600.0, batch=16)
 
 
 @dataclass(frozen=True)
@@ -180,9 +178,7 @@ def run(
         net.rule = replace(net.rule, optimizer=Adam(ETA * size.eta_decay ** (k // DECAY_EVERY)))
         batch = [sequence(size, rng) for _ in range(size.batch)]
         results = net.step(batch, threads=threads)
-        errors.append(
-            float(np.mean([wrong(r.out, label, size.recall) for r, (_, label) in zip(results, batch)]))
-        )
+        errors.append(float(np.mean([wrong(r.out, label, size.recall) for r, (_, label) in zip(results, batch)])))
         losses.append(float(np.mean([r.loss for r in results])))
         recent = float(np.mean(errors[-WINDOW:]))
         if progress is not None:

@@ -28,15 +28,11 @@ def pattern_figure(groups: Mapping[str, Sequence[PatternResult]]) -> Figure:
     for k, (name, results) in enumerate(groups.items()):
         for r in results:
             power = 0.5 * float((r.target**2).sum())
-            left.semilogy(
-                smooth(r.losses / power), color=f"C{k}", lw=1, label=name if r is results[0] else None
-            )
+            left.semilogy(smooth(r.losses / power), color=f"C{k}", lw=1, label=name if r is results[0] else None)
         right.plot(results[0].y[:, 0], color=f"C{k}", lw=1, label=name)
     first = next(iter(groups.values()))[0]
     right.plot(first.target[:, 0], "k--", lw=1, label="target")
-    left.set(
-        xlabel="iteration", ylabel="squared error / power of target", title="pattern generation by e-prop"
-    )
+    left.set(xlabel="iteration", ylabel="squared error / power of target", title="pattern generation by e-prop")
     right.set(xlabel="step (ms)", ylabel="readout", title=f"seed {first.seed}, last iteration")
     left.legend(frameon=False, fontsize=8)
     right.legend(frameon=False, fontsize=8)
@@ -49,14 +45,10 @@ def evidence_figure(result: EvidenceResult, rows: Sequence[Mapping[str, Any]] = 
     axes = np.atleast_1d(figure.subplots(1, 2 if rows else 1))
     axes[0].plot(smooth(result.errors), color="C0")
     axes[0].axhline(0.07, color="0.6", ls=":")
-    axes[0].set(
-        xlabel="iteration", ylabel="wrong answers", ylim=(0, 1), title="evidence accumulation by e-prop"
-    )
+    axes[0].set(xlabel="iteration", ylabel="wrong answers", ylim=(0, 1), title="evidence accumulation by e-prop")
     if rows:
         names = [
-            r["rounding"]
-            if r["weight_bits"] is None
-            else f"w{r['weight_bits']} t{r['trace_bits']} {r['rounding']}"
+            r["rounding"] if r["weight_bits"] is None else f"w{r['weight_bits']} t{r['trace_bits']} {r['rounding']}"
             for r in rows
         ]
         axes[1].barh(names, [r["test_error"] for r in rows], color="C1")

@@ -52,11 +52,7 @@ class XorResult:
     @property
     def median_epochs(self) -> float:
         """Median updates of the solved seeds."""
-        return (
-            float(np.median([r.epochs for r in self.runs if r.epochs is not None]))
-            if self.solved
-            else float("inf")
-        )
+        return float(np.median([r.epochs for r in self.runs if r.epochs is not None])) if self.solved else float("inf")
 
 
 def outputs(weights: Array, patterns: Array = PATTERNS) -> Array:
@@ -91,9 +87,7 @@ def run_one(
         if progress is not None:
             progress(epoch, costs[-1])
         if np.abs(answer - TARGETS).max() < CLOSE:
-            return XorRun(
-                seed, epoch, 4 * learner.evaluations, np.array(costs), learner.weights, learner.stalled
-            )
+            return XorRun(seed, epoch, 4 * learner.evaluations, np.array(costs), learner.weights, learner.stalled)
         if epoch < max_epochs:
             learner.step()
     return XorRun(seed, None, 4 * learner.evaluations, np.array(costs), learner.weights, learner.stalled)

@@ -134,9 +134,7 @@ def eprop_tiny(path: Path, data) -> Checks:
     for feedback, tag, reg in (("symmetric", "sym", 0.0), ("random", "rnd_reg", p["c_reg"])):
         for form in ("adjoint", "traces"):
             part = EProp(**{**vars(rule), "feedback": feedback, "c_reg": reg, "form": form})
-            g = part.net(data["Win"], data["Wrec"], data["Wout"], data["B"]).gradient(
-                data["x"], data["ystar"]
-            )
+            g = part.net(data["Win"], data["Wrec"], data["Wout"], data["B"]).gradient(data["x"], data["ystar"])
             checks[f"dWin_{tag} {form}"] = (g.w_in, data[f"dWin_{tag}"], TIGHT)
             checks[f"dWrec_{tag} {form}"] = (g.w_rec, data[f"dWrec_{tag}"], TIGHT)
             checks[f"dWout {form}"] = (g.w_out, data["dWout"], TIGHT)

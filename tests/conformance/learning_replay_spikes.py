@@ -80,9 +80,7 @@ def stdp_replays(params: dict, dopamine: np.ndarray) -> dict[str, Any]:
         p["Wmin"],
         p["Wmax"],
     )
-    rules["stdp_dopamine_synapse"] = lambda pre, post, *a: stdp_dopamine.replay(
-        reward, pre, post, dopamine, *a
-    )
+    rules["stdp_dopamine_synapse"] = lambda pre, post, *a: stdp_dopamine.replay(reward, pre, post, dopamine, *a)
     return rules
 
 

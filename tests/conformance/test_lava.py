@@ -42,9 +42,14 @@ def load(path: Path) -> tuple[dict, dict]:
 # ------------------------------------------------------------------------------------------------ Lava
 
 NEURON = {
-    "LIF": cs.loihi.LIF, "LIFReset": cs.loihi.LIFReset, "TernaryLIF": cs.loihi.TernaryLIF,
-    "ATRLIF": cs.loihi.ATRLIF, "Delta": cs.loihi.Delta, "SigmaDelta": cs.loihi.SigmaDelta, "Sigma": cs.loihi.Sigma,
-}  # fmt: skip
+    "LIF": cs.loihi.LIF,
+    "LIFReset": cs.loihi.LIFReset,
+    "TernaryLIF": cs.loihi.TernaryLIF,
+    "ATRLIF": cs.loihi.ATRLIF,
+    "Delta": cs.loihi.Delta,
+    "SigmaDelta": cs.loihi.SigmaDelta,
+    "Sigma": cs.loihi.Sigma,
+}
 
 
 def lava_population(spec: dict, arrays: dict):
@@ -62,9 +67,13 @@ def lava_synapses(conn: dict, arrays: dict):
     if conn["kind"] == "Conv":
         # Lava convolves (kernel flipped), layout (W, H, C), weight (C_out, kx, ky, C_in / groups).
         return Conv(
-            weights[:, ::-1, ::-1, :], tuple(params["input_shape"]), stride=params.get("stride", 1),
-            padding=params.get("padding", 0), dilation=params.get("dilation", 1), groups=params.get("groups", 1),
-        )  # fmt: skip
+            weights[:, ::-1, ::-1, :],
+            tuple(params["input_shape"]),
+            stride=params.get("stride", 1),
+            padding=params.get("padding", 0),
+            dilation=params.get("dilation", 1),
+            groups=params.get("groups", 1),
+        )
     matrix = sp.csr_array(weights) if "Sparse" in conn["kind"] else weights
     sign = params.get("sign_mode")
     return cs.loihi.Synapses(
@@ -113,9 +122,13 @@ def test_lava_float(float_file: Path) -> None:
     a = net.add(
         "a",
         cs.floats.LavaLIF(
-            n, du=spec["du"], dv=spec["dv"], vth=spec["vth"], bias=arrays["bias"],
+            n,
+            du=spec["du"],
+            dv=spec["dv"],
+            vth=spec["vth"],
+            bias=arrays["bias"],
             refractory=spec.get("refractory_period", 0),
-        ),  # fmt: skip
+        ),
     )
     net.connect(x, a, cs.floats.Synapses(arrays["w_in"]))
     net.connect(a, a, cs.floats.Synapses(arrays["w_rec"]))
@@ -142,11 +155,18 @@ def test_nengo_loihi(nengo_file: Path) -> None:
     a = net.add(
         "a",
         cs.loihi.LIF(
-            spec["n"], du=params["decay_u"], dv=params["decay_v"], vth=np.array(params["vth"]) >> 6,
-            bias=params["bias"], refractory=params["refract"], vmin=params["vmin"],
-            vmax=params["vmax"], noise=noise, noise_exp=params.get("noise_exp", 0),
+            spec["n"],
+            du=params["decay_u"],
+            dv=params["decay_v"],
+            vth=np.array(params["vth"]) >> 6,
+            bias=params["bias"],
+            refractory=params["refract"],
+            vmin=params["vmin"],
+            vmax=params["vmax"],
+            noise=noise,
+            noise_exp=params.get("noise_exp", 0),
             noise_offset=params.get("noise_offset", 0),
-        ),  # fmt: skip
+        ),
     )
     bits = NENGO_BITS[spec.get("weight_bits_field", 7)]
     for source, key, exponent in ((x, "in", spec["weight_exp"]), (a, "rec", spec.get("rec_exp"))):
@@ -204,14 +224,22 @@ def test_big_recurrent(big_file: Path, arithmetic: str) -> None:
     a = net.add(
         "a",
         cs.loihi.LIF(
-            n, du=spec["du"], dv=spec["dv"], vth=spec["vth"], bias_mant=arrays["bias_mant"],
-            bias_exp=spec["bias_exp"], **kind,
-        ),  # fmt: skip
+            n,
+            du=spec["du"],
+            dv=spec["dv"],
+            vth=spec["vth"],
+            bias_mant=arrays["bias_mant"],
+            bias_exp=spec["bias_exp"],
+            **kind,
+        ),
     )
     synapses = cs.loihi.Synapses(
-        sp.csc_array(entries, shape=(n, n)), exponent=spec["weight_exp"], bits=spec["num_weight_bits"],
-        sign=spec["sign_mode"].lower(), saturate=True,
-    )  # fmt: skip
+        sp.csc_array(entries, shape=(n, n)),
+        exponent=spec["weight_exp"],
+        bits=spec["num_weight_bits"],
+        sign=spec["sign_mode"].lower(),
+        saturate=True,
+    )
     net.connect(a, a, synapses)
     result = cs.Emulator(cs.compile(net, "unlimited", arithmetic=arithmetic)).run(steps=150, record={"a": ["u", "v"]})
     np.testing.assert_array_equal(result.trace["a"]["u"][-1], arrays["out_u_at_150"])
