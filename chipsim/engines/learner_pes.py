@@ -119,9 +119,4 @@ class PesLearner(Learner):
         self.state.counts[:], self.time, self.changed = saved["counts"], int(saved["time"]), int(saved["changed"])
         words = {"key": np.asarray(saved["keys"], np.uint32), "pos": int(saved["position"])}
         self.streams.rng.set_state({**self.streams.rng.get_state(legacy=False), "state": words})
-            {
-                **self.streams.rng.get_state(legacy=False),
-                "state": {"key": np.asarray(saved["keys"], np.uint32), "pos": int(saved["position"])},
-            }
-        )
         self.changed_outside()
