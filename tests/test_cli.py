@@ -215,7 +215,7 @@ def test_refused_input_is_one_line_and_exit_1(
         (["run", tmp_path / "cut.h5", "-n", 5, "-o", out], "cut short"),
         (["run", tmp_path / "none.h5", "-n", 5, "-o", out], "no such file"),
         (["run", here / "net.py", "-n", 5, "-o", out], "--chip"),
-        (["run", program, "-n", 0, "-o", out], "at least one step"),
+        (["run", program, "-n", 0, "-o", out], "outside 1.."),
         (["run", program, "-n", 10**14, "-o", out], "GiB"),
         (["run", program, "-o", out], "number of steps"),
         (["run", program, "-i", tmp_path / "wrong.npz", "-o", out], "no population 'y'"),

@@ -101,8 +101,7 @@ def test_two_runs_equal_one(learn: int) -> None:
     final = engine.state()
     engine.reset()
     parts = [
-        engine.run(stimulus(inputs[a:b], last=last[a:b], **pins), snapshots=True)
-        for a, b in ((0, 100), (100, 200))
+        engine.run(stimulus(inputs[a:b], last=last[a:b], **pins), snapshots=True) for a, b in ((0, 100), (100, 200))
     ]
     assert whole.spikes.any()
     for name in ("spikes", "out_end", "passes", "busy_cycles"):

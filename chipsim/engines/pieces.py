@@ -15,9 +15,10 @@ from kernels.synapse import CONV, DENSE, DENSE8, SPARSE, SPARSE8
 
 from .weights import common_shift
 
-#: Share of nonzero weights from which a matrix is kept as dense rows: a byte for every weight, zeros included,
-#: against four for every synapse, and 20x the synapses per second.
-DENSE_FROM = 1 / 6
+#: A matrix is kept as dense rows (a byte for every weight, zeros included, 20x the weights per second) instead of
+#: sparse ones (four bytes for every synapse) when at least this share of it is nonzero, or when a thinner one of
+#: at most `DENSE_SMALL` bytes is still the faster: W1, 10 % full, takes 1 MB and 0.7 of the time.
+DENSE_FROM, DENSE_SMALL_FROM, DENSE_SMALL = 1 / 6, 0.05, 4 << 20
 
 
 def tile_bounds(n: int, tiles: int) -> np.ndarray:
@@ -175,6 +176,7 @@ def _kind(data: Any, delay: Any, projection: ProjectionImage, graded: int, is_fl
     narrow = not is_float and _fits_int8(values)
     if is_float:
         return SPARSE
-    if np.ndim(delay) == 0 and density >= DENSE_FROM:
+    small = narrow and size <= DENSE_SMALL and density >= DENSE_SMALL_FROM
+    if np.ndim(delay) == 0 and (density >= DENSE_FROM or small):
         return DENSE8 if narrow else DENSE
     return SPARSE8 if narrow and not graded else SPARSE

@@ -18,9 +18,7 @@ from mappings.cue_task import cue_registers, present, random_memories, read_memo
 from .conftest import golden_files, golden_id
 from .cue_replay import LAST, canonical, difference, presentation, rows, run_samples, sample_count
 
-SNAPSHOTS = [
-    f"{field}_{when}" for field in ("u", "tinp", "trec", "tout", "dirty") for when in ("after_step", "end")
-]
+SNAPSHOTS = [f"{field}_{when}" for field in ("u", "tinp", "trec", "tout", "dirty") for when in ("after_step", "end")]
 CYCLE_NAMES = ("step", "sdone", "tar", "eprop", "send", "cnt", "evt", "supp")
 STIMULUS = set(
     [
@@ -290,9 +288,7 @@ def test_cue_recordings_of_any_layout() -> None:
         replay_cue({**z, "mystery": np.zeros(4)})
 
 
-@pytest.mark.parametrize(
-    "name", ["u_end", "wrec_after", "lfsr_winp", "c_evt", "spikes", "sram_access", "dirty_end"]
-)
+@pytest.mark.parametrize("name", ["u_end", "wrec_after", "lfsr_winp", "c_evt", "spikes", "sram_access", "dirty_end"])
 def test_one_flipped_bit_is_noticed(name: str, tmp_path: Path) -> None:
     source = sorted((Path(__file__).parent.parent / "golden" / "reckon").glob("*.npz"))[0]
     with np.load(source) as file:
