@@ -38,7 +38,8 @@ def dense(data: dict[str, Any]) -> Built:
         layer = net.add(f"layer{k}", cs.loihi.LIF(data[f"W{k}"].shape[1], **registers))
         net.connect(before, layer, cs.loihi.Synapses(data[f"W{k}"].T, sign="mixed"))
         before = layer
-    return net, {"in": np.unpackbits(data["inp"], axis=1)[:, : data["W0"].shape[0]].astype(bool)}
+    inputs = np.unpackbits(data["inp"], axis=1)[:, : data["W0"].shape[0]]
+    return net, {"in": np.ascontiguousarray(inputs.astype(bool))}
 
 
 def convolutional(data: dict[str, Any]) -> Built:
@@ -57,7 +58,7 @@ def convolutional(data: dict[str, Any]) -> Built:
     flat = data["F"].reshape(64, 8, 8, 11).transpose(1, 2, 0, 3).reshape(-1, 11)
     out = net.add("out", cs.loihi.LIF(11, vth=int(data["vths"][3]), **registers))
     net.connect(before, out, cs.loihi.Synapses(flat.T, sign="mixed"))
-    return net, {"in": bits.transpose(0, 2, 3, 1).astype(bool)}
+    return net, {"in": np.ascontiguousarray(bits.transpose(0, 2, 3, 1).astype(bool))}
 
 
 def build(data: dict[str, Any], delays: int = 0) -> Built:
