@@ -24,6 +24,7 @@ from chipsim.native.crossbar_lower import (
 from chipsim.program import PopulationImage, Program, ProjectionImage
 from chipsim.schema import Chip
 
+from .lowering import refuse_options
 from .network import Network, Population, Projection
 from .quantise_ideal import recurrence
 
@@ -54,9 +55,7 @@ def lower_crossbar(
         More than 256 neurons or presynaptic rows, neurons with outgoing weights of both signs (ODIN), delays, rules,
         synaptic time constants, biases, refractory periods, reset by subtraction, or neurons of another chip.
     """
-    if arithmetic is not None or placement is not None:
-        what = "arithmetic" if arithmetic is not None else "placement"
-        raise CompileError(f"{chip.name} has one core and its own arithmetic: leave out {what}=")
+    refuse_options(chip, arithmetic, placement)
     neurons = [p for p in net.populations.values() if not p.model.is_input]
     count = sum(p.n for p in neurons)
     if count > odin.NEURONS and chip.family != "truenorth":

@@ -17,6 +17,7 @@ from chipsim.native.reckon_lower import ReckonImage, check_sizes, ideal_image
 from chipsim.program import PopulationImage, Program, ProjectionImage
 from chipsim.schema import Chip
 
+from .lowering import refuse_options
 from .network import Network, Population, Projection
 from .quantise_ideal import Recurrence, recurrence
 
@@ -43,9 +44,7 @@ def lower_reckon(
         Layers beyond 256-256-16, projections the chip has no wires for, delays, rules, time constants below
         7.5 dt, synaptic time constants, biases, dead times, and weights beyond 8 bits and a shift of 7.
     """
-    if arithmetic is not None or placement is not None:
-        what = "arithmetic" if arithmetic is not None else "placement"
-        raise CompileError(f"{chip.name} has one core and its own arithmetic: leave out {what}=")
+    refuse_options(chip, arithmetic, placement)
     layer = {p.name: _layer(p, chip) for p in net.populations.values()}
     _check_projections(net, layer, chip)
     sizes = [sum(p.model.n for p in net.populations.values() if layer[p.name] == k) for k in range(3)]

@@ -12,6 +12,7 @@ from chipsim.native.xylo import OUTPUT_MOST, Synapses
 from chipsim.program import PopulationImage, Program, ProjectionImage
 from chipsim.schema import Chip
 
+from .lowering import refuse_options
 from .network import Network, synapse_count
 
 
@@ -33,9 +34,7 @@ def lower_xylo(
     CompileError
         Other neurons, more channels, neurons or outputs than the chip has, outputs that feed anything.
     """
-    if arithmetic is not None or placement is not None:
-        what = "arithmetic" if arithmetic is not None else "placement"
-        raise CompileError(f"{chip.name} has one core and its own arithmetic: leave out {what}=")
+    refuse_options(chip, arithmetic, placement)
     _check_sizes(net, chip)
     for p in net.projections.values():
         if not isinstance(p.synapses, Synapses) or p.rule is not None:

@@ -5,6 +5,7 @@ A run serves events in exact time. Nothing is stepped: simulated time costs noth
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -59,7 +60,7 @@ class EventRun:
         return max(self.end - self.begin, 0)
 
 
-class EventEngine:
+class EventEngine(ABC):
     """An event-driven core with its state; subclasses say what a chip is.
 
     Running two streams one after the other with ``drain=False`` for the first equals running them as one.
@@ -81,14 +82,17 @@ class EventEngine:
         self._fifo = np.zeros(self.fifo_entries, np.int64)
         self._work = ec.new_work(256)
 
+    @abstractmethod
     def _load(self) -> Any:
-        raise NotImplementedError
+        """The chip's registers and memories as its kernel reads them."""
 
+    @abstractmethod
     def _decode(self, addresses: Any, earliest: np.ndarray) -> ec.Events:
-        raise NotImplementedError
+        """Checked input addresses as events."""
 
+    @abstractmethod
     def _arrays(self) -> dict[str, np.ndarray]:
-        raise NotImplementedError
+        """What a checkpoint keeps besides clock and queue."""
 
     @property
     def edge(self) -> int:

@@ -17,7 +17,7 @@ from .weights import common_shift
 
 #: A matrix is kept as dense rows (a byte for every weight, zeros included, 20x the weights per second) instead of
 #: sparse ones (four bytes for every synapse) when at least this share of it is nonzero, or when a thinner one of
-#: at most `DENSE_SMALL` bytes is still the faster: W1, 10 % full, takes 1 MB and 0.7 of the time.
+#: at most `DENSE_SMALL` bytes is still the faster: W1, 10 % full, takes 1 MB and 0.8 of the time.
 DENSE_FROM, DENSE_SMALL_FROM, DENSE_SMALL = 1 / 6, 0.05, 4 << 20
 
 
