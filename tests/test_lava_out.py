@@ -1,7 +1,8 @@
-"""Export to Lava: refusals everywhere; equality in u, v and spikes where lava-nc imports (Python 3.10)."""
+"""Export to Lava: what is written and refused, on any Python; tests/test_lava_run.py runs it in Lava."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 
@@ -9,7 +10,13 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from mappings.writers.lava import lava_source, patched_import, to_lava, write_lava_script
+from chipsim.learning import EngineRule, all_to_all
+from chipsim.native.synapses import Conv
+from chipsim.pes import Pes
+from chipsim.sum_of_products import SumOfProducts
+from mappings.writers.lava import lava_source, patched_import, write_lava_script
+
+from .lava_nets import CASES
 
 
 def network(**changed):
@@ -31,23 +38,6 @@ def network(**changed):
     return net
 
 
-def spikes(steps=60):
-    return {"x": np.random.default_rng(1).random((steps, 12)) < 0.3}
-
-
-def test_equals_the_emulator_in_lava() -> None:
-    pytest.importorskip("lava.proc.lif.process", reason="lava-nc", exc_type=(ImportError, ValueError))
-    program = cs.compile(network(), "unlimited")
-    record = {name: ["u", "v"] for name in ("a", "b")}
-    result = cs.Emulator(program).run(spikes(), 60, record=record)
-    found = to_lava(program).run(spikes(), 60)
-    for name in ("a", "b"):
-        assert result.spikes[name].any()
-        np.testing.assert_array_equal(found[name]["s_out"], result.spikes[name], err_msg=name)
-        np.testing.assert_array_equal(found[name]["u"], result.trace[name]["u"], err_msg=name)
-        np.testing.assert_array_equal(found[name]["v"], result.trace[name]["v"], err_msg=name)
-
-
 def test_script_is_python_and_names_all(tmp_path) -> None:
     program = cs.compile(network(), "unlimited")
     path = write_lava_script(program, tmp_path / "two.py")
@@ -56,17 +46,38 @@ def test_script_is_python_and_names_all(tmp_path) -> None:
     exec(compile(text, str(path), "exec"), names)
     held = names["arrays"]()
     np.testing.assert_array_equal(held["w_0"], program.projections[0].synapses.mantissa)
-    assert names["NEURONS"] == ["a", "b"] and "DelayDense" in text and "weight_exp=-2" in text
+    assert list(names["SIZES"]) == ["a", "b"] and "DelayDense" in text and "weight_exp=-2" in text
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_all_sources_are_python(name) -> None:
+    net, _, _ = CASES[name](10)
+    teaching = {"placement": {"teach": 0, "a": 0}} if name == "reward" else {}
+    ast.parse(lava_source(cs.compile(net, "unlimited", **teaching)))
+
+
+def test_neurons_are_split_by_what_lava_has_per_process() -> None:
+    text = lava_source(cs.compile(network(vth=np.repeat([50, 70], 10), du=np.tile([1000, 7], 10)), "unlimited"))
+    names: dict = {"__name__": "script"}
+    exec(compile(text, "script", "exec"), names)
+    held = names["arrays"]()
+    places = [held[index].tolist() for _, index in names["PARTS"]["a"]]
+    assert sorted(places) == [list(range(k, m, 2)) for k, m in ((0, 10), (1, 10), (10, 20), (11, 20))]
+    for part, index in names["PARTS"]["a"]:
+        line = next(x for x in text.splitlines() if x.lstrip().startswith(f"p['{part}']"))
+        first = held[index][0]
+        assert f"du={1000 if first % 2 == 0 else 7}, " in line and f"vth={50 if first < 10 else 70}, " in line
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"vth": np.arange(50, 70)}, "one vth per population"),
         ({"refractory": 3}, "no refractory"),
         ({"noise": "voltage"}, "no noise"),
         ({"reset": "subtract"}, "resets to zero only"),
         ({"vmin": -100}, "no lowest potential"),
+        ({"vmax": 100000}, "no highest potential"),
+        ({"bias": 4097 * 3}, "bias 12291|bias 12147|no mantissa"),
     ],
 )
 def test_refuses_what_lava_lacks(changed, said) -> None:
@@ -74,9 +85,58 @@ def test_refuses_what_lava_lacks(changed, said) -> None:
         lava_source(cs.compile(network(**changed), "unlimited"))
 
 
-def test_refuses_other_arithmetic() -> None:
-    with pytest.raises(cs.CompileError, match="arithmetic='lava'"):
+def test_refuses_more_processes_than_a_machine_likes() -> None:
+    net = cs.Network("many")
+    net.add("a", cs.loihi.LIF(65, vth=np.arange(65)))
+    with pytest.raises(cs.CompileError, match="65 different"):
+        lava_source(cs.compile(net, "unlimited"))
+
+
+def one(synapses, rule=None, post=None, **options):
+    net = cs.Network("one")
+    n = synapses.shape
+    net.add("x", cs.SpikeSource(n[1]))
+    net.add("a", post or cs.loihi.LIF(n[0], du=4095, vth=100))
+    net.connect("x", "a", synapses, rule=rule)
+    return lava_source(cs.compile(net, "unlimited", **options))
+
+
+STDP = SumOfProducts(dw="x1*y0", x1_impulse=16, x1_tau=4)
+
+
+@pytest.mark.parametrize(
+    ("synapses", "rule", "said"),
+    [
+        (Conv(np.ones((1, 1, 1, 1)), (2, 2, 1), exponent=1), None, "ignores the exponent"),
+        (cs.loihi.Synapses(np.eye(3, dtype=int)), STDP, "learns 3 synapses of 9"),
+        (cs.loihi.Synapses(np.ones((3, 3), int), delays=2), STDP, "no delays"),
+        (cs.loihi.Synapses(np.ones((3, 3), int)), EngineRule(STDP, weight_seed=7), "weight_seed=2"),
+        (cs.loihi.Synapses(np.ones((3, 3), int)), cs.rules.stdp(), r"give SumOfProducts\(dw="),
+    ],
+)
+def test_refuses_synapses_and_rules(synapses, rule, said) -> None:
+    with pytest.raises(cs.CompileError, match=said):
+        one(synapses, rule)
+
+
+def test_refuses_pes() -> None:
+    weights = cs.loihi.Synapses(all_to_all(np.ones((3, 3), int)), sign="mixed")
+    with pytest.raises(cs.CompileError, match="no PES"):
+        one(weights, Pes(tau=2.0, magnitude=10, rate=1, rate_exp=0), arithmetic="nengo_loihi")
+
+
+def test_another_arithmetic_only_where_nothing_tells_it_apart() -> None:
+    with pytest.raises(cs.CompileError, match=r"sum of the weights by exponent -2; the program has.*arithmetic='lava'"):
         lava_source(cs.compile(network(), "unlimited", arithmetic="nengo_loihi"))
+    even, odd = np.full((2, 3), 200), np.full((2, 3), 203)
+    for arithmetic in ("nengo_loihi", "brian2_loihi"):
+        assert "Dense(" in one(cs.loihi.Synapses(even, sign="mixed"), arithmetic=arithmetic)
+    with pytest.raises(cs.CompileError, match="cuts weights by floor"):
+        one(cs.loihi.Synapses(odd, sign="mixed"), arithmetic="nengo_loihi")
+    with pytest.raises(cs.CompileError, match="no 21-bit accumulator"):
+        one(cs.loihi.Synapses(np.full((1, 200), 254), sign="mixed"), arithmetic="nengo_loihi")
+    with pytest.raises(cs.CompileError, match="current may overflow"):
+        one(cs.loihi.Synapses(even, sign="mixed"), post=cs.loihi.LIF(2, du=1), arithmetic="brian2_loihi")
 
 
 def test_patched_import_leaves_dataclasses_alone() -> None:
