@@ -60,8 +60,9 @@ def from_nir(
         steps (sinabs). Taken from the graph's metadata if it has it; never guessed.
     scheme : {"snntorch", "norse_box", "norse_import", "sinabs", "rockpool", "exact"}
         Whose arithmetic: see `mappings.readers.nir_schemes`.
-    reset : {"zero", "subtract"}
-        snnTorch, Norse and exact; left out: the tool's default, with a note.
+    reset : {"zero", "subtract", "none"}
+        snnTorch, Norse and exact; left out: the tool's default, with a note. A node whose own metadata says reset,
+        reset_delay, spike_fn or min_v_mem keeps to that.
     reset_delay : bool
         snnTorch: the reset waits for the next step.
     spike_fn : {"SingleSpike", "MultiSpike"}, min_v_mem : float
@@ -167,7 +168,8 @@ def _build(plan: Plan, scheme: Scheme, notes: list[str], name: str) -> Network:
         bias = np.zeros(1) if got.bias is None else got.bias
         start = plan.depth[pop]
         if node.kind in NEURONS:
-            net.add(pop, unit_of(node, shape, scheme, start, bias, notes))
+            recurrent = any(path.source == pop for path in got.paths)
+            net.add(pop, unit_of(node, shape, scheme, start, bias, notes, recurrent))
         else:
             net.add(
                 pop, Unit(shape, input_gain=1.0, sends="value", after_spike="nothing", start=start, bias=compact(bias))

@@ -45,7 +45,7 @@ class Graph:
 
 
 def read_graph(given: Any) -> Graph:
-    """The graph of a path, or of a `nir.NIRGraph`.
+    """The graph of a path, or of a `nir.NIRGraph`; one that was read already stays as it is.
 
     Raises
     ------
@@ -54,6 +54,8 @@ def read_graph(given: Any) -> Graph:
     NetworkError
         Something that is neither, None instead of a node.
     """
+    if isinstance(given, Graph):
+        return given
     if isinstance(given, (str, Path)):
         return _from_file(Path(given))
     if hasattr(given, "nodes") and hasattr(given, "edges"):

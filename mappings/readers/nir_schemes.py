@@ -8,7 +8,7 @@ only to the tool. Each scheme below reproduces its tool's recorded runs exactly 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,10 @@ from .nir_linear import Shape, fitted
 
 SCHEMES = ("snntorch", "norse_box", "norse_import", "sinabs", "rockpool", "exact")
 ALIASES = {"norse": "norse_box"}
-RESETS = ("zero", "subtract")
+RESETS = ("zero", "subtract", "none")
 SPIKES = ("SingleSpike", "MultiSpike")
+#: What a caller, a graph or one of its nodes may choose.
+CHOICES: dict[str, Callable[[Any], Any]] = {"reset": str, "reset_delay": bool, "spike_fn": str, "min_v_mem": float}
 #: What a tool does unless told otherwise: reset, reset_delay, spike_fn.
 DEFAULTS: dict[str, tuple[str, bool, str]] = {
     "snntorch": ("subtract", True, "SingleSpike"),
@@ -85,22 +87,33 @@ def scheme_of(given: dict[str, Any], metadata: dict[str, Any], notes: list[str],
         dt = float("nan")
     if not (np.isfinite(dt) and dt > 0):
         raise NetworkError(f"dt={stated['dt']!r} is not a positive number")
-    chosen = dict(zip(("reset", "reset_delay", "spike_fn"), DEFAULTS[name]))
+    chosen: dict[str, Any] = dict(zip(CHOICES, DEFAULTS[name]))
     relevant = {"snntorch": ("reset", "reset_delay"), "sinabs": ("spike_fn",), "rockpool": ()}.get(name, ("reset",))
-    for key in ("reset", "reset_delay", "spike_fn"):
+    for key in chosen:
         if stated[key] is not None:
             chosen[key] = stated[key]
         elif key in relevant:
             notes.append(f"{key}={chosen[key]!r} taken: the default of {name}, because a NIR file does not say")
-    if chosen["reset"] not in RESETS or chosen["spike_fn"] not in SPIKES:
+    return _options(Scheme(name, dt, "zero"), {**chosen, "min_v_mem": stated["min_v_mem"]})
+
+
+def _options(scheme: Scheme, chosen: dict[str, Any]) -> Scheme:
+    """`scheme` with these options, checked; None keeps what it has."""
+    given = {k: v for k, v in chosen.items() if v is not None}
+    made = replace(scheme, **{k: CHOICES[k](v) for k, v in given.items()})
+    if made.reset not in RESETS or made.spike_fn not in SPIKES:
         raise NetworkError(f"reset must be one of {', '.join(RESETS)}, spike_fn one of {', '.join(SPIKES)}")
-    if name in ("sinabs", "rockpool") and chosen["reset"] != "subtract":
-        raise NetworkError(f"scheme '{name}' resets by subtraction; leave reset out")
-    lowest = stated["min_v_mem"]
-    return Scheme(
-        name, dt, str(chosen["reset"]), bool(chosen["reset_delay"]), str(chosen["spike_fn"]),
-        None if lowest is None else float(lowest),
-    )  # fmt: skip
+    if made.name == "rockpool" and made.reset != "subtract" or made.name == "sinabs" and made.reset == "none":
+        raise NetworkError(f"scheme '{made.name}' resets by subtraction; leave reset out")
+    return made
+
+
+def own_scheme(scheme: Scheme, node: Node) -> Scheme:
+    """The scheme of one node: its own metadata goes before the graph's (layers may reset differently)."""
+    try:
+        return _options(scheme, {k: _plain(node.metadata.get(k)) for k in CHOICES})
+    except (NetworkError, TypeError, ValueError) as error:
+        raise NetworkError(f"node '{node.name}' ({node.kind}): its metadata: {error}") from None
 
 
 def _plain(value: Any) -> Any:
@@ -110,8 +123,15 @@ def _plain(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def unit_of(node: Node, shape: Shape, scheme: Scheme, start: int, bias: Any, notes: list[str]) -> Unit:
-    """The neurons of `node`; raises NetworkError for time constants below dt and parameters that do not fit."""
+def unit_of(
+    node: Node, shape: Shape, scheme: Scheme, start: int, bias: Any, notes: list[str], recurrent: bool = False
+) -> Unit:
+    """The neurons of `node`; raises NetworkError for time constants below dt and parameters that do not fit.
+
+    `recurrent`: an edge leads from the node back to it, which makes a LIF an RLeaky to snnTorch: reset to zero acts
+    on the new potential there, on the old one in Leaky.
+    """
+    scheme = own_scheme(scheme, node)
     optional = {"v_reset", "v_leak"} - set(node.params)
     names = [n for n in PARAMETERS[node.kind] if n not in optional]
     p = {name: fitted(node, name, shape, notes).ravel() for name in names}
@@ -119,10 +139,10 @@ def unit_of(node: Node, shape: Shape, scheme: Scheme, start: int, bias: Any, not
     for name in TAUS.get(node.kind, ()):
         _check_tau(node, name, p[name], scheme.dt, notes)
     made = COEFFICIENTS[scheme.name](node.kind, p, scheme.dt)
-    made |= _spike(node.kind, p, scheme)
+    made |= _spike(node.kind, p, scheme, recurrent)
     made |= {"start": start, "bias": compact(bias)}
-    if scheme.name.startswith("norse") and "v_leak" in p:
-        made["v"] = p["v_leak"]
+    if scheme.name.startswith("norse") and ("v_leak" in p or "v_reset" in p):
+        made["v"] = p["v_leak"] if "v_leak" in p else p["v_reset"]
     if scheme.min_v_mem is not None and scheme.name == "sinabs":
         made["lowest"] = scheme.min_v_mem
     return Unit(shape, **{k: compact(v) if isinstance(v, np.ndarray) else v for k, v in made.items()})
@@ -155,7 +175,7 @@ def _check_tau(node: Node, name: str, tau: np.ndarray, dt: float, notes: list[st
         notes.append(f"node '{node.name}': {name}={tau.max():g} is {tau.max() / dt:.0f} steps; is dt in the same unit?")
 
 
-def _spike(kind: str, p: dict[str, np.ndarray], scheme: Scheme) -> dict[str, Any]:
+def _spike(kind: str, p: dict[str, np.ndarray], scheme: Scheme, recurrent: bool) -> dict[str, Any]:
     """What is sent and what a spike resets."""
     if kind in SILENT:
         return {"sends": "value", "after_spike": "nothing"}
@@ -164,9 +184,12 @@ def _spike(kind: str, p: dict[str, np.ndarray], scheme: Scheme) -> dict[str, Any
     made: dict[str, Any] = {"threshold": p["v_threshold"], "sends": "above"}
     if scheme.name in ("sinabs", "rockpool"):
         single = scheme.name == "sinabs" and scheme.spike_fn == "SingleSpike"
-        return made | {"sends": "reached" if single else "many", "after_spike": "subtract"}
+        made |= {"sends": "reached" if single else "many"}
+        return made | ({"after_spike": "subtract"} if scheme.reset == "subtract" else {"after_spike": "value"})
+    if scheme.reset == "none":
+        return made | {"after_spike": "nothing"}
     if scheme.name == "snntorch":
-        zero = "late_zero" if kind == "CubaLIF" else "late_forget"
+        zero = "late_zero" if kind == "CubaLIF" or recurrent else "late_forget"
         late = "late_subtract" if scheme.reset == "subtract" else zero
         return made | {"after_spike": late, "at_once": int(not scheme.reset_delay)}
     if scheme.reset == "subtract":
