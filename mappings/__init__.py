@@ -8,6 +8,7 @@ from typing import Any
 _DOORS = {
     "from_nir": "mappings.readers.nir",
     "from_sklearn": "mappings.readers.sklearn",
+    "from_torch": "mappings.readers.torch",
     "from_xylo_spec": "mappings.readers.xylo",
     "to_lava": "mappings.writers.lava",
     "to_nir": "mappings.writers.nir",

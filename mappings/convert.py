@@ -3,7 +3,7 @@
 An integrate-and-fire neuron with threshold 1 that receives a drive a per step fires at rate a. So every layer's
 weights and bias are divided by a high percentile of its activations on data (and multiplied by that of the layer
 before): activations up to that percentile become rates up to `max_rate`. Inputs are spikes at a rate proportional
-to their value, evenly spaced, without chance.
+to their value above the lowest one, evenly spaced, without chance; what lies below zero moves into the biases.
 
 Reset by subtraction keeps what a spike leaves over; with reset to zero that is lost, about half a step's drive per
 spike, so lower rates are more exact. `balance_zero_reset` lowers the threshold by what is lost on the data.
@@ -12,8 +12,9 @@ spike, so lower rates are more exact. `balance_zero_reset` lowers the threshold 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +22,12 @@ from chipsim.errors import NetworkError
 from chipsim.native.base import SpikeSource
 
 from .ideal import IF
-from .layers import ACTIVATIONS, Layer, forward
+from .layers import ACTIVATIONS, Dense, Layer, forward
 from .network import Network
 
 RESETS = ("subtract", "zero")
 READOUTS = ("spikes", "signed")
+INPUTS = ("positive", "range", "each")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,8 @@ class Conversion:
         Full rate of neurons and of inputs, spikes per step.
     readout : str
         "spikes": one output neuron per output; "signed": a second half of neurons counts negative values.
+    low, span : float or (n_in,) float64
+        Input that no spike stands for, and how far above it the full rate lies, in units of `scales[0]`.
     """
 
     network: Network
@@ -51,6 +55,8 @@ class Conversion:
     max_rate: float
     input_rate: float
     readout: str
+    low: Any = 0.0
+    span: Any = 1.0
 
     @property
     def depth(self) -> int:
@@ -65,9 +71,11 @@ class Conversion:
     def encode(self, data: np.ndarray, steps: int) -> np.ndarray:
         """Input spikes for `data` (m, n_in), one sample after another: (m * steps + depth, n_in) bool.
 
-        Each value fires round(value / scale * input_rate * steps) times, evenly spaced.
+        Each value fires round((value - low) / (span * scale) * input_rate * steps) times, evenly spaced; values
+        outside the range of the data that the network was balanced on are taken as its ends.
         """
-        x = np.clip(np.asarray(data, dtype=np.float64).reshape(len(data), -1) / self.scales[0], 0, 1)
+        values = np.asarray(data, dtype=np.float64).reshape(len(data), -1)
+        x = np.clip((values - self.low) / (self.span * self.scales[0]), 0, 1)
         t = np.arange(steps + 1)[None, :, None]
         count = np.floor(t * x[:, None, :] * self.input_rate + 0.5)
         spikes = np.diff(count, axis=1) > 0
@@ -121,6 +129,7 @@ def convert_relu(
     max_rate: float = 1.0,
     input_rate: float = 1.0,
     readout: str = "spikes",
+    inputs: str = "positive",
     balance_zero_reset: bool = False,
     name: str = "converted",
 ) -> Conversion:
@@ -131,7 +140,7 @@ def convert_relu(
     layers : sequence of Dense and Convolution
         In order; all but the last with ReLU (a linear layer inside, such as pooling, must not go negative).
     data : (m, n_in) ndarray
-        Samples on which activations are balanced; inputs must not be negative.
+        Samples on which activations are balanced.
     percentile : float
         Of the positive activations of a layer; it becomes the full rate.
     reset : {"subtract", "zero"}
@@ -139,18 +148,22 @@ def convert_relu(
         Full rate of neurons and of inputs in spikes per step, in (0, 1].
     readout : {"spikes", "signed"}
         "signed" gives each output a second neuron for negative values.
+    inputs : {"positive", "range", "each"}
+        What the full rate of an input stands for: the largest value of the data, none of which is negative; "range":
+        the same for what lies above the lowest value; "each": every input by its own range (dense first layers).
     balance_zero_reset : bool
         With reset to zero, lower each layer's threshold so that rates fit the data best.
 
     Raises
     ------
     NetworkError
-        Layers that do not fit each other or the data, negative inputs, layers that are silent on the data.
+        Layers that do not fit each other or the data, negative inputs unless `inputs` allows them, layers that are
+        silent on the data.
     """
-    _check(layers, data, percentile, reset, readout, max_rate, input_rate)
+    _check(layers, data, percentile, reset, readout, max_rate, input_rate, inputs)
     activations = forward(layers, data)
-    x_top = float(np.max(data))
-    scales = [x_top if x_top > 0 else 1.0]
+    low, span, top = _input_range(np.asarray(data, np.float64).reshape(len(data), -1), inputs)
+    scales = [top]
     net = Network(name)
     before = net.add("in", SpikeSource(layers[0].n_in))
     rate_before = input_rate
@@ -158,7 +171,7 @@ def convert_relu(
         last = k == len(layers) - 1
         signed = last and readout == "signed"
         scale = _scale(found, percentile, k, signed)
-        bias = layer.biases() / scale * max_rate
+        bias = (layer.biases() if k else _bias_at(layer, low)) / scale * max_rate
         drive = np.abs(found) / scale * max_rate
         threshold = _lowered_threshold(drive) if reset == "zero" and balance_zero_reset else 1.0
         shape = (2 * layer.shape[0],) if signed else layer.shape
@@ -167,19 +180,39 @@ def convert_relu(
         )  # fmt: skip
         here = net.add("out" if last else f"layer{k + 1}", neurons)
         factor = scales[-1] / scale * max_rate / rate_before
-        net.connect(before, here, layer.synapses(factor, signed))
+        net.connect(before, here, (layer if k else _spread(layer, span)).synapses(factor, signed))
         before, rate_before = here, max_rate
         scales.append(scale)
-    return Conversion(net, tuple(layers), tuple(scales), max_rate, input_rate, readout)
+    return Conversion(net, tuple(layers), tuple(scales), max_rate, input_rate, readout, low, span)
+
+
+def _input_range(data: np.ndarray, inputs: str) -> tuple[Any, Any, float]:
+    """low, span and scale of the inputs: a value at full rate is low + span * scale."""
+    if inputs == "each":
+        low, high = data.min(axis=0), data.max(axis=0)
+        return low, np.where(high > low, high - low, 1.0), 1.0
+    low = float(data.min()) if inputs == "range" else 0.0
+    top = float(data.max()) - low
+    return low, 1.0, top if top > 0 else 1.0
+
+
+def _bias_at(layer: Layer, low: Any) -> np.ndarray:
+    """(n,) what the layer gives for inputs of which no spike tells: its bias, and the lowest inputs' share."""
+    return layer.forward(np.broadcast_to(np.asarray(low, np.float64), (1, layer.n_in)))[0]
+
+
+def _spread(layer: Layer, span: Any) -> Layer:
+    return replace(layer, weights=layer.weights * span) if np.ndim(span) and isinstance(layer, Dense) else layer
 
 
 def _check(
     layers: Sequence[Layer], data: np.ndarray, percentile: float, reset: str, readout: str, max_rate: float,
-    input_rate: float,
+    input_rate: float, inputs: str,
 ) -> None:  # fmt: skip
     if not layers:
         raise NetworkError("convert_relu: no layers were given")
-    for name, value, allowed in (("reset", reset, RESETS), ("readout", readout, READOUTS)):
+    choices = (("reset", reset, RESETS), ("readout", readout, READOUTS), ("inputs", inputs, INPUTS))
+    for name, value, allowed in choices:
         if value not in allowed:
             raise NetworkError(f"convert_relu: {name}={value!r} is not one of {', '.join(allowed)}")
     for name, value, top in (("percentile", percentile, 100), ("max_rate", max_rate, 1), ("input_rate", input_rate, 1)):
@@ -188,8 +221,14 @@ def _check(
     samples = np.asarray(data)
     if samples.ndim < 2 or not len(samples) or int(np.prod(samples.shape[1:])) != layers[0].n_in:
         raise NetworkError(f"convert_relu: data has shape {samples.shape}; give (samples, {layers[0].n_in})")
-    if not np.all(np.isfinite(samples)) or samples.min() < 0:
-        raise NetworkError("convert_relu: data holds negative or non-finite values; spikes carry values >= 0 only")
+    if not np.all(np.isfinite(samples)) or (samples.min() < 0 and inputs == "positive"):
+        raise NetworkError(
+            "convert_relu: data holds negative or non-finite values; spikes carry values >= 0 only: clean the data, or "
+            "give inputs='range' (or 'each', before a dense layer), which moves the lowest values into the biases"
+        )
+    if inputs == "each" and not isinstance(layers[0], Dense):
+        raise NetworkError("convert_relu: inputs='each' scales weights input by input, and a convolution shares them; "
+                           "give inputs='range'")  # fmt: skip
     for k, (one, two) in enumerate(pairwise(layers)):
         if int(np.prod(one.shape)) != two.n_in:
             raise NetworkError(

@@ -103,7 +103,7 @@ def _options(scheme: Scheme, chosen: dict[str, Any]) -> Scheme:
     made = replace(scheme, **{k: CHOICES[k](v) for k, v in given.items()})
     if made.reset not in RESETS or made.spike_fn not in SPIKES:
         raise NetworkError(f"reset must be one of {', '.join(RESETS)}, spike_fn one of {', '.join(SPIKES)}")
-    if made.name == "rockpool" and made.reset != "subtract" or made.name == "sinabs" and made.reset == "none":
+    if (made.name == "rockpool" and made.reset != "subtract") or (made.name == "sinabs" and made.reset == "none"):
         raise NetworkError(f"scheme '{made.name}' resets by subtraction; leave reset out")
     return made
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from chipsim.errors import ChipsimError, NetworkError
+from chipsim.errors import NetworkError
 
-from ..convert import Conversion
+from ..convert import Conversion, convert_relu
+from ..layers import Dense
 from ..network import Network
 from . import torch_norse, torch_sinabs, torch_snntorch
 from .nir import from_nir
 from .nir_file import Graph
+from .torch_layers import layers_of
 from .torch_nodes import Made, graph_of
-from .torch_trace import run
+from .torch_trace import library, run
 
 TOOLS = ("snntorch", "norse", "sinabs")
 SCHEMES = {"snntorch": "snntorch", "norse": "norse_box", "sinabs": "sinabs"}
+CONTAINERS = ("SequentialState", "RecurrentSequential", "Lift", "Network")  #: of Norse and sinabs: no layers themselves
 DEPENDS_ON_TRAINING = ("Dropout", "BatchNorm", "FeatureAlphaDropout", "AlphaDropout")
 
 
@@ -64,7 +66,7 @@ def from_torch(
     ChipsimError
         torch is not installed.
     """
-    torch = _torch()
+    torch = library()
     if not isinstance(module, torch.nn.Module):
         raise NetworkError(f"from_torch takes a torch.nn.Module, not {type(module).__name__}")
     tensor = _sample(torch, module, sample)
@@ -74,22 +76,17 @@ def from_torch(
     if tool is None:
         if dt is not None or scheme is not None:
             raise NetworkError("from_torch: dt and scheme belong to spiking modules; this one has no spiking neuron")
-        return _converted(module, tensor, sample, {"name": label, **options})
+        return _converted(module, tensor, {"name": label, **options})
     if options:
-        raise NetworkError(f"from_torch: {', '.join(options)}: only for networks of ReLUs; a spiking module is taken as it is")
+        raise NetworkError(
+            f"from_torch: {', '.join(options)}: only for networks of ReLUs; a spiking module is taken as it is"
+        )
     if scheme not in (None, SCHEMES[tool], tool):
         raise NetworkError(f"from_torch: scheme {scheme!r}, but the neurons are {tool}'s; leave it out")
     graph, notes = _spiking_graph(tool, module, tensor, dt)
     net = from_nir(graph, name=label)
     net.metadata["nir"]["notes"] = [*notes, *_worth_telling(net.metadata["nir"]["notes"])]
     return net
-
-
-def _torch() -> Any:
-    try:
-        return import_module("torch")
-    except ImportError as error:
-        raise ChipsimError("from_torch needs torch, which is not installed: pip install 'chipsim[torch]'") from error
 
 
 def _sample(torch: Any, module: Any, sample: Any) -> Any:
@@ -119,13 +116,16 @@ def _check_settled(module: Any) -> None:
 def _tool(module: Any) -> str | None:
     found: dict[str, str] = {}
     for path, m in module.named_modules():
-        root = type(m).__module__.split(".")[0]
-        if root in TOOLS:
-            found.setdefault(root, path or "the module")
+        if _root(m) in TOOLS:
+            found.setdefault(_root(m), path or "the module")
     if len(found) > 1:
         shown = ", ".join(f"{path}: {tool}" for tool, path in found.items())
         raise NetworkError(f"from_torch: neurons of several libraries ({shown}), which step differently; use one")
     return next(iter(found), None)
+
+
+def _root(module: Any) -> str:
+    return type(module).__module__.split(".")[0]
 
 
 def _spiking_graph(tool: str, module: Any, tensor: Any, dt: float | None) -> tuple[Graph, list[str]]:
@@ -140,7 +140,9 @@ def _spiking_graph(tool: str, module: Any, tensor: Any, dt: float | None) -> tup
         tensor = tensor[:1] if lead == 2 else tensor
     elif tool == "sinabs":
         lead = 2 if any(type(m).__name__ in torch_sinabs.PLAIN for m in module.modules()) else 1
-    trace = run(module, tensor, lambda m: type(m).__name__ in own.LEAVES, f"this {tool} module")
+    trace = run(
+        module, tensor, lambda m: _root(m) == tool and type(m).__name__ not in CONTAINERS, f"this {tool} module"
+    )
     made = Made(trace, lead, step, inside)
     graph = graph_of(made, own.MAKERS, {"scheme": SCHEMES[tool], "dt": step}, "from_torch", own.KNOWN)
     if tool == "norse":
@@ -164,10 +166,12 @@ def _worth_telling(notes: list[str]) -> list[str]:
     return [n for n in notes if "the default of" not in n]
 
 
-def _converted(module: Any, tensor: Any, sample: Any, options: dict[str, Any]) -> Conversion:
-    from ..convert import convert_relu
-    from .torch_layers import layers_of
-
+def _converted(module: Any, tensor: Any, options: dict[str, Any]) -> Conversion:
+    """By data; outputs have a sign where the last layer is dense."""
     layers = layers_of(module, tensor)
-    data = tensor.detach().cpu().double().numpy().reshape(len(tensor), -1)
+    data = tensor.cpu().double().numpy().reshape(len(tensor), -1)
+    dense = isinstance(layers[0], Dense)
+    options = {"readout": "signed" if isinstance(layers[-1], Dense) else "spikes", **options}
+    if data.min() < 0:
+        options.setdefault("inputs", "each" if dense else "range")
     return convert_relu(layers, data, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,7 +63,7 @@ class Made:
 
     def chain(self, *names: str) -> tuple[str, str]:
         """Edges along `names`; returns where one enters and leaves."""
-        for a, b in zip(names, names[1:]):
+        for a, b in itertools.pairwise(names):
             self.link(a, b)
         return names[0], names[-1]
 
@@ -93,7 +94,7 @@ def graph_of(made: Made, makers: dict[str, Maker], metadata: dict[str, Any], sou
     for layer in trace.layers.values():
         for source_name in layer.sources:
             made.link(made.ends[source_name][1], made.ends[layer.name][0])
-    last = trace.layers[trace.outputs[0]] if trace.outputs[0] in trace.layers else first
+    last = trace.layers.get(trace.outputs[0], first)
     made.add(OUTPUT, "Output", shape=np.array(made.own(last, last.after)))
     for name in trace.outputs:
         made.link(made.ends[name][1], OUTPUT)
@@ -192,7 +193,7 @@ def batch_norm(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
     """
     m = layer.module
     if m.running_mean is None:
-        raise NetworkError(f"from_torch: {layer.name}: {layer.kind} keeps no running statistics, so that it has no fixed "
+        raise NetworkError(f"from_torch: {layer.name}: {layer.kind} keeps no running statistics and so has no fixed "
                            "weights; train it with track_running_stats=True")  # fmt: skip
     factor = 1 / np.sqrt(numbers(m.running_var) + m.eps)
     factor = factor if m.weight is None else factor * numbers(m.weight)

@@ -111,10 +111,19 @@ def close_loops(made: Made, module: Any) -> None:
                 "loop takes a step on a chip"
             )
         out = prefix + names[m.output_modules]
+        _check_bias(made, inner[inner.index(neurons[0]) + 1 : inner.index(out) + 1])
         for name in inner:
             for source in made.trace.layers[name].sources:
                 if source == INPUT or not source.startswith(prefix):
                     made.link(made.ends[out][1], made.ends[name][0])
+
+
+def _check_bias(made: Made, names: list[str]) -> None:
+    """Norse feeds nothing back in its first step, not even a bias."""
+    for name in names:
+        bias = getattr(made.trace.layers[name].module, "bias", None)
+        if bias is not None and np.any(numbers(bias)):
+            raise NetworkError(f"from_torch: {name}: a bias on the way back of a loop acts a step late; give it none")
 
 
 MAKERS = dict.fromkeys(LEAVES, neuron)

@@ -86,8 +86,8 @@ def _options(layer: Layer) -> dict[str, Any]:
     to = getattr(m.reset_fn, "reset_value", 0.0)
     if reset not in ("MembraneSubtract", "MembraneReset") or other is not None or to != 0:
         raise NetworkError(
-            f"from_torch: {layer.name}: {layer.kind} with reset_fn={m.reset_fn}; MembraneSubtract() of the threshold and "
-            "MembraneReset() to 0 are known"
+            f"from_torch: {layer.name}: {layer.kind} with reset_fn={m.reset_fn}; MembraneSubtract() of the threshold "
+            "and MembraneReset() to 0 are known"
         )
     return {"spike_fn": spikes, "reset": "subtract" if reset == "MembraneSubtract" else "zero", "min_v_mem": floor}
 
@@ -101,7 +101,9 @@ def _recurrent(made: Made, layer: Layer) -> str:
         raise NetworkError(f"from_torch: {layer.name}: rec_connect is no single Linear; {layer.kind} needs one")
     bias = parts[0].bias
     if bias is not None and np.any(numbers(bias)):
-        raise NetworkError(f"from_torch: {layer.name}: rec_connect has a bias, which starts a step late; set bias=False")
+        raise NetworkError(
+            f"from_torch: {layer.name}: rec_connect has a bias, which starts a step late; set bias=False"
+        )
     if len(made.own(layer, layer.after)) != 1:
         raise NetworkError(f"from_torch: {layer.name}: {layer.kind} on {made.own(layer, layer.after)}; flatten before")
     return affine(made, f"{layer.name}.w_rec", numbers(parts[0].weight))

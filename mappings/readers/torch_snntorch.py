@@ -13,7 +13,7 @@ import numpy as np
 from chipsim.errors import NetworkError
 
 from .torch_nodes import Made, affine, numbers
-from .torch_trace import Layer
+from .torch_trace import Layer, library
 
 DT = 1e-4  #: seconds per step in files that snnTorch writes
 LEAST = 1e-17  #: of 1 - beta, so that a neuron without leak has a time constant; 1 - 1e-17 is 1
@@ -94,9 +94,7 @@ def _recurrent(made: Made, layer: Layer, name: str) -> str:
 
 def _check(layer: Layer) -> None:
     """What no float unit does: winner-take-all, quantised states, spikes that are not [v > threshold]."""
-    import torch
-
-    m = layer.module
+    torch, m = library(), layer.module
     for setting in ("inhibition", "state_quant"):
         if getattr(m, setting, False):
             raise NetworkError(f"from_torch: {layer.name}: {layer.kind} with {setting}=… cannot be mapped; turn it off")

@@ -10,19 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
-from chipsim.errors import NetworkError
+from chipsim.errors import ChipsimError, NetworkError
 
 INPUT = "input"
 Shape = tuple[int, ...]
 #: Operations that hand numbers on; `reshape` and the like may lay them out anew.
 PASSES = frozenset(
-    "clone contiguous detach to float double cpu squeeze unsqueeze view view_as reshape flatten __getitem__ "
-    "getitem stack select requires_grad_ unbind squeeze_ unsqueeze_ expand".split()
-)
-SUMS = frozenset("add __add__ __radd__ __iadd__ add_ sum_of".split())
+    (
+        "clone", "contiguous", "detach", "to", "float", "double", "cpu", "squeeze", "unsqueeze", "view", "view_as",
+        "reshape", "flatten", "__getitem__", "getitem", "stack", "select", "unbind", "expand",
+    )
+)  # fmt: skip
+SUMS = frozenset(("add", "__add__", "__radd__", "__iadd__", "add_"))
 RELUS = frozenset(("relu", "relu_"))
+
+
+def library() -> Any:
+    """torch, imported when a module is read.
+
+    Raises
+    ------
+    ChipsimError
+        It is not installed.
+    """
+    try:
+        return import_module("torch")
+    except ImportError as error:
+        raise ChipsimError("from_torch needs torch, which is not installed: pip install 'chipsim[torch]'") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,15 +106,16 @@ class _Watch:
         self.inside -= 1
         if self.inside:
             return
-        given, kind = args[0] if args else None, type(module).__name__
+        given: Any = args[0] if args else None
+        kind = type(module).__name__
         sources = self._sources(given, name, kind)
         sent = next(iter(tensors(out)), None)
-        if sources is None or sent is None:
+        if sent is None:
             return
         known = self.trace.layers.get(name)
         if known is not None and known.sources != sources:
             raise NetworkError(
-                f"from_torch: {name}: {kind} runs twice, behind {_listed(known.sources)} and behind {_listed(sources)}; "
+                f"from_torch: {name}: {kind} runs behind {_listed(known.sources)} and behind {_listed(sources)}: "
                 "give each use a module of its own"
             )
         self.trace.layers[name] = Layer(name, module, kind, sources, tuple(given.shape), tuple(sent.shape))
@@ -106,7 +124,7 @@ class _Watch:
             if state is not sent:
                 self.mark(state, _Origin((name,), f"the state of {name}"))
 
-    def _sources(self, given: Any, name: str, kind: str) -> tuple[str, ...] | None:
+    def _sources(self, given: Any, name: str, kind: str) -> tuple[str, ...]:
         origin = self.origin(given)
         if origin is None:
             raise NetworkError(
@@ -217,12 +235,9 @@ def run(module: Any, sample: Any, is_leaf: Callable[[Any], bool], label: str) ->
     NetworkError
         The module does not run on the sample, or a layer needs the result of an operation that is no layer.
     """
-    import torch
-    from torch.overrides import TorchFunctionMode
+    torch, watch = library(), _Watch(label)
 
-    watch = _Watch(label)
-
-    class Mode(TorchFunctionMode):
+    class Mode(import_module("torch.overrides").TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             out = func(*args, **(kwargs or {}))
             if not watch.inside:
