@@ -23,6 +23,7 @@ _DOORS = {
     "LIF": ("mappings.ideal", "LIF"),
     "IF": ("mappings.ideal", "IF"),
     "LI": ("mappings.ideal", "LI"),
+    "LSNN": ("mappings.ideal", "LSNN"),
     "Conv2d": ("mappings.ideal", "Conv2d"),
     "from_nir": ("mappings.readers.nir", "from_nir"),
     "from_sklearn": ("mappings.readers.sklearn", "from_sklearn"),

@@ -63,6 +63,7 @@ class Emulator:
         progress: Callable[[int, int], None] | None = None,
         learn: bool = True,
         third: Mapping[str, Any] | None = None,
+        targets: Mapping[str, Any] | None = None,
         record_every: int = 1,
     ) -> Any:
         """Run and return a `Result`.
@@ -85,14 +86,18 @@ class Emulator:
         third : dict projection -> third factor
             A number, (steps,), or (steps, n_post) for one value per neuron; a dict of them by name where a rule has
             several. PES takes its errors here, (steps, n_post / 2).
+        targets : dict readout -> target
+            For networks that learn by e-prop: what the readout population should show after each step of this run,
+            (steps, m), rows of NaN where nothing is asked; or class numbers (steps,), -1 for none, if the rule's loss
+            is cross-entropy. An input spike reaches the readout two steps later.
         record_every : int
             Variables of projections are kept after every so many steps.
 
         Raises
         ------
         RunError
-            No steps, unknown populations or variables, inputs or third factors that do not fit, or a request too large
-            for memory.
+            No steps, unknown populations or variables, inputs, third factors or targets that do not fit, or a request
+            too large for memory.
         """
         from .inputs import gather
         from .results import Result
@@ -100,13 +105,14 @@ class Emulator:
         inputs = mapping(inputs, "inputs", "population -> spikes", RunError)
         record = mapping(record, "record", "population -> variables", RunError)
         third = mapping(third, "third", "projection -> third factor", RunError)
+        targets = mapping(targets, "targets", "readout -> target", RunError)
         count = _steps(self.program, inputs, steps)
         watch, record = self._split(record, record_every)
         probes, layout = self._probes(record)
         self._check_memory(count, sum(p.hi - p.lo for p in probes), masks)
         train, dropped = gather(self.program, inputs, count)
         first = self._engine.step
-        extra = self._learning(learn, third, watch, record_every)
+        extra = self._learning(learn, third, targets, watch, record_every)
         raw = self._engine.run(train, count, probes, masks=masks, progress=progress, **extra)
         traces: dict[str, dict[str, np.ndarray]] = {}
         column = 0
@@ -134,7 +140,12 @@ class Emulator:
         return watch, {k: v for k, v in record.items() if k not in watch}
 
     def _learning(
-        self, learn: bool, third: Mapping[str, Any], watch: dict[str, list[str]], every: int
+        self,
+        learn: bool,
+        third: Mapping[str, Any],
+        targets: Mapping[str, Any],
+        watch: dict[str, list[str]],
+        every: int,
     ) -> dict[str, Any]:
         """Arguments of the engine that concern learning; none where nothing learns."""
         learners = getattr(getattr(self._engine, "learning", None), "learners", {})
@@ -142,7 +153,34 @@ class Emulator:
             if name not in learners:
                 known = ", ".join(learners) or "none"
                 raise RunError(f"third factor for '{name}', which is no learning projection; those are: {known}")
-        return {"learn": bool(learn), "third": third, "watch": watch, "every": int(every)} if learners else {}
+        if targets and not learners:
+            raise RunError(f"targets for '{next(iter(targets))}', but no projection learns: give one a rule")
+        given = {"learn": bool(learn), "third": third, "targets": targets, "watch": watch, "every": int(every)}
+        return given if learners else {}
+
+    def end_episode(self, *, update: bool = True) -> dict[str, Any]:
+        """End a trial: neurons, spikes in flight and traces go back to rest; weights and random streams stay.
+
+        Parameters
+        ----------
+        update : bool
+            Networks that learn by e-prop change their weights now, by the mean gradient of all episodes since the
+            last update; False only adds this episode's gradient (a batch). Rules that learn in every step are done.
+
+        Returns
+        -------
+        dict readout -> Episode
+            Loss, output and error of each network that learns by e-prop and learned in this episode
+            (`chipsim.engines.learner_eprop.Episode`); empty for other rules.
+
+        Raises
+        ------
+        RunError
+            Chips whose engine has no episodes, an episode too short to reach the readout.
+        """
+        if not hasattr(self._engine, "end_episode"):
+            raise RunError(f"programs of family '{self.program.chip.family}' have no episodes here; use reset()")
+        return self._engine.end_episode(bool(update))
 
     def weights(self, projection: str) -> Any:
         """Weights of a projection now, (post, pre): ndarray or CSC array, as they were given to the network.

@@ -9,16 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from chipsim.errors import NetworkError
 from chipsim.fixed_format import Fixed
+from chipsim.rule_cost import FLOAT_BITS, bits_of
 
 if TYPE_CHECKING:
     from chipsim.eprop_net import EPropNet
 
 LOSSES = ("mse", "cross_entropy")
 FEEDBACK = ("random", "symmetric", "adaptive")
+SUM_BITS = 32  #: of the gradient sum that a core keeps for each synapse during a sequence
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,11 @@ class EProp:
         "adjoint" (fast) or "traces" (as a chip does it); equal up to the order of summation.
     kappa_filter
         False drops the filter of the eligibility (traces per neuron only).
+    feedback_weights
+        (n, m) array B, for a network on an emulated chip; None draws N(0, 1 / n) from the program's seed.
     """
+
+    name = "eprop"
 
     tau_m: float = 30.0
     tau_out: float = 30.0
@@ -95,6 +102,7 @@ class EProp:
     form: str = "adjoint"
     kappa_filter: bool = True
     precision: Precision | None = None
+    feedback_weights: Any = None
 
     def __post_init__(self) -> None:
         for name, allowed in (("loss", LOSSES), ("feedback", FEEDBACK), ("form", ("adjoint", "traces"))):
@@ -105,6 +113,19 @@ class EProp:
                 raise NetworkError(f"eprop: {name} must be positive, got {getattr(self, name)}")
         if self.form == "traces" and (self.precision is not None or not self.kappa_filter):
             raise NetworkError("eprop: form='traces' is float64 with the kappa filter; drop one or the other")
+
+    def state_bits(self) -> dict[str, int]:
+        """Memory on a core: bits per "synapse" (weight, gradient sum, traces and moments of its own), "pre" axon (its
+        trace) and "post" neuron (psi, learning signal), 64 for what has no declared format.
+        """
+        p = self.precision or Precision()
+        trace, signal = bits_of(p.trace), bits_of(p.signal)
+        adaptive = float(np.max(np.asarray(self.beta, np.float64))) > 0
+        own = bits_of(p.weights) + (SUM_BITS if p.weights is not None else FLOAT_BITS)
+        own += trace * (int(self.kappa_filter) + int(adaptive))
+        own += 2 * FLOAT_BITS * int(isinstance(self.optimizer, Adam))
+        psi = FLOAT_BITS if p.psi_levels < 2 else (int(p.psi_levels) - 1).bit_length()
+        return {"synapse": own, "pre": trace, "post": psi + signal}
 
     def net(self, w_in: ArrayLike, w_rec: ArrayLike, w_out: ArrayLike, feedback: ArrayLike) -> EPropNet:
         """A network with these weights: w_in (n, n_in), w_rec (n, n), w_out (m, n), feedback (n, m)."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chipsim.eprop import Adam, EProp, Precision
+from chipsim.eprop_loss import loss_and_error
 from chipsim.errors import NetworkError
 from chipsim.fixed_format import Fixed
 from kernels.rounding import MODES, round_array
@@ -98,9 +99,17 @@ class EPropNet:
             float(rule.gamma),
             int(rule.n_ref),
         )
-        if rule.precision is not None and rule.precision.weights is not None:
-            for index, w in enumerate(self._weights):
-                self._round(w, index, first=True)
+        self.to_format()
+
+    def to_format(self) -> None:
+        """Bring all weights to the nearest of their declared format, if there is one."""
+        for index, w in enumerate(self._weights):
+            self._round(w, index, first=True)
+
+    @property
+    def tables(self) -> list[Array]:
+        """The weights themselves, presynaptic neuron first: of the inputs, the recurrent layer, the readout."""
+        return self._weights
 
     w_in = property(lambda self: self._weights[0].T)
     w_rec = property(lambda self: self._weights[1].T)
@@ -160,15 +169,7 @@ class EPropNet:
             goal = np.broadcast_to(np.eye(m)[int(goal)], (n_steps, m))
         if goal.shape != y.shape:
             raise NetworkError(f"eprop: target has shape {goal.shape}, the readout has {y.shape}")
-        error = np.zeros_like(y)
-        part = slice(n_steps - window, None)
-        if self.rule.loss == "mse":
-            error[part] = y[part] - goal[part]
-            return 0.5 * float((error**2).sum()) / m, y, error
-        shifted = np.exp(y - y.max(axis=1, keepdims=True))
-        out = shifted / shifted.sum(axis=1, keepdims=True)
-        error[part] = out[part] - goal[part]
-        return -float((goal[part] * np.log(out[part])).sum()) / window, out, error
+        return loss_and_error(self.rule.loss, y, goal, np.arange(n_steps) >= n_steps - window)
 
     def gradient(self, x: NDArray[np.uint8], target: ArrayLike) -> Gradient:
         """Forward pass and e-prop gradient of one sequence."""
@@ -284,7 +285,9 @@ class EPropNet:
         for stream, pre, total in ((1, x, sums[0]), (2, late, sums[1])):
             zbar = np.empty(pre.shape)
             fixed.traces(pre, par.alpha, fmt, seed, count, stream, zbar)
-            total[:] = par.scale * (zbar.T @ coefficient)
+            fixed.correlate(zbar, coefficient, total)
+            total *= par.scale
         zbar = np.empty(run.z.shape)
         fixed.traces(run.z, par.kappa, fmt, seed, count, 3, zbar)
-        sums[2][:] = (1.0 - par.kappa) * (zbar.T @ error)
+        fixed.correlate(zbar, error, sums[2])
+        sums[2] *= 1.0 - par.kappa

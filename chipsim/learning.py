@@ -4,7 +4,8 @@ A projection learns by one of
 
 - a declared rule (`chipsim.rules`): on float chips in float64; on integer chips in the chip's own weights;
 - a `SumOfProducts` (Loihi's engine), or an `EngineRule` around one: start values, seed, the neurons' spike trace;
-- a `Pes` (nengo-loihi's error learning, arithmetic "nengo_loihi").
+- a `Pes` (nengo-loihi's error learning, arithmetic "nengo_loihi");
+- an `EProp` (`cs.rules.eprop`), on all projections of a recurrent network of LSNN neurons and its readout.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .eprop import EProp
 from .errors import NetworkError
 from .pes import Pes
 from .rule_declaration import Rule
@@ -143,15 +145,18 @@ class LearningReport:
 
 
 def kind_of(rule: Any) -> str:
-    """ "declared", "sum_of_products" or "pes"; raises NetworkError for anything else."""
+    """ "declared", "sum_of_products", "pes" or "eprop"; raises NetworkError for anything else."""
     if isinstance(rule, Rule):
         return "declared"
     if isinstance(rule, (SumOfProducts, EngineRule)):
         return "sum_of_products"
     if isinstance(rule, Pes):
         return "pes"
+    if isinstance(rule, EProp):
+        return "eprop"
     raise NetworkError(
-        f"a projection cannot learn by a {type(rule).__name__}: give a declared rule (cs.rules), a SumOfProducts or Pes"
+        f"a projection cannot learn by a {type(rule).__name__}: give a declared rule (cs.rules), an EProp, "
+        "a SumOfProducts or a Pes"
     )
 
 

@@ -183,7 +183,7 @@ def load_state(program: Program, path: str | Path, like: dict[str, Any] | None =
         found = _arrays(file["state"], "")
     for name, array in (like or {}).items():
         wanted = np.asarray(array)
-        free = name.startswith(("last/", "noise/"))
+        free = name.startswith(("last/", "noise/")) or "/log/" in name
         if name not in found or found[name].dtype != wanted.dtype or (not free and found[name].shape != wanted.shape):
             raise FileError(f"{path} was saved with another number of threads or another version: '{name}' differs")
     return found

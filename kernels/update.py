@@ -6,13 +6,13 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from . import neuron_adaptive, neuron_float, neuron_lif, neuron_sigma_delta, neuron_unit
+from . import neuron_adaptive, neuron_float, neuron_lif, neuron_lsnn, neuron_sigma_delta, neuron_unit
 from .fixed import shift_by, wrap_signed
 
 INPUT = 0
 #: Model name -> code, by kind of machine. The codes only live here and in `update_segment`.
-INTEGER_MODELS = {"input": 0, "lif": 1, "ternary": 2, "atrlif": 3, "delta": 4, "sigma_delta": 5, "sigma": 6}
-FLOAT_MODELS = {"input": 0, "float_lif": 1, "lava_float_lif": 2, "unit": 3, "graded_unit": 3}
+INTEGER_MODELS = {"input": 0, "lif": 1, "ternary": 2, "atrlif": 3, "delta": 4, "sigma_delta": 5, "sigma": 6, "lsnn": 7}
+FLOAT_MODELS = {"input": 0, "float_lif": 1, "lava_float_lif": 2, "unit": 3, "graded_unit": 3, "float_lsnn": 4}
 #: Models whose spikes carry a value.
 GRADED_MODELS = frozenset({"ternary", "delta", "sigma_delta", "sigma", "graded_unit", "xylo_lif"})
 
@@ -20,6 +20,7 @@ lif_uniform, lif_general, ternary = neuron_lif.lif_uniform, neuron_lif.lif_gener
 atrlif = neuron_adaptive.atrlif
 sigma_delta, sigma = neuron_sigma_delta.sigma_delta, neuron_sigma_delta.sigma
 cut_lif, lava_lif, unit = neuron_float.cut_lif, neuron_float.lava_lif, neuron_unit.unit
+lsnn_real, lsnn_integer = neuron_lsnn.real, neuron_lsnn.integer
 
 
 def update_segment(model, params, reals, st, lo, hi, options, noise, touched, t):
@@ -44,6 +45,8 @@ def _integer(model, params, reals, st, lo, hi, options, noise, touched, t):
         return ternary(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi)
     if model == 3:
         return atrlif(st.rows, params, reals, st.drive, st.fired, st.active, lo, hi)
+    if model == 7:
+        return lsnn_integer(st.rows, params, st.drive, st.fired, st.active, lo, hi)
     if model == 6:
         return sigma(st.rows, st.drive, st.fired, st.active, st.value, lo, hi)
     return sigma_delta(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, model == 5)
@@ -54,6 +57,8 @@ def _float(model, params, reals, st, lo, hi, options, noise, touched, t):
         n = cut_lif(st.rows, params, st.drive, touched, st.fired, st.active, lo, hi, t == 1)
     elif model == 3:
         n = unit(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, options, t)
+    elif model == 4:
+        n = lsnn_real(st.rows, params, st.drive, st.fired, st.active, lo, hi)
     else:
         n = lava_lif(st.rows, params, st.drive, st.fired, st.active, lo, hi)
     return n, np.int32(0), np.int32(0)

@@ -202,6 +202,8 @@ def engine_problem(rule: Any, chip: Chip) -> str | None:
     if kind == "sum_of_products":
         fits = chip.family == "float" or "sum_of_products" in engines
         return None if fits else f"chip {chip.name} has no sum-of-products engine; use 'loihi', 'unlimited' or 'float'"
+    if kind == "eprop":
+        return None if "eprop" in engines else _no_eprop(chip)
     if chip.family == "float" or "local" in engines:
         return None
     found = verdict(rule, "sum_of_products")
@@ -214,6 +216,24 @@ def engine_problem(rule: Any, chip: Chip) -> str | None:
         f"the learning engine of {chip.name} takes sums of products, no declared rules: {rule.name} {found.runs} there "
         f"({why}); give rule=SumOfProducts(**cs.rules.verdict(rule, 'sum_of_products').export), or use 'unlimited'"
     )
+
+
+def _no_eprop(chip: Chip) -> str:
+    return (
+        f"the learning engine of {chip.name} cannot run e-prop: it has no pseudo-derivative and no trace of a "
+        "synapse's own; use 'research', 'unlimited' or 'float' (or 'reckon' with its own network, cs.reckon)"
+    )
+
+
+def eprop_networks(net: Network, chip: Chip) -> Iterator[CompileError]:
+    """Projections that learn by e-prop must form whole networks: inputs, LSNN neurons, one readout."""
+    from chipsim.eprop_group import Link, eprop_groups
+
+    links = [Link(k, p.pre.name, p.post.name, p.max_delay, p.rule) for k, p in net.projections.items()]
+    try:
+        eprop_groups({k: p.model for k, p in net.populations.items()}, links, CompileError)
+    except CompileError as error:
+        yield error
 
 
 def _in_range(projection: Any, name: str, chip: Chip, limit: str, value: float, remedy: str) -> Iterator[CompileError]:
@@ -241,6 +261,7 @@ NETWORK_RULES: tuple[Callable[[Network, Chip], Iterator[CompileError]], ...] = (
     delays,
     payloads,
     learning,
+    eprop_networks,
 )
 
 

@@ -73,6 +73,37 @@ class LI(NeuronModel):
         _leaks(self)
 
 
+class LSNN(NeuronModel):
+    r"""Neuron of a recurrent network that learns by e-prop: leaky, with an adaptive threshold and a late reset.
+
+    Per step of dt, with alpha = exp(-dt / tau_mem), rho = exp(-dt / tau_adapt), z its spike of the step before::
+
+        v <- alpha v + g sum(w s) - threshold z;   a <- rho a + z;   spike if v >= threshold + beta a
+
+    g is 1 - alpha if `normalised`, else 1. `beta` = 0 makes it a LIF. After a spike there is none for `refractory`
+    seconds less one step. Source: Bellec et al. (2020), Nat. Commun. 11:3625, and the authors' code.
+    `mappings.eprop_network` builds a whole network from a rule.
+    """
+
+    model = "ideal_lsnn"
+    family = "ideal"
+    registers: ClassVar[dict[str, Register]] = {
+        "tau_mem": LIF.registers["tau_mem"],
+        "tau_adapt": Register(1.0, 0.0, None, "time constant of the adaptation, s", integer=False),
+        "threshold": Register(1.0, 0.0, None, "spike when v reaches it (raised by beta a)", integer=False),
+        "beta": Register(0.0, 0.0, None, "rise of the threshold per spike", integer=False),
+        "refractory": LIF.registers["refractory"],
+        "normalised": Register(1, 0, 1, "1: inputs are multiplied by 1 - alpha", shared=True),
+    }
+    states = ("v", "a", "refractory", "psi")
+
+    def check(self) -> None:
+        """Time constants and thresholds must be positive."""
+        _leaks(self)
+        if np.any(self.values["threshold"] <= 0) or np.any(self.values["tau_adapt"] <= 0):
+            raise NetworkError("LSNN: threshold and tau_adapt must be positive")
+
+
 def _leaks(model: NeuronModel) -> None:
     if np.any(model.values["tau_mem"] <= 0):
         raise NetworkError(

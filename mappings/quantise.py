@@ -12,11 +12,13 @@ import numpy as np
 
 from chipsim.arithmetic import PRESETS
 from chipsim.checks import whole
+from chipsim.eprop import EProp
 from chipsim.errors import CompileError, NetworkError
 from chipsim.native.synapses import Conv
 from chipsim.schema import Chip
 
 from .network import Network, Population, Projection
+from .quantise_eprop import learns_by_eprop, lower_eprop, resolved
 from .quantise_fate import fates
 from .quantise_float import lower_float
 from .quantise_ideal import recurrence
@@ -94,17 +96,20 @@ def quantise(
             f"chip '{chip.name}' (family {chip.family}) has no general lowering of ideal neurons; build the "
             "network from its own neurons, or choose a chip of family loihi or float"
         )
-    floats = run_float(net, calibration, dt) if calibration is not None and ideal == _neurons(net) else None
+    taught = {k for k in ideal if learns_by_eprop(_into(net, k))}
+    rules = resolved({k: p.rule for k, p in net.projections.items() if p.post.name in taught}, net, chip, bits)
+    whole_net = calibration is not None and not taught and ideal == _neurons(net)
+    floats = run_float(net, calibration, dt) if whole_net else None
     lowered = {
-        name: _lower(net.populations[name], _into(net, name), chip, dt, options, floats)
+        name: _lower(net.populations[name], _into(net, name), chip, dt, options, floats, rules)
         for name in net.populations
         if name in ideal
     }
-    native = _rebuild(net, lowered)
+    native = _rebuild(net, lowered, rules)
     populations = {k: low.report for k, low in lowered.items()}
     if chip.family == "loihi":
         populations = {
-            k: fates(native, net, k, recurrence(net.populations[k].model, dt, k), report)
+            k: report if k in taught else fates(native, net, k, recurrence(net.populations[k].model, dt, k), report)
             for k, report in populations.items()
         }
     if chip.family == "loihi" and floats is not None:
@@ -167,7 +172,10 @@ def _lower(
     dt: float,
     options: Options,
     floats: Run | None,
+    rules: Mapping[str, EProp],
 ) -> Lowered:
+    if population.model.model == "ideal_lsnn" or any(p.name in rules for p in incoming):
+        return lower_eprop(population, incoming, chip, dt, rules)
     if chip.family == "float":
         return lower_float(population, incoming, dt)
     if options.method == "nengo_loihi":
@@ -176,14 +184,14 @@ def _lower(
     return lower(population, incoming, chip, dt, options, seen)
 
 
-def _rebuild(net: Network, lowered: dict[str, Lowered]) -> Network:
+def _rebuild(net: Network, lowered: dict[str, Lowered], rules: Mapping[str, EProp]) -> Network:
     native = Network(net.name)
     native.metadata = dict(net.metadata)
     for name, population in net.populations.items():
         native.add(name, lowered[name].model if name in lowered else population.model)
     for name, p in net.projections.items():
         weights = lowered[p.post.name].synapses[name] if p.post.name in lowered else p.synapses
-        native.connect(p.pre.name, p.post.name, weights, rule=p.rule, name=name)
+        native.connect(p.pre.name, p.post.name, weights, rule=rules.get(name, p.rule), name=name)
     return native
 
 

@@ -64,6 +64,10 @@ class PesLearner(Learner):
             )
         self.done = np.zeros((steps, 2), np.int64)
 
+    def rest(self) -> None:
+        """Traces to 0."""
+        self.state.trace[:], self.state.seen[:] = 0, 0
+
     def before(self, t: int, row: int, pre: np.ndarray) -> None:
         """Traces and weights, from the spikes that arrived; before the neurons of the step."""
         self.time += 1

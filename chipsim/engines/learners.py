@@ -89,6 +89,9 @@ class Learner:
     def changed_outside(self) -> None:
         """The weights were overwritten by the user."""
 
+    def rest(self) -> None:
+        """An episode is over: traces and other passing state to their start, weights and random streams stay."""
+
     def before(self, t: int, row: int, pre: np.ndarray) -> None:
         """Before step t; `pre` fired in the step before."""
 
@@ -172,6 +175,13 @@ class DeclaredLearner(Learner):
             "weight_write": self.done[:, 1],
             "third_factor": _messages(self.third),
         }
+
+    def rest(self) -> None:
+        """Traces to 0, synaptic state to its start."""
+        p = self.plastic
+        p.pre_vars[:] = p.post_vars[:] = 0.0
+        for row, state in enumerate(self.rule.state.values()):
+            p.syn[row] = state.start
 
     def tally(self) -> Tally:
         """Totals since reset."""

@@ -22,6 +22,7 @@ from .third import third_array
 Y = ("y1", "y2", "y3")
 #: Fields of the engine's state that change; weights are the machine's own.
 CHANGES = ("t", "d", "x", "y", "tx", "ty", "counts")
+PASSING = ("x", "y", "tx", "ty")  #: those that an episode's end brings to rest
 
 
 class SopLearner(Learner):
@@ -53,6 +54,13 @@ class SopLearner(Learner):
         self.time = 0
         self.variables = ("w", "t", "d", *TRACES)
         self.totals = np.zeros(2, np.int64)
+        self.at_rest = {k: getattr(self.state, k).copy() for k in PASSING}
+
+    def rest(self) -> None:
+        """Traces to rest; tags and delays stay, they are memory like the weights."""
+        for name, values in self.at_rest.items():
+            getattr(self.state, name)[...] = values
+        self.last[:] = self.sent[:] = 0
 
     def prepare(self, steps: int, third: Any) -> None:
         """Third factors and random numbers of the coming run."""
@@ -192,6 +200,10 @@ class LinearLearner(Learner):
         self.pre_flags, self.post_flags = np.zeros(self.pre.n, np.uint8), np.zeros(self.post.n, np.uint8)
         self.time, self.changed = 0, 0
         self.variables = ("w", *TRACES)
+
+    def rest(self) -> None:
+        """Traces to 0."""
+        self.state.traces[...], self.post_flags[:] = 0, 0
 
     def prepare(self, steps: int, third: Any) -> None:
         """Nothing comes from outside."""

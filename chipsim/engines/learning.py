@@ -15,13 +15,16 @@ from chipsim.pes import PesStreams
 from chipsim.program import Program
 from kernels import machine_plastic, records
 
+from .eprop_network import Episode, EPropNetwork, networks
+from .learner_eprop import EPropLearner
 from .learner_pes import PesLearner
 from .learners import DeclaredLearner
 from .learners_loihi import LinearLearner, SopLearner
 from .learning_run import Learned, Session, compiled_run, teacher_of
 from .load import Machine
+from .registers import STATE_ROW
 
-__all__ = ["Learned", "Learning"]
+__all__ = ["Episode", "Learned", "Learning"]
 
 
 class Learning:
@@ -33,6 +36,7 @@ class Learning:
         self._initial = net.weight.copy() if machine.learns else np.zeros(0)
         self._patterns = {name: self._pattern(name, j) for name, j in machine.learns.items()}
         self.learners: dict[str, Any] = {}
+        self.networks: list[EPropNetwork] = []
         self.has_pes = False
 
     @property
@@ -65,6 +69,9 @@ class Learning:
         for image in self.program.projections:
             if image.rule is not None:
                 self.learners[image.name] = self._learner(image, streams)
+        taught = {k: x for k, x in self.learners.items() if isinstance(x, EPropLearner)}
+        self.networks = networks(self.program, taught) if taught else []
+        self.stepping = {k: x for k, x in self.learners.items() if k not in taught}  # those that act in every step
         self.streams = streams
         self.compartments = sum(p.n for p in self.program.populations if not p.model.is_input)
         if self.has_pes and any(p.model.values.get("noise", "none") != "none" for p in self.program.populations):
@@ -78,6 +85,8 @@ class Learning:
         if kind == "pes":
             self.has_pes = True
             return PesLearner(self.program, image, matrix, weights, streams)
+        if kind == "eprop":
+            return EPropLearner(self.program, image, matrix, weights)
         if kind == "declared":
             learner = DeclaredLearner(self.program, image, matrix, weights)
             positions = self.machine.net.index[self._span(self.machine.learns[image.name])]
@@ -89,23 +98,63 @@ class Learning:
         return (LinearLearner if linear else SopLearner)(self.program, image, matrix, weights)
 
     def begin(
-        self, learning: int, third: Mapping[str, Any], state: records.State, watch: Mapping[str, Any], steps: int
+        self,
+        learning: int,
+        third: Mapping[str, Any],
+        targets: Mapping[str, Any],
+        state: records.State,
+        watch: Mapping[str, Any],
+        steps: int,
     ) -> Session:
-        """Check and take the third factors of a run of `steps` steps, of which `learning` learn (all or none)."""
+        """Check and take what teaches a run of `steps` steps, of which `learning` learn (all or none)."""
+        self._check_targets(targets)
         for name, learner in self.learners.items():
             if isinstance(learner, DeclaredLearner):
                 learner.machine_state = state
             if learning:
                 learner.prepare(learning, third.get(name))
+        for network in self.networks if learning else ():
+            network.begin(learning, targets.get(network.group.readout))
         return Session(self, steps, watch)
+
+    def _check_targets(self, targets: Mapping[str, Any]) -> None:
+        readouts = [network.group.readout for network in self.networks]
+        for name in targets:
+            if name not in readouts:
+                known = ", ".join(readouts) or "none: no projection learns by e-prop"
+                raise RunError(f"targets for '{name}', which is no readout that teaches; those are {known}")
+
+    def probes(self) -> list[tuple[int, int, int]]:
+        """State that e-prop looks at in every step: (row, first neuron, one past the last), two per network."""
+        found = []
+        for network in self.networks:
+            psi = STATE_ROW[network.recurrent.model.model]["psi"]
+            found.append((psi, network.recurrent.start, network.recurrent.stop))
+            found.append((network.out_row, network.readout.start, network.readout.stop))
+        return found
+
+    def gather(self, spikes: Any, seen: np.ndarray) -> None:
+        """A learning run is over: its spike log and what `probes` asked for, (t, columns)."""
+        at = 0
+        for network in self.networks:
+            cut = at + network.recurrent.n, at + network.recurrent.n + network.readout.n
+            network.gather(spikes, seen[:, at : cut[0]], seen[:, cut[0] : cut[1]])
+            at = cut[1]
+
+    def end_episode(self, update: bool) -> dict[str, Episode]:
+        """Traces to rest, weights stay; what e-prop learned, by readout (see `Emulator.end_episode`)."""
+        for learner in self.learners.values():
+            learner.rest()
+        found = {network.group.readout: network.end(update) for network in self.networks}
+        return {name: episode for name, episode in found.items() if episode is not None}
 
     def advance(self, state, view, log, t0: int, count: int, in_order: bool, touched, learn: bool, row: int) -> int:
         """Run `count` steps after step t0, those of row `row` and on of the run; returns the steps done."""
         net = self.machine.net
-        if not learn:
+        if not learn or not self.stepping:
             return machine_plastic.run_frozen(net, state, view, log, 0, t0, count, in_order, touched)
-        only = next(iter(self.learners.values()))
-        if len(self.learners) == 1 and isinstance(only, DeclaredLearner):
+        only = next(iter(self.stepping.values()))
+        if len(self.stepping) == 1 and isinstance(only, DeclaredLearner):
             return self._compiled(only, state, view, log, t0, count, in_order, touched, row)
         return self._stepwise(state, view, log, t0, count, in_order, touched, row)
 
@@ -122,14 +171,14 @@ class Learning:
         net, graded = self.machine.net, log.value.size > 1
         before = self._sent(state, log, 0)
         for i in range(count):
-            for learner in self.learners.values():
+            for learner in self.stepping.values():
                 learner.before(t0 + i + 1, row + i, before(learner.image.pre)[0])
             if self.has_pes:
                 self.streams.noise(self.compartments)
             if not machine_plastic.run_frozen(net, state, view, log, i, t0 + i, 1, in_order, touched):
                 return i
             before = self._sent(state, log, i + 1)
-            for learner in self.learners.values():
+            for learner in self.stepping.values():
                 pre, values = before(learner.image.pre)
                 post, _ = before(learner.image.post)
                 learner.after(t0 + i + 1, row + i, pre, values if graded else np.ones(pre.size, np.int64), post)

@@ -168,6 +168,18 @@ def _unit(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
     return Rows({k: v[name] for k, name in enumerate(names)}, {0: v["v"], 1: v["i"]}, options, {})
 
 
+def _float_lsnn(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
+    names = ("kept", "gain", "threshold", "beta", "adaptation_kept", "refractory", "height", "levels")
+    return Rows({k: model.values[name] for k, name in enumerate(names)}, {}, [0] * N_OPTIONS, {})
+
+
+def _lsnn(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
+    v = model.values
+    threshold = v["vth"] << VTH_SHIFT
+    params = {0: 4096 - v["dv"], 1: 4096 - v["da"], 2: threshold, 3: v["beta"], 4: v["refractory"], 5: v["levels"]}
+    return Rows(params, {}, [0] * N_OPTIONS, {})
+
+
 #: Model name -> its translation.
 BUILDERS: dict[str, Callable[[NeuronModel, Arithmetic], Rows]] = {
     "lif": _lif,
@@ -180,6 +192,8 @@ BUILDERS: dict[str, Callable[[NeuronModel, Arithmetic], Rows]] = {
     "lava_float_lif": _lava_float,
     "unit": _unit,
     "graded_unit": _unit,
+    "float_lsnn": _float_lsnn,
+    "lsnn": _lsnn,
 }
 
 #: State variable -> state row of the kernels, by model; -1 is the input sum of the step, -2 a sent value.
@@ -194,6 +208,8 @@ STATE_ROW: dict[str, dict[str, int]] = {
     "lava_float_lif": {"u": 0, "v": 1, "refractory": 2},
     "unit": {"v": 0, "i": 1, "input": -1},
     "graded_unit": {"v": 0, "i": 1, "input": -1},
+    "float_lsnn": {"v": 0, "a": 1, "refractory": 2, "psi": 3},
+    "lsnn": {"v": 0, "a": 1, "refractory": 2, "psi": 3},
     "reckon_lif": {"u": 0, "tinp": 1, "trec": 2, "tout": 3},
     "reckon_li": {"o": 0},
     "odin_lif": {"v": 0},

@@ -14,7 +14,7 @@ from chipsim.native.synapses import Conv
 from chipsim.program import Program
 from kernels import machine, records
 
-from .learning import Learned, Learning
+from .learning import Episode, Learned, Learning
 from .load import Machine, carries_values, load
 
 __all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine", "carries_values"]
@@ -81,9 +81,18 @@ class TimeStepEngine:
         first = self.machine.state
         self._state = records.State(*(np.array(a) for a in first))
         self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
-        self.step = 0
+        self.step = self._began = 0
         self._noise.reset()
         self.learning.reset()
+
+    def end_episode(self, update: bool = True) -> dict[str, Episode]:
+        """Neurons and what is in flight to rest, weights and random streams stay; see `Emulator.end_episode`."""
+        found = self.learning.end_episode(update)
+        first = self.machine.state
+        self._state = records.State(*(np.array(a) for a in first))
+        self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
+        self._began = self.step
+        return found
 
     def run(
         self,
@@ -95,19 +104,24 @@ class TimeStepEngine:
         progress: Progress | None = None,
         learn: bool = True,
         third: Mapping[str, Any] | None = None,
+        targets: Mapping[str, Any] | None = None,
         watch: Mapping[str, Sequence[str]] | None = None,
         every: int = 1,
     ) -> RawRun:
         """Advance `steps` steps; `inputs` hold the spikes of exactly these steps.
 
-        `third`: third factors by projection; `watch`: variables of learning projections kept after `every` steps.
+        `third`: third factors by projection; `targets`: by readout; `watch`: variables of learning projections kept
+        after `every` steps.
         """
         net = self.machine.net
         session = None
         if self.learning.any:
-            session = self.learning.begin(steps if learn else 0, third or {}, self._state, watch or {}, steps)
+            taught = steps if learn else 0
+            session = self.learning.begin(taught, third or {}, targets or {}, self._state, watch or {}, steps)
         # Only the general LIF kernel keeps the input sum: take it when that is recorded.
         net.segments.options[:, 0] = self._plain & (not any(p.row == INPUT_ROW for p in probes))
+        asked = int(sum(p.hi - p.lo for p in probes))
+        probes = [*probes, *(Probe(*p) for p in self.learning.probes())] if learn else probes
         columns = int(sum(p.hi - p.lo for p in probes))
         trace = np.zeros((steps, columns), self._number)
         updates = np.zeros((steps, max(len(self.program.cores), 1)), np.int64)
@@ -131,7 +145,7 @@ class TimeStepEngine:
                 made = self._call(net, view, log, count, touched)
             else:
                 rest = (count, self.program.arithmetic.is_float, touched, learn, done)
-                made = self.learning.advance(self._state, view, log, self.step, *rest)
+                made = self.learning.advance(self._state, view, log, self.step - self._began, *rest)
             spent = time.perf_counter() - started
             updates[done : done + made] = log.updates[:, :made].sum(axis=0)
             parts.append(self._take(log, made, graded))
@@ -144,19 +158,21 @@ class TimeStepEngine:
             if progress is not None:
                 progress(done, steps)
         spikes = _join(parts, steps, self._number)
+        if session is not None and learn:
+            self.learning.gather(spikes, trace[:, asked:])
         return RawRun(
             spikes,
             updates,
             saturated.sum(axis=0),
             active if masks else np.zeros((0, 1), np.uint8),
-            trace,
+            trace[:, :asked],
             None if session is None else session.end(learn),
         )
 
     def _call(self, net: records.Net, view: records.Inputs, log: records.Log, count: int, touched: np.ndarray) -> int:
         """Run the compiled loop, on threads where there are several tiles."""
         arrivals = np.zeros(1, np.int64)
-        rest = (net, self._state, view, log, self.step, count, self.program.arithmetic.is_float, touched)
+        rest = (net, self._state, view, log, self.step - self._began, count, self.program.arithmetic.is_float, touched)
         if self.threads == 1:
             return machine.run(*rest, 0, 1, arrivals)
         with ThreadPoolExecutor(self.threads) as pool:
@@ -200,7 +216,7 @@ class TimeStepEngine:
         """Everything that a later run depends on, by name; a copy."""
         named = {f"state/{k}": np.array(v) for k, v in self._state._asdict().items()}
         named["last/ids"], named["last/value"] = self._last.ids.copy(), self._last.value.copy()
-        named["step"] = np.array(self.step)
+        named["step"], named["began"] = np.array(self.step), np.array(self._began)
         named["weight"] = np.array(self.machine.net.weight)
         return named | self._noise.state() | self.learning.state()
 
@@ -208,7 +224,7 @@ class TimeStepEngine:
         """Continue from what `state` returned, for the same program and number of threads."""
         self._state = records.State(*(np.array(state[f"state/{k}"]) for k in records.State._fields))
         self._last = SpikeTrain(np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"]))
-        self.step = int(state["step"])
+        self.step, self._began = int(state["step"]), int(state["began"])
         self.machine.net.weight[:] = state["weight"]
         self._noise.restore(state)
         self.learning.restore(state)

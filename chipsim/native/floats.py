@@ -15,7 +15,7 @@ from ..errors import NetworkError
 from .base import NeuronModel, Register
 from .synapses import FloatSynapses as Synapses
 
-__all__ = ["LIF", "LavaLIF", "Synapses", "Unit"]
+__all__ = ["LIF", "LSNN", "LavaLIF", "Synapses", "Unit"]
 
 
 class LIF(NeuronModel):
@@ -65,6 +65,32 @@ class LavaLIF(NeuronModel):
         "v": Register(0.0, None, None, "initial voltage", integer=False),
     }
     states = ("u", "v", "refractory")
+
+
+class LSNN(NeuronModel):
+    r"""The neuron of recurrent networks that learn by e-prop (Bellec et al. 2020): adaptation, late reset, psi.
+
+    With z its spike of the step before, x = sum of what arrives::
+
+        v <- kept v + gain x - threshold z;   a <- adaptation_kept a + z;   A = threshold + beta a
+        unless refractory: spike if v >= A;   psi = height max(0, 1 - |v - A| / threshold), else 0
+
+    `levels` > 1 rounds psi to so many levels. States: v, a, refractory counter, psi.
+    """
+
+    model = "float_lsnn"
+    family = "float"
+    registers: ClassVar[dict[str, Register]] = {
+        "kept": Register(0.0, 0.0, 1.0, "factor on v per step", integer=False),
+        "gain": Register(1.0, None, None, "input into v", integer=False),
+        "threshold": Register(1.0, 1e-300, None, "of v at rest; what a spike takes from v", integer=False),
+        "beta": Register(0.0, None, None, "rise of the threshold per unit of a", integer=False),
+        "adaptation_kept": Register(0.0, 0.0, 1.0, "factor on a per step", integer=False),
+        "refractory": Register(0, 0, None, "no spike in the refractory - 1 steps after one"),
+        "height": Register(0.3, 0.0, None, "largest psi", integer=False),
+        "levels": Register(0, 0, 256, "of psi; below 2: continuous", shared=True),
+    }
+    states = ("v", "a", "refractory", "psi")
 
 
 class Unit(NeuronModel):

@@ -122,6 +122,32 @@ class ATRLIF(NeuronModel):
     states = ("i", "v", "theta", "r")
 
 
+class LSNN(NeuronModel):
+    r"""The neuron of networks that learn by e-prop in fixed point: adaptive threshold, late reset, pseudo-derivative.
+
+    A microcode neuron of the Loihi 2 kind, not one of Loihi 1's. With z its spike of the step before, a = sum of
+    arriving weights, tr12 as in `LIF`::
+
+        v <- clip(tr12(v (4096 - dv)) + (a << 6) - z (vth << 6));   b <- tr12(b (4096 - da)) + z 2**16
+        A = (vth << 6) + (beta b >> 16);   unless refractory: spike if v >= A
+        psi = levels - 1 at v = A, falling to 0 at a distance of vth << 6; 0 while refractory
+
+    Equations: Bellec et al. (2020); `kernels.neuron_lsnn`. States: v, a (b above), refractory counter, psi.
+    """
+
+    model = "lsnn"
+    family = "loihi"
+    registers: ClassVar[dict[str, Register]] = {
+        "dv": _DYNAMICS["dv"],
+        "vth": Register(1, 1, 131071, "threshold mantissa, 17 bit; compared at vth << 6"),
+        "da": Register(4096, 0, 4096, "decay of the adaptation: it keeps (4096 - da) / 4096 per step"),
+        "beta": Register(0, -STATE_MAX, STATE_MAX, "rise of the threshold per spike in the adaptation, in units of v"),
+        "refractory": Register(1, 1, 64, "no spike in the refractory - 1 steps after one"),
+        "levels": Register(256, 2, 256, "of the pseudo-derivative", shared=True),
+    }
+    states = ("v", "a", "refractory", "psi")
+
+
 class Delta(NeuronModel):
     """Sends the change of its input when it exceeds a threshold (Lava: Delta); graded spikes."""
 

