@@ -32,8 +32,10 @@ def nir_options(
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="model.nir, a network (.h5, .py), or a program (.h5).")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .h5, .nir or .py (Lava).")],
+    source: Annotated[
+        Path, typer.Argument(help="model.nir, model.net (NetX), a network (.h5, .py), or a program (.h5).")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .h5, .nir, .net (NetX) or .py (Lava).")],
     chip: Annotated[str, typer.Option("--chip", help="Map onto this chip and write the program.")] = "",
     dt: Annotated[
         float | None, typer.Option(help="Step in the unit of the graph's time constants (s; sinabs: 1).")
@@ -77,11 +79,12 @@ def _read(source: Path, chip: str, seconds: float | None, options: dict[str, Any
     if source.suffix.lower() in (".h5", ".hdf5") and kind_of(source) == "program":
         return Program.load(source), []
     net = read_network(source)
+    notes = list(net.metadata.get("netx", {}).get("notes", []))
     if not chip:
-        return net, []
+        return net, notes
     from mappings.pipeline import compile
 
-    return compile(net, chip, dt=options["dt"] or 1e-3), []
+    return compile(net, chip, dt=options["dt"] or 1e-3), notes
 
 
 def _write(value: Any, out: Path) -> str:
@@ -102,6 +105,11 @@ def _write(value: Any, out: Path) -> str:
 
         to_nir(value, out)
         return "NIR graph"
+    if suffix == ".net":
+        from mappings.writers.netx import write_netx
+
+        write_netx(value, out)
+        return "NetX network"
     if suffix == ".py" and is_program:
         from mappings.writers.lava import write_lava_script
 
@@ -109,4 +117,4 @@ def _write(value: Any, out: Path) -> str:
         return "Lava script"
     if suffix == ".py":
         raise RunError(f"{out}: Lava takes the integers of a chip; name one with --chip loihi")
-    raise FileError(f"{out}: written are .h5, .nir and .py (Lava), not '{suffix}'")
+    raise FileError(f"{out}: written are .h5, .nir, .net (NetX) and .py (Lava), not '{suffix}'")

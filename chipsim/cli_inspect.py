@@ -30,6 +30,10 @@ def _opened(file: Path) -> tuple[str, Any]:
         from mappings.readers.nir_program import describe
 
         return "NIR graph", describe(file)
+    if file.suffix.lower() == ".net":
+        from mappings.readers.netx import describe as describe_netx
+
+        return "NetX network", describe_netx(file)
     if file.suffix.lower() not in (".h5", ".hdf5") and file.exists():
         return "network", read_network(file)
     kind = kind_of(file)

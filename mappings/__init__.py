@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 _DOORS = {
+    "from_netx": "mappings.readers.netx",
     "from_nir": "mappings.readers.nir",
     "from_sklearn": "mappings.readers.sklearn",
     "from_torch": "mappings.readers.torch",
@@ -13,6 +14,7 @@ _DOORS = {
     "to_lava": "mappings.writers.lava",
     "to_nir": "mappings.writers.nir",
     "write_lava_script": "mappings.writers.lava",
+    "write_netx": "mappings.writers.netx",
 }
 __all__ = [*_DOORS]
 

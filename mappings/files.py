@@ -92,12 +92,20 @@ def load_nir(path: str | Path, **options: Any) -> Network:
     return from_nir(path, **options)
 
 
+def load_netx(path: str | Path) -> Network:
+    """A NetX file of lava-dl (`mappings.readers.netx.from_netx`)."""
+    from .readers.netx import from_netx
+
+    return from_netx(path)
+
+
 #: Suffix -> reader of a path. A reader of another format adds itself here.
 READERS: dict[str, Callable[..., Network]] = {
     ".h5": load_network,
     ".hdf5": load_network,
     ".py": run_script,
     ".nir": load_nir,
+    ".net": load_netx,
 }
 
 

@@ -85,6 +85,16 @@ def test_refuses_what_lava_lacks(changed, said) -> None:
         lava_source(cs.compile(network(**changed), "unlimited"))
 
 
+def test_a_projection_may_have_the_name_of_a_population() -> None:
+    net = network()
+    net.connect("x", "b", cs.loihi.Synapses(np.ones((5, 12), int)), name="a")
+    assert "p['a (synapses)'] = Dense" in lava_source(cs.compile(net, "unlimited"))
+    net.add("c", cs.loihi.LIF(2))
+    net.connect("x", "c", cs.loihi.Synapses(np.ones((2, 12), int)), rule=STDP, name="b")
+    with pytest.raises(cs.CompileError, match="'b' names a population and a projection that learns"):
+        lava_source(cs.compile(net, "unlimited"))
+
+
 def test_refuses_more_processes_than_a_machine_likes() -> None:
     net = cs.Network("many")
     net.add("a", cs.loihi.LIF(65, vth=np.arange(65)))

@@ -11,6 +11,7 @@ from chipsim.arithmetic import PRESETS
 from chipsim.engines.weights import effective
 from chipsim.errors import CompileError, NetworkError
 from chipsim.learning import kind_of as kind_of_rule
+from chipsim.native.base import NeuronModel
 from chipsim.native.loihi import STATE_MAX, VTH_SHIFT
 from chipsim.native.synapses import Conv, Synapses, stored
 from chipsim.program import PopulationImage, Program, ProjectionImage
@@ -30,17 +31,16 @@ def check(program: Program) -> None:
         _population(image)
     for projection in program.projections:
         _projection(program, projection)
-    _arithmetic(program)
+    check_arithmetic(program)
     _names(program)
 
 
 def _names(program: Program) -> None:
-    names = [p.name for p in (*program.populations, *program.projections)]
-    for name in names:
-        if names.count(name) > 1:
-            raise CompileError(
-                f"'{name}' names a population and a projection; a Lava script records by name: rename one"
-            )
+    """What is recorded needs names of its own: populations, and projections that learn."""
+    taken = {p.name for p in program.populations}
+    for p in program.projections:
+        if p.rule is not None and p.name in taken:
+            raise CompileError(f"'{p.name}' names a population and a projection that learns; rename one for the record")
 
 
 def _population(image: PopulationImage) -> None:
@@ -58,13 +58,13 @@ def _population(image: PopulationImage) -> None:
             f"than {MAX_PROCESSES} processes for a population are refused: use fewer values"
         )
     if "refractory" in model.values:
-        _lif(image, where)
+        check_lif(image.model, where)
     if "bias_mant" in model.values:
         _bias(image, where)
 
 
-def _lif(image: PopulationImage, where: str) -> None:
-    model = image.model
+def check_lif(model: NeuronModel, where: str) -> None:
+    """Refuse what a loihi.LIF may have and Lava's lacks."""
     if np.any(model.per_neuron("refractory") > 1):
         raise CompileError(f"{where}: Lava's fixed-point LIF has no refractory period; set refractory=1")
     if model.values["noise"] != "none":
@@ -160,7 +160,7 @@ def _declared(rule: Any) -> str:
     )
 
 
-def _arithmetic(program: Program) -> None:
+def check_arithmetic(program: Program) -> None:
     """Refuse another arithmetic, unless nothing in this program can tell the two apart."""
     ours, lava = program.arithmetic, PRESETS["lava"]
     if ours.is_float or ours.preset == "native":

@@ -21,6 +21,8 @@ def add_projection(script: Script, k: int, program: Program, projection: Project
     """The process of a projection, and its connections."""
     pre, post = (program.populations[i] for i in (projection.pre, projection.post))
     name, s = projection.name, projection.synapses
+    if any(image.name == name for image in program.populations):
+        name = f"{name} (synapses)"
     script.lines.append(f"# {name!r}")
     if isinstance(s, Conv):
         _add_conv(script, k, name, s, pre.name, post.name)
