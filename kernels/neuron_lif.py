@@ -1,8 +1,8 @@
 """Fixed-point leaky integrate-and-fire neurons: one step of a segment.
 
 Parameter rows (int32): 0 current factor, 1 voltage factor (both of 4096), 2 threshold, 3 bias, 4 refractory,
-5 vmin, 6 vmax, 7 reset by subtraction. State rows: 0 u, 1 v, 2 refractory counter, 3 input (general kernel only).
-Options: see OPT_*.
+5 vmin, 6 vmax, 7 what a spike takes from v (below 0: all). State rows: 0 u, 1 v, 2 refractory counter, 3 input
+(general kernel only). Options: see OPT_*.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def lif_general(rows, params, drive, fired, active, lo, hi, options, noise, t):
         spike = kept > params[2, i]
         fired[i] = np.uint8(spike)
         if spike:
-            kept = np.int32(kept - params[2, i]) if params[7, i] else np.int32(0)
+            kept = np.int32(kept - params[7, i]) if params[7, i] >= 0 else np.int32(0)
             rows[2, i] = np.int32(params[4, i] - 1)
         rows[1, i] = kept
     return n_active, clipped, folded

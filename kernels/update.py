@@ -6,18 +6,29 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from . import neuron_adaptive, neuron_float, neuron_lif, neuron_lsnn, neuron_sigma_delta, neuron_unit
+from . import (
+    neuron_adaptive,
+    neuron_count,
+    neuron_float,
+    neuron_lif,
+    neuron_lsnn,
+    neuron_sigma_delta,
+    neuron_unit,
+)
 from .fixed import shift_by, wrap_signed
 
 INPUT = 0
 #: Model name -> code, by kind of machine. The codes only live here and in `update_segment`.
-INTEGER_MODELS = {"input": 0, "lif": 1, "ternary": 2, "atrlif": 3, "delta": 4, "sigma_delta": 5, "sigma": 6, "lsnn": 7}
+INTEGER_MODELS = {
+    "input": 0, "lif": 1, "ternary": 2, "atrlif": 3, "delta": 4, "sigma_delta": 5, "sigma": 6, "lsnn": 7,
+    "count_lif": 8,
+}  # fmt: skip
 FLOAT_MODELS = {"input": 0, "float_lif": 1, "lava_float_lif": 2, "unit": 3, "graded_unit": 3, "float_lsnn": 4}
 #: Models whose spikes carry a value.
-GRADED_MODELS = frozenset({"ternary", "delta", "sigma_delta", "sigma", "graded_unit", "xylo_lif"})
+GRADED_MODELS = frozenset({"ternary", "delta", "sigma_delta", "sigma", "count_lif", "graded_unit", "xylo_lif"})
 
 lif_uniform, lif_general, ternary = neuron_lif.lif_uniform, neuron_lif.lif_general, neuron_lif.ternary
-atrlif = neuron_adaptive.atrlif
+atrlif, count_lif = neuron_adaptive.atrlif, neuron_count.count_lif
 sigma_delta, sigma = neuron_sigma_delta.sigma_delta, neuron_sigma_delta.sigma
 cut_lif, lava_lif, unit = neuron_float.cut_lif, neuron_float.lava_lif, neuron_unit.unit
 lsnn_real, lsnn_integer = neuron_lsnn.real, neuron_lsnn.integer
@@ -47,6 +58,8 @@ def _integer(model, params, reals, st, lo, hi, options, noise, touched, t):
         return atrlif(st.rows, params, reals, st.drive, st.fired, st.active, lo, hi)
     if model == 7:
         return lsnn_integer(st.rows, params, st.drive, st.fired, st.active, lo, hi)
+    if model == 8:
+        return count_lif(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, options[1])
     if model == 6:
         return sigma(st.rows, st.drive, st.fired, st.active, st.value, lo, hi)
     return sigma_delta(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, model == 5)

@@ -19,8 +19,10 @@ class LIF(NeuronModel):
         tau_syn di/dt = -i + tau_syn * sum(w s)        (tau_syn = 0: each spike adds r w to v at once)
         tau_mem dv/dt = -(v - v_leak) + r i + bias      spike if v > threshold; then v_reset or v - threshold
 
-    Parameters: `tau_mem`, `tau_syn`, `refractory` in s; `threshold`, `v_leak`, `v_reset`, `bias` in the
-    (arbitrary) unit of v; each one number or (n,). ``reset``: "zero" (to `v_reset`) or "subtract".
+    Parameters: `tau_mem`, `tau_syn`, `refractory` in s; `threshold`, `v_leak`, `v_reset`, `lowest`, `bias` in
+    the (arbitrary) unit of v; each one number or (n,). ``reset``: "zero" (to `v_reset`) or "subtract" (`reset_by`).
+    ``spikes`` in one step: "one"; "many", floor(v / threshold), each of which resets; "waits", one, but a potential
+    that a reset has left above threshold must reach twice the threshold. The last two need a chip with microcode.
     """
 
     model = "ideal_lif"
@@ -37,6 +39,9 @@ class LIF(NeuronModel):
         "r": Register(1.0, None, None, "input resistance", integer=False),
         "refractory": Register(0.0, 0.0, None, "dead time after a spike, s", integer=False),
         "reset": Register("zero", choices=("zero", "subtract"), doc="what a spike does to v"),
+        "reset_by": Register(0.0, 0.0, None, "taken from v at a spike (reset='subtract'); 0: threshold", integer=False),
+        "lowest": Register(-1e300, None, None, "v is not let below it", integer=False),
+        "spikes": Register("one", choices=("one", "many", "waits"), doc="spikes in one step"),
     }
     states = ("i", "v")
 
@@ -45,6 +50,7 @@ class LIF(NeuronModel):
         _leaks(self)
         if np.any(self.values["threshold"] <= self.values["v_reset"]):
             raise NetworkError("LIF: threshold must lie above v_reset, or the neuron never stops firing")
+        _counts(self)
 
 
 class IF(NeuronModel):
@@ -53,9 +59,14 @@ class IF(NeuronModel):
     model = "ideal_if"
     family = "ideal"
     registers: ClassVar[dict[str, Register]] = {
-        k: LIF.registers[k] for k in ("threshold", "v_reset", "bias", "r", "refractory", "reset")
+        k: LIF.registers[k]
+        for k in ("threshold", "v_reset", "bias", "r", "refractory", "reset", "reset_by", "lowest", "spikes")
     }
     states = ("v",)
+
+    def check(self) -> None:
+        """Neurons that count must subtract; no lowest potential above the reset."""
+        _counts(self)
 
 
 class LI(NeuronModel):
@@ -102,6 +113,18 @@ class LSNN(NeuronModel):
         _leaks(self)
         if np.any(self.values["threshold"] <= 0) or np.any(self.values["tau_adapt"] <= 0):
             raise NetworkError("LSNN: threshold and tau_adapt must be positive")
+
+
+def _counts(model: NeuronModel) -> None:
+    v, name = model.values, type(model).__name__
+    if np.any(v["lowest"] > np.minimum(v["v_reset"], 0.0)):
+        raise NetworkError(f"{name}: lowest={v['lowest'].max():g} lies above the potential after a reset; lower it")
+    if v["spikes"] == "one":
+        return
+    if v["reset"] != "subtract" or np.any(v["threshold"] <= 0) or np.any(v["refractory"] > 0):
+        raise NetworkError(
+            f"{name}: spikes={v['spikes']!r} needs reset='subtract', a threshold above 0 and no refractory period"
+        )
 
 
 def _leaks(model: NeuronModel) -> None:

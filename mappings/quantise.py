@@ -32,7 +32,7 @@ from .quantise_report import (
     projection_warnings,
     with_rates,
 )
-from .quantise_weights import Options
+from .quantise_weights import Options, second_name
 
 METHODS = ("max", "percentile", "mse", "nengo_loihi")
 GRANULARITIES = ("population", "neuron")
@@ -51,6 +51,7 @@ def quantise(
     headroom: float = 1.5,
     undershoot: float = 4.0,
     compensate: bool = True,
+    low_bits: int = 0,
 ) -> tuple[Network, QuantiseReport]:
     """Lower every ideal population of `net` to `chip`'s neurons; native ones pass through untouched.
 
@@ -66,6 +67,9 @@ def quantise(
         threshold profiles).
     bits : int
         Weight bits, 1..8.
+    low_bits : int
+        0, or 2..8: each weight takes a second synapse of so many bits and an exponent of its own for what the first
+        leaves over. Twice the synapses; convolutions are stored synapse by synapse.
     calibration : dict spike source -> (steps, n) spikes
         Runs the float network and the quantised one on them: sizes the current's range by what happens, and
         reports predicted against achieved rates.
@@ -88,7 +92,7 @@ def quantise(
     CompileError
         What the chip cannot hold: a reset, a refractory period, weights without any exponent that fits.
     """
-    options = _options(method, percentile, granularity, bits, headroom, undershoot, compensate)
+    options = _options(method, percentile, granularity, bits, headroom, undershoot, compensate, low_bits)
     ideal = {k for k, p in net.populations.items() if p.model.family == "ideal"}
     _check_mixture(net, ideal)
     if ideal and chip.family not in ("loihi", "float"):
@@ -126,6 +130,7 @@ def _options(
     headroom: float,
     undershoot: float,
     compensate: bool,
+    low_bits: int,
 ) -> Options:
     if method not in METHODS:
         raise NetworkError(f"quantise: method {method!r} is not one of {', '.join(METHODS)}")
@@ -134,11 +139,14 @@ def _options(
     if not 0 < percentile <= 100:
         raise NetworkError(f"quantise: percentile={percentile} is outside (0, 100]")
     whole(bits, "quantise: bits", 1, 8)
+    whole(low_bits, "quantise: low_bits", 0, 8)
+    if low_bits == 1:
+        raise NetworkError("quantise: low_bits=1 has no value above 0; give 0, or 2 to 8")
     if not headroom >= 1:
         raise NetworkError(f"quantise: headroom={headroom} is below 1")
     if not undershoot >= 0:
         raise NetworkError(f"quantise: undershoot={undershoot} is negative")
-    return Options(method, percentile, granularity, bits, headroom, undershoot, compensate)
+    return Options(method, percentile, granularity, bits, headroom, undershoot, compensate, low_bits)
 
 
 def _neurons(net: Network) -> set[str]:
@@ -192,6 +200,9 @@ def _rebuild(net: Network, lowered: dict[str, Lowered], rules: Mapping[str, EPro
     for name, p in net.projections.items():
         weights = lowered[p.post.name].synapses[name] if p.post.name in lowered else p.synapses
         native.connect(p.pre.name, p.post.name, weights, rule=rules.get(name, p.rule), name=name)
+        low = lowered[p.post.name].seconds.get(name) if p.post.name in lowered else None
+        if low is not None:
+            native.connect(p.pre.name, p.post.name, low, name=second_name(name))
     return native
 
 

@@ -25,7 +25,8 @@ def lower_float(population: Population, incoming: list[Projection], dt: float) -
     Raises
     ------
     CompileError
-        Reset by subtraction together with a refractory period, which no float model has.
+        Reset by subtraction together with a refractory period, or by another amount than the threshold, which no
+        float model has.
     """
     rec = recurrence(population.model, dt, population.name)
     synapses: dict[str, Any] = {}
@@ -60,6 +61,10 @@ def lower_float(population: Population, incoming: list[Projection], dt: float) -
 
 
 def _model(population: Population, rec: Recurrence) -> NeuronModel:
+    if rec.subtract:
+        _check_reset(population.name, rec)
+    if rec.spikes == "many" or np.any(rec.lowest > -NEVER):
+        return _unit(population, rec)
     threshold = compact(np.where(np.isfinite(rec.threshold), rec.threshold, NEVER))
     if not rec.subtract:
         return floats.LavaLIF(
@@ -84,4 +89,33 @@ def _model(population: Population, rec: Recurrence) -> NeuronModel:
         bias=compact(rec.bias),
         soft_reset=1,
         grid=0.0,
+    )
+
+
+def _check_reset(name: str, rec: Recurrence) -> None:
+    if rec.spikes == "waits" or np.any(rec.drop != rec.threshold):
+        raise CompileError(
+            f"population '{name}': no ideal float neuron waits above threshold or subtracts another amount; run the "
+            "network as it was read (cs.floats.Unit), or set reset_by=0 and spikes='one'"
+        )
+
+
+def _unit(population: Population, rec: Recurrence) -> NeuronModel:
+    if rec.dead.any():
+        raise CompileError(
+            f"population '{population.name}': a refractory period with a lowest potential or several spikes in a step "
+            "has no float neuron; drop one"
+        )
+    return floats.Unit(
+        population.model.shape,
+        current_kept=compact(rec.beta),
+        current_gain=1.0,
+        kept=compact(rec.alpha),
+        gain=1.0,
+        constant=compact(rec.bias),
+        threshold=compact(rec.threshold),
+        lowest=compact(rec.lowest),
+        sends="many" if rec.spikes == "many" else "above",
+        after_spike="subtract" if rec.subtract else "value",
+        v=compact(rec.v0),
     )

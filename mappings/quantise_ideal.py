@@ -20,7 +20,7 @@ class Recurrence:
     ::
 
         u[t] = beta u[t-1] + gain * sum(w s[t-1])
-        v[t] = alpha v[t-1] + u[t] + bias;   spike if v > threshold;   then 0, or v - threshold
+        v[t] = alpha v[t-1] + u[t] + bias;   spike if v > threshold;   then 0, or v - drop
 
     Attributes
     ----------
@@ -33,7 +33,11 @@ class Recurrence:
     dead : (n,) int64
         Steps during which v is held after a spike.
     subtract : bool
-        Reset by subtraction of the threshold.
+        Reset by subtraction.
+    drop, lowest : (n,) float64
+        What a spike takes from v (subtract); v is not let below `lowest`.
+    spikes : str
+        "one" in a step, "many" (floor(v / threshold)), or "waits"; see `mappings.ideal.LIF`.
     """
 
     alpha: np.ndarray
@@ -45,6 +49,9 @@ class Recurrence:
     v0: np.ndarray
     dead: np.ndarray
     subtract: bool
+    drop: np.ndarray
+    lowest: np.ndarray
+    spikes: str = "one"
 
     @property
     def n(self) -> int:
@@ -130,7 +137,15 @@ def _reset(
         v0=rest - shift if np.any(alpha < 1) else zero,
         dead=np.round(value["refractory"] / dt).astype(np.int64) if spiking else zero.astype(np.int64),
         subtract=subtract,
+        drop=_drop(value, alpha) if spiking else zero,
+        lowest=value["lowest"] - shift if spiking else zero - np.inf,
+        spikes=value["spikes"] if spiking else "one",
     )
+
+
+def _drop(value: dict[str, Any], like: np.ndarray) -> np.ndarray:
+    """What a spike takes from v: `reset_by`, or the threshold where that is 0."""
+    return np.where(value["reset_by"] > 0, value["reset_by"], value["threshold"]) + 0 * like
 
 
 def scaled_rows(weights: Any, factor: np.ndarray, name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,20 +17,24 @@ from .network import Population, Projection
 from .quantise_ideal import Recurrence, recurrence, scaled_rows
 from .quantise_report import PopulationReport, ProjectionReport
 from .quantise_scale import Demand, Ranges, choose_scale, full_scale, top_weight, weight_step
-from .quantise_weights import Options, input_unit, row_sums, row_tops, to_mantissas
+from .quantise_weights import Options, input_unit, row_sums, row_tops, to_mantissas, to_second, unrolled
 
 DECAY_ONE = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """A population and the projections into it in the chip's terms, with their reports."""
+    """A population and the projections into it in the chip's terms, with their reports.
+
+    `seconds`: projection -> synapses that hold the low bits of its weights.
+    """
 
     model: NeuronModel
     synapses: dict[str, Any]
     report: PopulationReport
     projections: dict[str, ProjectionReport]
     notes: tuple[str, ...]
+    seconds: dict[str, Any] = field(default_factory=dict)
 
 
 def lower(
@@ -56,8 +60,11 @@ def lower(
     rec = recurrence(population.model, dt, population.name)
     ranges = Ranges.of(chip)
     _check(population.name, rec, chip, ranges)
+    _check_counts(population.name, rec, chip)
     du, dv = decay_registers(rec, ranges)
     u_fix, v_fix = _compensation(rec, du, dv) if options.compensate else (np.ones(rec.n), np.ones(rec.n))
+    if options.low_bits:
+        incoming = [unrolled(p) for p in incoming]
     gain, bias = rec.gain * u_fix * v_fix, rec.bias * v_fix
     weights = {p.name: scaled_rows(p.synapses, gain, p.name) for p in incoming}
     signs = {k: derive_sign(stored(w)) for k, w in weights.items()}
@@ -70,14 +77,18 @@ def lower(
     demand = _demand(rec, du, dv, bias, weights, signs, incoming, options, seen)
     scale, exponent, overflows = choose_scale(demand, _no_exponent(ranges, incoming), options.granularity)
     model = _model(population.model.shape, rec, du, dv, bias, scale, ranges)
-    synapses, reports = {}, {}
+    synapses, reports, seconds = {}, {}, {}
+    unit = input_unit(gain, scale)
     for p in incoming:
-        unit = input_unit(gain, scale)
-        native, report = to_mantissas(p, weights[p.name], signs[p.name], scale, unit, options, ranges)
-        synapses[p.name], reports[p.name] = native, report
+        first, report = to_mantissas(p, weights[p.name], signs[p.name], scale, unit, options, ranges)
+        synapses[p.name], reports[p.name] = first, report
+        if options.low_bits:
+            _check_fixed(p)
+            low, report = to_second(p, weights[p.name], first, scale, unit, options, ranges)
+            seconds[p.name], reports[report.name] = low, report
     report = _report(population, rec, du, dv, bias, scale, exponent, model)
     notes = (_overflow_note(population.name),) if overflows else ()
-    return Lowered(model, synapses, report, reports, notes)
+    return Lowered(model, synapses, report, reports, notes, seconds)
 
 
 def decay_registers(rec: Recurrence, ranges: Ranges) -> tuple[np.ndarray, np.ndarray]:
@@ -99,6 +110,21 @@ def _check(name: str, rec: Recurrence, chip: Chip, ranges: Ranges) -> None:
             f"population '{name}': a refractory period of {rec.dead.max()} steps needs register {rec.dead.max() + 1}, "
             f"chip '{chip.name}' holds {ranges.refractory}; shorten it or raise dt"
         )
+
+
+def _check_counts(name: str, rec: Recurrence, chip: Chip) -> None:
+    models, bits = chip.arithmetic.neuron_models, chip.limits.spike_bits
+    if rec.spikes == "one" or (models is None and (rec.spikes != "many" or bits is None or bits > 1)):
+        return
+    raise CompileError(
+        f"population '{name}': spikes={rec.spikes!r} takes neurons in microcode and spikes that carry a count, which "
+        f"chip '{chip.name}' lacks; use spikes='one', or a chip such as loihi2"
+    )
+
+
+def _check_fixed(p: Projection) -> None:
+    if p.rule is not None:
+        raise CompileError(f"projection '{p.name}' learns: a rule changes one synapse per weight; use low_bits=0")
 
 
 def _compensation(rec: Recurrence, du: np.ndarray, dv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,12 +165,15 @@ def _demand(
     worst = worst / ((du + 1) / DECAY_ONE)
     lost = np.maximum(dv, 1) / DECAY_ONE
     voltage = (worst + np.abs(bias)) / lost
+    if rec.spikes == "many":
+        voltage = rec.threshold + worst + np.abs(bias)  # after a step less than a threshold is left
     if seen is not None:
         worst = np.minimum(worst, seen[0] * options.headroom)
         voltage = np.minimum(voltage, seen[1] * options.headroom)
     spiking = np.isfinite(rec.threshold)
-    sinks = np.where(spiking, np.where(spiking, rec.threshold, 0.0) * options.undershoot, np.inf)
-    voltage = np.minimum(voltage, sinks)
+    if rec.spikes != "many":
+        sinks = np.where(spiking, np.where(spiking, rec.threshold, 0.0) * options.undershoot, np.inf)
+        voltage = np.minimum(voltage, sinks)
     return Demand(fill, rec.threshold, np.abs(bias), worst, voltage, seen is not None)
 
 
@@ -156,7 +185,7 @@ def _model(
     bias: np.ndarray,
     scale: np.ndarray,
     ranges: Ranges,
-) -> loihi.LIF:
+) -> NeuronModel:
     vth = np.where(np.isfinite(rec.threshold), rec.threshold, 0.0) * scale / 2**loihi.VTH_SHIFT
     vth = np.where(np.isfinite(rec.threshold), np.clip(np.round(vth), 1, ranges.vth), ranges.vth)
     wanted = np.clip(np.round(bias * scale), -ranges.bias, ranges.bias)
@@ -170,6 +199,13 @@ def _model(
         "refractory": rec.dead + 1,
         "v": np.round(rec.v0 * scale).astype(np.int64),
     }
+    if np.any(rec.lowest > -1e299):
+        registers["vmin"] = np.clip(np.round(rec.lowest * scale), -loihi.STATE_MAX, 0).astype(np.int64)
+    if rec.subtract and np.any(rec.drop != rec.threshold):
+        registers["reset_by"] = np.clip(np.round(rec.drop * scale), 1, loihi.STATE_MAX).astype(np.int64)
+    if rec.spikes != "one":
+        del registers["refractory"]
+        return loihi.CountLIF(shape, **{k: compact(v) for k, v in registers.items()}, spikes=rec.spikes)
     reset = "subtract" if rec.subtract else "zero"
     return loihi.LIF(shape, **{k: compact(v) for k, v in registers.items()}, reset=reset)
 
@@ -187,7 +223,7 @@ def _report(
     bias: np.ndarray,
     scale: np.ndarray,
     exponent: int,
-    model: loihi.LIF,
+    model: NeuronModel,
 ) -> PopulationReport:
     spiking = np.isfinite(rec.threshold)
     vth = model.per_neuron("vth")

@@ -30,7 +30,8 @@ BOUND = 1 << 23
 class Run:
     """What a reference run left behind.
 
-    `spikes`, `v`: population -> (steps, n); `current`, `voltage`: population -> (n,) largest |u|, |v| seen.
+    `spikes`, `v`: population -> (steps, n); `current`, `voltage`: population -> (n,) largest |u|, |v| seen (of
+    neurons that send many spikes: v before its reset).
     """
 
     spikes: dict[str, np.ndarray]
@@ -57,8 +58,8 @@ def run_float(net: Network, inputs: Mapping[str, Any], dt: float, *, keep_v: boo
 def run_integer(
     net: Network, inputs: Mapping[str, Any], arithmetic: Arithmetic = PRESETS["lava"], *, keep_v: bool = False
 ) -> Run:
-    """A network of `loihi.LIF` or `LIFReset` in the chip's integers, without noise; int64, one step at a
-    time.
+    """A network of `loihi.LIF`, `LIFReset` or `CountLIF` in the chip's integers, without noise; int64, one step
+    at a time.
     """
     state = {k: _IntegerState(p.model, arithmetic) for k, p in net.populations.items() if not p.model.is_input}
     paths = [_Path(p, *_integer_parts(p, arithmetic)) for p in net.projections.values()]
@@ -68,8 +69,9 @@ def run_integer(
 class _Path:
     """A projection as matrices by delay; the sum of each is shifted as the chip does."""
 
-    def __init__(self, projection: Projection, matrix: Any, delays: Any, shift: int) -> None:
+    def __init__(self, projection: Projection, matrix: Any, delays: Any, shift: int, counts: bool = True) -> None:
         self.pre, self.post, self.shift = projection.pre.name, projection.post.name, shift
+        self.counts = counts
         self.parts: list[tuple[int, Any]] = []
         if np.ndim(delays) == 0 and not sp.issparse(delays):
             self.parts.append((int(delays), sp.csr_array(matrix) if sp.issparse(matrix) else matrix))
@@ -88,6 +90,7 @@ class _Path:
             if t - 1 - delay < 0:
                 continue
             spikes = trains[self.pre][t - 1 - delay]
+            spikes = spikes if self.counts else spikes != 0
             if not np.any(spikes):
                 continue
             got = matrix @ spikes
@@ -111,14 +114,15 @@ def _conv_matrix(conv: Conv, dtype: Any) -> Any:
     return sp.csr_array((values, (post, pre)), shape=conv.shape)
 
 
-def _integer_parts(projection: Projection, arithmetic: Arithmetic) -> tuple[Any, Any, int]:
+def _integer_parts(projection: Projection, arithmetic: Arithmetic) -> tuple[Any, Any, int, bool]:
     synapses = projection.synapses
+    counts = int(getattr(synapses, "message_bits", 0)) > 0
     if isinstance(synapses, Conv):
-        return _conv_matrix(synapses, np.int64), 0, 0
+        return _conv_matrix(synapses, np.int64), 0, 0, counts
     if not isinstance(synapses, Synapses):
         raise NetworkError(f"projection '{projection.name}' is not in the chip's integers")
     acting = effective(synapses, arithmetic)
-    return acting.matrix.astype(np.int64), synapses.delays, acting.shift
+    return acting.matrix.astype(np.int64), synapses.delays, acting.shift, counts
 
 
 class _FloatState:
@@ -130,14 +134,16 @@ class _FloatState:
         self.held = np.zeros(rec.n, np.int64)
 
     def step(self, drive: np.ndarray, t: int) -> np.ndarray:
-        rec, free = self.rec, self.held == 0
+        rec, free, before = self.rec, self.held == 0, self.v
         self.u = rec.beta * self.u + rec.gain * drive
-        self.v = np.where(free, rec.alpha * self.v + self.u + rec.bias, self.v)
+        self.v = np.where(free, np.maximum(rec.alpha * self.v + self.u + rec.bias, rec.lowest), self.v)
         self.held = np.maximum(self.held - 1, 0)
-        fired = free & (self.v > rec.threshold)
-        after = self.v - rec.threshold if rec.subtract else np.zeros_like(self.v)
-        self.v = np.where(fired, after, self.v)
-        self.held[fired] = rec.dead[fired]
+        high = np.abs(self.v)
+        fired = free * _sent(self.v, before, rec.threshold, rec.spikes)
+        after = self.v - fired * rec.drop if rec.subtract else np.zeros_like(self.v)
+        self.v = np.where(fired > 0, after, self.v)
+        self.held[fired > 0] = rec.dead[fired > 0]
+        self.reach = high if rec.spikes == "many" else np.abs(self.v)
         return fired
 
 
@@ -150,8 +156,10 @@ class _IntegerState:
         shift = get["bias_exp"]
         up, down = np.maximum(shift, 0), np.maximum(-shift, 0)
         self.bias = (get["bias_mant"] << up) >> down
-        self.vth, self.dead = get["vth"] << 6, get["refractory"] - 1
-        self.vmin, self.vmax, self.subtract = get["vmin"], get["vmax"], get["reset"] == "subtract"
+        self.vth, self.dead = get["vth"] << 6, get.get("refractory", np.ones(model.n, np.int64)) - 1
+        self.spikes, self.most = get.get("spikes", "one"), get.get("most", 1)
+        self.vmin, self.vmax, self.subtract = get["vmin"], get["vmax"], get.get("reset", "subtract") == "subtract"
+        self.drop = np.where(get["reset_by"] > 0, get["reset_by"], self.vth)
         self.u, self.v = get["u"].astype(np.int64).copy(), get["v"].astype(np.int64).copy()
         self.held = np.zeros(model.n, np.int64)
         self.arithmetic = arithmetic
@@ -165,19 +173,31 @@ class _IntegerState:
         self.u = self._overflow(_decay(self.u, self.keep_u) + (_wrap(x, bits) if bits else x))
         push = self.u + self.bias
         push = _wrap(push, 23) if self.arithmetic.current_overflow == "wrap" else push
-        free = self.held == 0
+        free, before = self.held == 0, self.v
         v = np.clip(_decay(self.v, self.keep_v) + push, self.vmin, self.vmax)
         self.v = np.where(free, v, self.v)
         self.held = np.maximum(self.held - 1, 0)
-        fired = free & (self.v > self.vth)
-        self.v = np.where(fired, self.v - self.vth if self.subtract else 0, self.v)
-        self.held[fired] = self.dead[fired]
+        high = np.abs(self.v)
+        fired = free * np.minimum(_sent(self.v, before, self.vth, self.spikes), self.most)
+        self.v = np.where(fired > 0, self.v - fired * self.drop if self.subtract else 0, self.v)
+        self.held[fired > 0] = self.dead[fired > 0]
+        self.reach = high if self.spikes == "many" else np.abs(self.v)
         return fired
 
     def _overflow(self, u: np.ndarray) -> np.ndarray:
+        if self.spikes != "one":
+            return np.clip(u, 1 - BOUND, BOUND - 1)
         if self.arithmetic.current_overflow == "once":
             return u - 2 * BOUND * ((u > BOUND).astype(np.int64) - (u <= -BOUND))
         return _wrap(u, 23) if self.arithmetic.current_overflow == "wrap" else u
+
+
+def _sent(v: np.ndarray, before: np.ndarray, threshold: np.ndarray, spikes: str) -> np.ndarray:
+    """Spikes of a step, (n,) int64; `before`: v at the step's start."""
+    if spikes == "many":
+        return np.maximum(np.floor_divide(v, threshold), 0).astype(np.int64)
+    bar = threshold * np.where(before > threshold, 2, 1) if spikes == "waits" else threshold
+    return (v > bar).astype(np.int64)
 
 
 def _decay(x: np.ndarray, keep: np.ndarray) -> np.ndarray:
@@ -196,9 +216,7 @@ def _run(net: Network, inputs: Mapping[str, Any], state: dict[str, Any], paths: 
         raise NetworkError(f"input '{next(iter(trains))}' has no steps; give (steps, n) spikes")
     for name, population in net.populations.items():
         given = trains.get(name)
-        if not population.model.is_input:
-            trains[name] = np.zeros((steps, population.n), bool)
-        elif given is None:
+        if not population.model.is_input or given is None:
             trains[name] = np.zeros((steps, population.n), np.int64)
         elif given.shape != (steps, population.n):
             raise NetworkError(f"input '{name}' has shape {given.shape}; give ({steps}, {population.n})")
@@ -218,7 +236,7 @@ def _run(net: Network, inputs: Mapping[str, Any], state: dict[str, Any], paths: 
                 path.add(drive, trains, t)
             trains[name][t] = s.step(drive, t)
             np.maximum(current[name], np.abs(s.u), out=current[name])
-            np.maximum(voltage[name], np.abs(s.v), out=voltage[name])
+            np.maximum(voltage[name], s.reach, out=voltage[name])
             if keep_v:
                 v[name][t] = s.v
     return Run({k: trains[k] for k in state}, v, current, voltage)

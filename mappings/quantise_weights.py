@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.errors import CompileError
 from chipsim.native.synapses import Conv, Synapses, stored, with_data
 
 from .network import Projection
@@ -16,6 +17,7 @@ from .quantise_report import ProjectionReport
 from .quantise_scale import Ranges, full_scale, top_weight, weight_step
 
 INPUT_SHIFT = 6  #: what arrives is added to the current times 2**6
+UNROLLED = 1 << 26  #: synapses of a convolution that is kept synapse by synapse
 GRADED_BITS = 24  #: message bits of a source whose spikes carry values
 
 
@@ -30,6 +32,7 @@ class Options:
     headroom: float = 1.5
     undershoot: float = 4.0
     compensate: bool = True
+    low_bits: int = 0
 
 
 def row_sums(weights: Any, projection: Projection, n: int) -> np.ndarray:
@@ -87,10 +90,65 @@ def to_mantissas(
     if is_conv:
         c = p.synapses
         geometry = (c.input_shape, c.stride, c.padding, c.dilation, c.groups, c.channels)
-        return Conv(grid.reshape(target.shape), *geometry, exponent=0, message_bits=c.message_bits), report
+        messages = max(c.message_bits, _messages(p))
+        return Conv(grid.reshape(target.shape), *geometry, exponent=0, message_bits=messages), report
     matrix = with_data(target, grid) if sp.issparse(target) else grid.reshape(target.shape)
-    messages = GRADED_BITS if p.pre.model.is_input and int(p.pre.model.values["graded"]) else 0
-    return Synapses(matrix, exponent, options.bits, sign, p.delay, messages), report
+    return Synapses(matrix, exponent, options.bits, sign, p.delay, _messages(p)), report
+
+
+def to_second(
+    p: Projection,
+    weights: Any,
+    first: Synapses,
+    scale: np.ndarray,
+    unit: float | None,
+    options: Options,
+    ranges: Ranges,
+) -> tuple[Synapses, ProjectionReport]:
+    """What the first synapses leave over, as synapses of their own exponent; the report describes both together."""
+    target = scaled_rows(weights, scale, p.name)
+    values = stored(target)
+    rest = values - stored(first.mantissa) * 2.0 ** (first.exponent + INPUT_SHIFT)
+    step, top = weight_step("mixed", options.low_bits), full_scale("mixed", options.low_bits)
+    plain = replace(options, method="max")
+    exponent = _projection_exponent(rest, top, step, plain, ranges)
+    size = 2.0 ** (exponent + INPUT_SHIFT)
+    wanted = np.round(rest / (size * step)) * step
+    mantissa = np.clip(wanted, -top, top)
+    both = (values - rest) / size + mantissa
+    report = _weight_report(p, values, both, both, size, step, exponent, "mixed", unit)
+    report = replace(report, name=second_name(p.name), clipped=int(np.count_nonzero(wanted != mantissa)))
+    grid = mantissa.astype(np.int32)
+    matrix = with_data(target, grid) if sp.issparse(target) else grid.reshape(target.shape)
+    return Synapses(matrix, exponent, options.low_bits, "mixed", p.delay, first.message_bits), report
+
+
+def second_name(name: str) -> str:
+    """Name of the projection that holds the second synapses of `name`."""
+    return f"{name} (low bits)"
+
+
+def unrolled(p: Projection) -> Projection:
+    """A convolution as synapses, which can have an exponent each; others as they are."""
+    if not isinstance(p.synapses, Conv):
+        return p
+    conv = p.synapses
+    count = conv.output_shape[0] * conv.output_shape[1] * conv.output_shape[2] * conv.kernel[0].size
+    if count > UNROLLED:
+        raise CompileError(
+            f"projection '{p.name}': a convolution of {count} synapses has no second synapse per weight "
+            f"({UNROLLED} at most); use low_bits=0"
+        )
+    post, pre, index = conv.targets()
+    matrix = sp.csc_array((np.asarray(conv.kernel, np.float64).ravel()[index], (post, pre)), shape=conv.shape)
+    return replace(p, synapses=matrix)
+
+
+def _messages(p: Projection) -> int:
+    """Bits of the numbers that the source's spikes carry, 0 for plain spikes."""
+    values = p.pre.model.values
+    graded = int(values["graded"]) if p.pre.model.is_input else values.get("spikes") == "many"
+    return GRADED_BITS if graded else 0
 
 
 def _projection_exponent(values: np.ndarray, top: int, step: int, options: Options, ranges: Ranges) -> int:

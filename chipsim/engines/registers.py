@@ -10,7 +10,7 @@ import numpy as np
 from chipsim.arithmetic import Arithmetic
 from chipsim.native.base import NeuronModel
 from chipsim.native.loihi import STATE_MAX, VTH_SHIFT
-from kernels import neuron_unit
+from kernels import neuron_count, neuron_unit
 
 PARAM_ROWS = 11
 REAL_ROWS = 1
@@ -24,6 +24,7 @@ SENDS = {
     "reached": neuron_unit.REACHED,
     "many": neuron_unit.MANY,
 }
+COUNTS = {"many": neuron_count.MANY, "waits": neuron_count.WAITS}
 RESETS = {
     "nothing": neuron_unit.NONE,
     "value": neuron_unit.TO_VALUE,
@@ -69,7 +70,7 @@ def _lif(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
         # A tool without current overflow (brian2-loihi) does not clip voltages either.
         5: v["vmin"] if arithmetic.current_overflow != "none" else np.asarray(1 - 2**31),
         6: v["vmax"] if arithmetic.current_overflow != "none" else np.asarray(2**31 - 1),
-        7: np.asarray(int(v["reset"] == "subtract")),
+        7: taken(model) if v["reset"] == "subtract" else np.asarray(-1),
     }
     return Rows(params, {0: v["u"], 1: v["v"]}, options, {})
 
@@ -87,6 +88,29 @@ def _is_plain(model: NeuronModel, arithmetic: Arithmetic, interval: int) -> bool
         and arithmetic.current_overflow == "once"
         and arithmetic.input_accumulator_bits is None
     )
+
+
+def taken(model: NeuronModel) -> np.ndarray:
+    """What a spike takes from v when it does not clear it, (n,) or scalar."""
+    by, threshold = model.values["reset_by"], model.values["vth"] << VTH_SHIFT
+    return np.where(by > 0, by, threshold)
+
+
+def _count_lif(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
+    v = model.values
+    options = [0] * N_OPTIONS
+    options[1] = COUNTS[v["spikes"]]
+    params = {
+        0: 4096 - (v["du"] + 1),
+        1: 4096 - v["dv"],
+        2: v["vth"] << VTH_SHIFT,
+        3: effective_bias(model),
+        4: v["most"],
+        5: v["vmin"],
+        6: v["vmax"],
+        7: taken(model),
+    }
+    return Rows(params, {0: v["u"], 1: v["v"]}, options, {})
 
 
 def _ternary(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
@@ -183,6 +207,7 @@ def _lsnn(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
 #: Model name -> its translation.
 BUILDERS: dict[str, Callable[[NeuronModel, Arithmetic], Rows]] = {
     "lif": _lif,
+    "count_lif": _count_lif,
     "ternary": _ternary,
     "atrlif": _atrlif,
     "delta": _sigma_delta,
@@ -199,6 +224,7 @@ BUILDERS: dict[str, Callable[[NeuronModel, Arithmetic], Rows]] = {
 #: State variable -> state row of the kernels, by model; -1 is the input sum of the step, -2 a sent value.
 STATE_ROW: dict[str, dict[str, int]] = {
     "lif": {"u": 0, "v": 1, "refractory": 2, "input": 3},
+    "count_lif": {"u": 0, "v": 1},
     "ternary": {"u": 0, "v": 1},
     "atrlif": {"i": 0, "v": 1, "theta": 2, "r": 3},
     "delta": {"act": 1, "residue": 2, "error": 3},

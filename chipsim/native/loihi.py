@@ -32,6 +32,7 @@ _LIF = {
     "u": Register(0, -(2**31), 2**31 - 1, "initial current"),
     "v": Register(0, -(2**31), 2**31 - 1, "initial voltage"),
     "reset": Register("zero", choices=("zero", "subtract"), doc="v after a spike: 0, or v - (vth << 6)"),
+    "reset_by": Register(0, 0, STATE_MAX, "taken from v at a spike with reset='subtract'; 0: vth << 6"),
     "bias": Register(
         0,
         -STATE_MAX,
@@ -52,7 +53,7 @@ class LIF(NeuronModel):
 
         u <- tr12(u (4096 - (du + 1))) + (a << 6)           24 bit, overflow as `arithmetic` says
         v <- clip(tr12(v (4096 - dv)) + u + bias)            [vmin, vmax]
-        spike if v > vth << 6;  then v <- 0  (or v - (vth << 6))
+        spike if v > vth << 6;  then v <- 0  (or v - (vth << 6), or v - reset_by)
 
     Source: Lava 0.10.0 proc/lif/models.py (PyLifModelBitAcc); refractory, vmin, vmax and noise as in
     nengo-loihi 1.1.0 emulator/interface.py.
@@ -73,6 +74,31 @@ class LIFReset(LIF):
         "reset_interval": Register(1, 1, None, "clear u and v every so many steps", shared=True),
         "reset_offset": Register(0, 0, None, "in the step t with t mod interval == offset mod interval", shared=True),
     }
+
+
+class CountLIF(NeuronModel):
+    r"""LIF in microcode whose spikes carry how many they are; for networks of tools that count several in a step.
+
+    u and v as in `LIF` (but u stops at 24 bits, and is counted); with th = vth << 6 and v0 the v before the step::
+
+        spikes="many":   z = min(floor(v / th), most), 0 below th            (sinabs MultiSpike, Rockpool)
+        spikes="waits":  z = [v > th], or [v > 2 th] where v0 > th            (snnTorch, reset_delay=False)
+        v <- v - z reset_by                                                  (reset_by 0: th)
+
+    A projection with `message_bits` multiplies its weights by z. No published chip program is claimed: Loihi 2's
+    neurons are programmable and its spikes carry up to 32 bits, which is all that this model needs.
+    """
+
+    model = "count_lif"
+    family = "loihi"
+    registers: ClassVar[dict[str, Register]] = {
+        **_DYNAMICS,
+        "vth": Register(1, 1, 131071, "threshold mantissa, 17 bit; compared at vth << 6"),
+        **{k: _LIF[k] for k in ("vmin", "vmax", "u", "v", "reset_by", "bias")},
+        "most": Register(65535, 1, 2**24 - 1, "most spikes in a step; more wait in v and count as clipped"),
+        "spikes": Register("many", choices=("many", "waits"), doc="what a step sends"),
+    }
+    states = ("u", "v")
 
 
 class TernaryLIF(NeuronModel):

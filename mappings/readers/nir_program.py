@@ -58,7 +58,18 @@ def for_chip(
     allowed = described.arithmetic.reset_modes
     if reset is None and len(allowed) == 1:
         reset = allowed[0]
-    return idealise(net, seconds, reset=reset), seconds
+    keeps = features(described)
+    return idealise(net, seconds, reset=reset, graded="counts" in keeps, keeps=keeps), seconds
+
+
+def features(chip: Chip) -> frozenset[str]:
+    """What `idealise` need not change for `chip`: by its neurons, its spikes, and the registers set afterwards."""
+    found = {"drive"} if chip.family == "loihi" else set()
+    if chip.arithmetic.neuron_models is None:
+        found.add("waits")
+        if chip.limits.spike_bits is None or chip.limits.spike_bits > 1:
+            found.add("counts")
+    return frozenset(found)
 
 
 def compile_nir(

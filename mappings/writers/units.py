@@ -58,6 +58,11 @@ def _from_ideal(model: NeuronModel, dt: float, name: str) -> tuple[Unit, np.ndar
     rec = recurrence(model, dt, name)
     if rec.dead.any():
         raise NetworkError(f"population '{name}': a refractory period has no form in NIR; set it to 0")
+    if rec.spikes != "one" or (rec.subtract and np.any(rec.drop != rec.threshold)) or np.any(rec.lowest > -1e299):
+        raise NetworkError(
+            f"population '{name}': several spikes in a step, a lowest potential and resets by another amount than the "
+            "threshold have no form in NIR; set spikes='one', reset_by=0, and leave lowest out"
+        )
     return _unit(model.shape, rec.alpha, rec.beta, rec.bias, rec.threshold, rec.subtract, rec.v0), rec.gain
 
 
@@ -111,8 +116,8 @@ def _from_program(program: Program) -> Network:
 
 def _from_registers(model: NeuronModel, unit: float, name: str) -> Unit:
     v: dict[str, Any] = {k: x if isinstance(x, str) else model.per_neuron(k) for k, x in model.values.items()}
-    if np.any(v["refractory"] > 1) or v["noise"] != "none":
-        raise NetworkError(f"population '{name}': refractory periods and noise have no form in NIR")
+    if np.any(v["refractory"] > 1) or v["noise"] != "none" or np.any(v["reset_by"]):
+        raise NetworkError(f"population '{name}': refractory periods, noise and reset_by have no form in NIR")
     alpha = (4096 - v["dv"]) / 4096
     beta = (4096 - (v["du"] + 1)) / 4096
     bias = effective_bias(model) * unit
