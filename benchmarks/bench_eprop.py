@@ -42,7 +42,7 @@ def pattern(**changes) -> Callable[[], object]:
 
 def evidence() -> Callable[[], object]:
     size = evidence_accumulation.FULL
-    net = evidence_accumulation.make_net(size, 1, None)
+    net = evidence_accumulation.rule(size).net(*evidence_accumulation.weights(size, 1))
     x, label = evidence_accumulation.sequence(size, np.random.default_rng(0))
     return lambda: net.step([(x, label)])
 

@@ -176,7 +176,7 @@ def _evidence(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]]
             return _Stretch(made, made.solved_at is not None)
 
         result = _resumed(plan, seed, total, advance, lambda state: len(state["errors"]))
-        wrong = float(module.test(result.net, module.FULL, 128, seed + 10_000))
+        wrong = float(module.test(result.trainer, module.FULL, 128, seed + 10_000))
         rows.append(
             {"seed": seed, "iterations": len(result.errors), "solved_at": result.solved_at, "test_error": wrong}
         )

@@ -158,7 +158,7 @@ class Emulator:
         given = {"learn": bool(learn), "third": third, "targets": targets, "watch": watch, "every": int(every)}
         return given if learners else {}
 
-    def end_episode(self, *, update: bool = True) -> dict[str, Any]:
+    def end_episode(self, *, update: bool = True, rate: float = 1.0) -> dict[str, Any]:
         """End a trial: neurons, spikes in flight and traces go back to rest; weights and random streams stay.
 
         Parameters
@@ -166,6 +166,8 @@ class Emulator:
         update : bool
             Networks that learn by e-prop change their weights now, by the mean gradient of all episodes since the
             last update; False only adds this episode's gradient (a batch). Rules that learn in every step are done.
+        rate : float
+            Factor on the learning rate of this update, for schedules.
 
         Returns
         -------
@@ -176,11 +178,13 @@ class Emulator:
         Raises
         ------
         RunError
-            Chips whose engine has no episodes, an episode too short to reach the readout.
+            Chips whose engine has no episodes, an episode too short to reach the readout, a rate that is no number.
         """
         if not hasattr(self._engine, "end_episode"):
             raise RunError(f"programs of family '{self.program.chip.family}' have no episodes here; use reset()")
-        return self._engine.end_episode(bool(update))
+        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not 0 <= float(rate) < np.inf:
+            raise RunError(f"end_episode: rate={rate!r} is not a number >= 0")
+        return self._engine.end_episode(bool(update), float(rate))
 
     def weights(self, projection: str) -> Any:
         """Weights of a projection now, (post, pre): ndarray or CSC array, as they were given to the network.

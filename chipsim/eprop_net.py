@@ -221,9 +221,9 @@ class EPropNet:
         self.apply(means)
         return results
 
-    def apply(self, gradients: list[Array]) -> None:
-        """Optimiser step from pre-first gradients of w_in, w_rec, w_out; then rounding to the weight
-        format.
+    def apply(self, gradients: list[Array], rate: float = 1.0) -> None:
+        """Optimiser step, its size times `rate`, from pre-first gradients of w_in, w_rec, w_out; then rounding to the
+        weight format.
         """
         self.updates += 1
         before = self._weights[2].copy()
@@ -233,9 +233,11 @@ class EPropNet:
             g = np.ascontiguousarray(g)
             if isinstance(choice, Adam):
                 mean, square = self._moments[index]
-                adjoint.adam(w, g, mean, square, self.updates, choice.eta, choice.beta_1, choice.beta_2, choice.epsilon)
+                adjoint.adam(
+                    w, g, mean, square, self.updates, choice.eta * rate, choice.beta_1, choice.beta_2, choice.epsilon
+                )
             else:
-                adjoint.gradient_descent(w, g, choice.eta)
+                adjoint.gradient_descent(w, g, choice.eta * rate)
             if self.rule.precision is not None and self.rule.precision.weights is not None:
                 wanted = w != old
                 self._round(w, index)

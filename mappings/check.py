@@ -254,13 +254,13 @@ def _in_range(projection: Any, name: str, chip: Chip, limit: str, value: float, 
 NETWORK_RULES: tuple[Callable[[Network, Chip], Iterator[CompileError]], ...] = (
     native_models,
     native_synapses,
+    learning,
     neuron_models,
     reset_modes,
     registers,
     weights,
     delays,
     payloads,
-    learning,
     eprop_networks,
 )
 

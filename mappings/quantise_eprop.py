@@ -23,7 +23,7 @@ from chipsim.schema import Chip
 
 from .network import Network, Population, Projection
 from .quantise_float import NEVER
-from .quantise_loihi import DECAY_ONE, Lowered
+from .quantise_loihi import DECAY_ONE, Lowered, compact
 from .quantise_report import PopulationReport, ProjectionReport
 
 TOP = 256  #: mantissa that stands for the span of the weights
@@ -121,7 +121,7 @@ def _lsnn(population: Population, incoming: list[Projection], chip: Chip, dt: fl
             "kept": kept, "gain": gain, "threshold": v["threshold"], "beta": v["beta"], "adaptation_kept": rho,
             "refractory": steps, "height": rule.gamma / v["threshold"], "levels": levels,
         }  # fmt: skip
-        return _real(population, floats.LSNN(model.shape, **registers), incoming)
+        return _real(population, floats.LSNN(model.shape, **_compacted(registers)), incoming)
     unit = _unit(rule, gain, population.name)
     registers = {
         "dv": np.round(DECAY_ONE * (1 - kept)), "vth": np.round(v["threshold"] / unit / 2**VTH_SHIFT),
@@ -129,7 +129,12 @@ def _lsnn(population: Population, incoming: list[Projection], chip: Chip, dt: fl
         "levels": levels,
     }  # fmt: skip
     _fit(population.name, chip, registers["vth"], registers["beta"])
-    return _integer(population, loihi.LSNN(model.shape, **registers), incoming, rule, unit, chip)
+    return _integer(population, loihi.LSNN(model.shape, **_compacted(registers)), incoming, rule, unit, chip)
+
+
+def _compacted(registers: dict[str, Any]) -> dict[str, Any]:
+    """Registers that are the same for all neurons as one number."""
+    return {k: compact(np.asarray(v)) if np.ndim(v) else v for k, v in registers.items()}
 
 
 def _readout(population: Population, incoming: list[Projection], chip: Chip, dt: float, rule: EProp) -> Lowered:
@@ -144,12 +149,17 @@ def _readout(population: Population, incoming: list[Projection], chip: Chip, dt:
         )
     if chip.family == "float":
         made = floats.Unit(
-            model.shape, kept=kept, input_gain=1.0 - kept, threshold=NEVER, sends="above", after_spike="nothing"
+            model.shape,
+            kept=compact(kept),
+            input_gain=compact(1.0 - kept),
+            threshold=NEVER,
+            sends="above",
+            after_spike="nothing",
         )
         return _real(population, made, incoming)
     unit = _unit(rule, 1.0 - np.round(DECAY_ONE * kept) / DECAY_ONE, population.name)
     made = loihi.LIF(
-        model.shape, du=4095, dv=np.round(DECAY_ONE * (1 - kept)), vth=STATE_MAX >> VTH_SHIFT,
+        model.shape, du=4095, dv=compact(np.round(DECAY_ONE * (1 - kept))), vth=STATE_MAX >> VTH_SHIFT,
         vmax=(STATE_MAX >> VTH_SHIFT) << VTH_SHIFT,
     )  # fmt: skip
     return _integer(population, made, incoming, rule, unit, chip)

@@ -121,7 +121,7 @@ class EPropNetwork:
         self.rows["goal"].append(self.coming)
         self.visited += len(psi) * sum(x.weights.size for x in self.learners)
 
-    def end(self, update: bool) -> Episode | None:
+    def end(self, update: bool, rate: float = 1.0) -> Episode | None:
         """Gradient of the episode; with `update` the optimiser's step over all episodes since the last one."""
         if not self.rows["x"]:
             return None
@@ -141,12 +141,12 @@ class EPropNetwork:
         self.clear()
         if not update:
             return Episode(loss, output, error)
-        return self._update(loss, output, error)
+        return self._update(loss, output, error, rate)
 
-    def _update(self, loss: float, output: np.ndarray, error: np.ndarray) -> Episode:
+    def _update(self, loss: float, output: np.ndarray, error: np.ndarray, rate: float) -> Episode:
         net, before = self.net, [x.weights.copy() for x in self.learners]
         stalled, saturated = net.stalled, net.saturated
-        net.apply([total / self.episodes if self.episodes > 1 else total.copy() for total in self.sums])
+        net.apply([total / self.episodes if self.episodes > 1 else total.copy() for total in self.sums], rate)
         for total in self.sums:
             total[:] = 0.0
         self.episodes, changed = 0, 0

@@ -141,11 +141,11 @@ class Learning:
             network.gather(spikes, seen[:, at : cut[0]], seen[:, cut[0] : cut[1]])
             at = cut[1]
 
-    def end_episode(self, update: bool) -> dict[str, Episode]:
+    def end_episode(self, update: bool, rate: float) -> dict[str, Episode]:
         """Traces to rest, weights stay; what e-prop learned, by readout (see `Emulator.end_episode`)."""
         for learner in self.learners.values():
             learner.rest()
-        found = {network.group.readout: network.end(update) for network in self.networks}
+        found = {network.group.readout: network.end(update, rate) for network in self.networks}
         return {name: episode for name, episode in found.items() if episode is not None}
 
     def advance(self, state, view, log, t0: int, count: int, in_order: bool, touched, learn: bool, row: int) -> int:

@@ -85,9 +85,9 @@ class TimeStepEngine:
         self._noise.reset()
         self.learning.reset()
 
-    def end_episode(self, update: bool = True) -> dict[str, Episode]:
+    def end_episode(self, update: bool = True, rate: float = 1.0) -> dict[str, Episode]:
         """Neurons and what is in flight to rest, weights and random streams stay; see `Emulator.end_episode`."""
-        found = self.learning.end_episode(update)
+        found = self.learning.end_episode(update, rate)
         first = self.machine.state
         self._state = records.State(*(np.array(a) for a in first))
         self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chipsim.eprop import Adam, EProp, Precision
-from chipsim.eprop_net import EPropNet
 from chipsim.fixed_format import fixed
+
+from ..episodes import Trainer
 
 Array = NDArray[np.float64]
 ETA, DECAY_EVERY = 5e-3, 100  # Adam's step, times eta_decay every so many iterations
 CUE_PROBABILITY, NOISE_PROBABILITY = 0.04, 0.01
 SOLVED, WINDOW = 0.07, 20  # mean error over so many iterations that counts as solved
-WEIGHT_SPAN, TRACE_SPAN, SIGNAL_SPAN, MEMBRANE_SPAN = 1.0, 16.0, 4.0, 8.0
+WEIGHT_SPAN, TRACE_SPAN, SIGNAL_SPAN = 1.0, 16.0, 4.0
+FLOAT, CHIP = "float", "research"  # where it runs without and with a declared precision
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,13 @@ class EvidenceResult:
     losses: Array
     solved_at: int | None
     test_error: float
-    net: EPropNet
+    trainer: Trainer
     draws: str
 
     @property
     def state(self) -> dict[str, Any]:
         """A checkpoint: give it as `resume`."""
-        return {**self.net.state, "errors": self.errors, "losses": self.losses, "draws": self.draws}
+        return {**self.trainer.state, "errors": self.errors, "losses": self.losses, "draws": self.draws}
 
 
 def sequence(size: Size, rng: np.random.Generator) -> tuple[NDArray[np.uint8], int]:
@@ -90,9 +92,8 @@ def sequence(size: Size, rng: np.random.Generator) -> tuple[NDArray[np.uint8], i
     return x.astype(np.uint8), int(sides.sum() * 2 > size.cues)
 
 
-def make_net(size: Size, seed: int, precision: Precision | None, **changes: Any) -> EPropNet:
-    """Network and rule with random weights."""
-    rng = np.random.default_rng(seed)
+def rule(size: Size, precision: Precision | None = None, **changes: Any) -> EProp:
+    """The reference constants; keywords override fields of `EProp`."""
     n = size.n_lif + size.n_alif
     beta = np.zeros(n)
     beta[size.n_lif :] = 1.7 * (1 - np.exp(-1 / size.tau_a)) / (1 - np.exp(-1 / 20.0))
@@ -112,23 +113,27 @@ def make_net(size: Size, seed: int, precision: Precision | None, **changes: Any)
         "optimizer": Adam(ETA),
         "precision": precision,
     }
+    return EProp(**{**settings, **changes})
+
+
+def weights(size: Size, seed: int) -> tuple[Array, Array, Array, Array]:
+    """Random w_in (n, n_in), w_rec (n, n), w_out (2, n) and feedback (n, 2)."""
+    rng = np.random.default_rng(seed)
+    n = size.n_lif + size.n_alif
     w_rec = rng.normal(0, 1, (n, n)) / np.sqrt(n)
     np.fill_diagonal(w_rec, 0.0)
     limit = np.sqrt(6.0 / (n + 2))
     w_in = rng.normal(0, 1, (n, size.n_in)) / np.sqrt(size.n_in)
     w_out, feedback = rng.uniform(-limit, limit, (2, n)), rng.normal(0, 1, (n, 2))
-    return EPropNet(EProp(**{**settings, **changes}), w_in, w_rec, w_out, feedback, seed=seed)
+    return w_in, w_rec, w_out, feedback
 
 
 def chip_precision(weight_bits: int, trace_bits: int, rounding: str = "stochastic") -> Precision:
-    """Formats for this task: weights in +-1, traces of 0 to 16 spikes, signals in +-4, membranes 16 bits,
-    psi in five levels.
-    """
+    """Formats for this task: weights in +-1, traces of 0 to 16 spikes, signals in +-4, psi in five levels."""
     return Precision(
         weights=fixed(weight_bits, WEIGHT_SPAN, rounding=rounding),
         trace=fixed(trace_bits, TRACE_SPAN, signed=False, rounding=rounding),
         signal=fixed(8, SIGNAL_SPAN, rounding=rounding),
-        membrane=fixed(16, MEMBRANE_SPAN, rounding="nearest"),
         psi_levels=5,
     )
 
@@ -138,13 +143,13 @@ def wrong(out: Array, label: int, recall: int) -> bool:
     return int(out[-recall:].mean(axis=0).argmax()) != label
 
 
-def test(net: EPropNet, size: Size, trials: int, seed: int) -> float:
+def test(trainer: Trainer, size: Size, trials: int, seed: int) -> float:
     """Fraction of wrong answers on fresh trials, learning off."""
     rng = np.random.default_rng(seed)
     errors = 0
     for _ in range(trials):
         x, label = sequence(size, rng)
-        errors += wrong(net.error(net.forward(x).y, label)[1], label, size.recall)
+        errors += wrong(trainer.output(x), label, size.recall)
     return errors / trials
 
 
@@ -155,30 +160,30 @@ def run(
     precision: Precision | None = None,
     progress: Callable[[int, float], None] | None = None,
     resume: dict[str, Any] | None = None,
-    threads: int = 1,
     stop_when_solved: bool = True,
     test_trials: int = 128,
+    chip: Any = None,
     **changes: Any,
 ) -> EvidenceResult:
     """Train until the error of the last 20 iterations is under 7 % on average, or for `iterations`.
 
-    progress: called with (iteration, mean error of the last 20). resume: `EvidenceResult.state`. threads:
-    sequences of a batch computed side by side; the sum is taken in order, so results do not depend on it.
+    precision: few bits on the chip "research"; None is float64 on the chip "float". chip: another one. progress: called
+    with (iteration, mean error of the last 20). resume: `EvidenceResult.state`.
     """
-    net = make_net(size, seed, precision, **changes)
+    where = chip or (FLOAT if precision is None else CHIP)
+    trainer = Trainer(rule(size, precision, **changes), *weights(size, seed), chip=where, seed=seed)
     rng = np.random.default_rng([seed, 1])
     errors: list[float] = []
     losses: list[float] = []
     if resume is not None:
-        net.restore(resume)
+        trainer.restore(resume)
         errors, losses = list(resume["errors"]), list(resume["losses"])
         rng.bit_generator.state = json.loads(str(resume["draws"]))
     solved_at = None
     for k in range(len(errors), iterations or size.iterations):
-        net.rule = replace(net.rule, optimizer=Adam(ETA * size.eta_decay ** (k // DECAY_EVERY)))
         batch = [sequence(size, rng) for _ in range(size.batch)]
-        results = net.step(batch, threads=threads)
-        errors.append(float(np.mean([wrong(r.out, label, size.recall) for r, (_, label) in zip(results, batch)])))
+        results = trainer.step(batch, rate=size.eta_decay ** (k // DECAY_EVERY))
+        errors.append(float(np.mean([wrong(r.output, label, size.recall) for r, (_, label) in zip(results, batch)])))
         losses.append(float(np.mean([r.loss for r in results])))
         recent = float(np.mean(errors[-WINDOW:]))
         if progress is not None:
@@ -188,8 +193,8 @@ def run(
             if stop_when_solved:
                 break
     draws = json.dumps(rng.bit_generator.state)
-    test_error = test(net, size, test_trials, seed + 10_000) if test_trials else float("nan")
-    return EvidenceResult(seed, np.array(errors), np.array(losses), solved_at, test_error, net, draws)
+    test_error = test(trainer, size, test_trials, seed + 10_000) if test_trials else float("nan")
+    return EvidenceResult(seed, np.array(errors), np.array(losses), solved_at, test_error, trainer, draws)
 
 
 def precision_table(

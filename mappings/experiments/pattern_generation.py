@@ -2,7 +2,7 @@
 
 Set-up of Bellec et al. (2020), figure 3, as in the authors' code and in NEST's test: 100 inputs of frozen
 Poisson-like spikes (50 Hz), 100 LIF neurons, one readout, 1000 steps of 1 ms, random feedback, plain descent.
-Seed 1 is NEST's test to the bit. `precision` runs the same on a core of few bits.
+Seed 1 is NEST's test to the bit. It runs on an emulated chip: "float", or an integer chip with the bits of `precision`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipsim.eprop import Descent, EProp, Precision
-from chipsim.eprop_net import EPropNet
 from chipsim.errors import RunError
 from chipsim.fixed_format import fixed
+
+from ..episodes import Trainer
 
 Array = NDArray[np.float64]
 STEPS, N_IN, N, N_OUT = 1000, 100, 100, 1
 PERIODS = (1000, 500, 333, 200)
 INPUT_PROBABILITY = 0.05
-WEIGHT_SPAN, TRACE_SPAN, SIGNAL_SPAN, MEMBRANE_SPAN = 1.0, 16.0, 16.0, 2.0
+WEIGHT_SPAN, TRACE_SPAN, SIGNAL_SPAN = 1.0, 16.0, 16.0
+FLOAT, CHIP = "float", "research"  # where it runs without and with a declared precision
 LAST = 20  # iterations averaged for the final error
 
 
@@ -43,7 +45,7 @@ class Task:
 class PatternResult:
     """losses: 0.5 sum (y - y*)^2 per iteration. nmse: that over 0.5 sum y*^2, mean of the last 20 iterations.
 
-    y: last readout; net: the trained network; stalled, saturated: its counters.
+    y: last readout (T, m); trainer: the trained network on its chip.
     """
 
     seed: int
@@ -51,12 +53,12 @@ class PatternResult:
     nmse: float
     y: Array
     target: Array
-    net: EPropNet
+    trainer: Trainer
 
     @property
     def state(self) -> dict[str, Any]:
         """A checkpoint: give it as `resume` to continue bit for bit."""
-        return {**self.net.state, "losses": self.losses}
+        return {**self.trainer.state, "losses": self.losses}
 
 
 def task(seed: int) -> Task:
@@ -103,17 +105,13 @@ def chip_precision(
     trace_bits: int = 8,
     rounding: str = "stochastic",
     signal_bits: int = 8,
-    membrane_bits: int = 16,
     psi_levels: int = 5,
 ) -> Precision:
-    """Formats of a digital core: weights in +-1, traces of 0 to 16 spikes, signals in +-16, membranes in
-    +-2.
-    """
+    """Formats of a digital core: weights in +-1, traces of 0 to 16 spikes, signals in +-16."""
     return Precision(
         weights=fixed(weight_bits, WEIGHT_SPAN, rounding=rounding),
         trace=fixed(trace_bits, TRACE_SPAN, signed=False, rounding=rounding),
         signal=fixed(signal_bits, SIGNAL_SPAN, rounding=rounding),
-        membrane=fixed(membrane_bits, MEMBRANE_SPAN, rounding="nearest"),
         psi_levels=psi_levels,
     )
 
@@ -124,9 +122,12 @@ def run(
     precision: Precision | None = None,
     progress: Callable[[int, float], None] | None = None,
     resume: dict[str, Any] | None = None,
+    chip: Any = None,
     **changes: Any,
 ) -> PatternResult:
     """Train for `iterations` in all (a resumed run does the rest).
+
+    precision: few bits on the chip "research"; None is float64 on the chip "float". chip: another one.
 
     progress: called with (iteration, loss). resume: `PatternResult.state` of an earlier run of the same
     settings. changes: fields of `EProp`, for example feedback="symmetric", form="traces", kappa_filter=False.
@@ -134,20 +135,21 @@ def run(
     if iterations < 1:
         raise RunError(f"pattern generation: iterations must be 1 or more, got {iterations}")
     t = task(seed)
-    net = EPropNet(rule(precision, **changes), t.w_in, t.w_rec, t.w_out, t.feedback, seed=seed)
+    where = chip or (FLOAT if precision is None else CHIP)
+    trainer = Trainer(rule(precision, **changes), t.w_in, t.w_rec, t.w_out, t.feedback, chip=where, seed=seed)
     losses: list[float] = []
     if resume is not None:
-        net.restore(resume)
+        trainer.restore(resume)
         losses = list(resume["losses"])
     y = None
     for k in range(len(losses), iterations):
-        result = net.step([(t.x, t.target)])[0]
+        result = trainer.step([(t.x, t.target)])[0]
         losses.append(result.loss)
-        y = result.out
+        y = result.output
         if progress is not None:
             progress(k + 1, result.loss)
     if y is None:  # nothing was left to do
-        y = net.forward(t.x).y
+        y = trainer.output(t.x)
     power = 0.5 * float((t.target**2).sum())
     curve = np.array(losses)
-    return PatternResult(seed, curve, float(curve[-LAST:].mean() / power), y, t.target, net)
+    return PatternResult(seed, curve, float(curve[-LAST:].mean() / power), y, t.target, trainer)
