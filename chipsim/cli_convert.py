@@ -18,6 +18,8 @@ ResetDelay = Annotated[
     bool | None, typer.Option("--reset-delay/--no-reset-delay", help="NIR from snnTorch: the reset waits a step.")
 ]
 SpikeFn = Annotated[str, typer.Option("--spike-fn", help="NIR from sinabs: SingleSpike or MultiSpike.")]
+Encoding = Annotated[str, typer.Option("--encoding", help="Automaton: one-hot, binary or sqrt.")]
+Planes = Annotated[int | None, typer.Option("--planes", help="Automaton, sqrt: bit planes of the table read at once.")]
 MinVMem = Annotated[float | None, typer.Option("--min-v-mem", help="NIR from sinabs: lowest potential.")]
 
 
@@ -33,7 +35,8 @@ def nir_options(
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="model.nir, model.net (NetX), a network (.h5, .py), or a program (.h5).")
+        Path,
+        typer.Argument(help="model.nir, model.net (NetX), automaton.json, a network (.h5, .py), or a program (.h5)."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .h5, .nir, .net (NetX) or .py (Lava).")],
     chip: Annotated[str, typer.Option("--chip", help="Map onto this chip and write the program.")] = "",
@@ -46,23 +49,30 @@ def convert(
     reset_delay: ResetDelay = None,
     spike_fn: SpikeFn = "",
     min_v_mem: MinVMem = None,
+    encoding: Encoding = "",
+    planes: Planes = None,
     as_json: Json = False,
 ) -> None:
     """Convert a network or program to another format; nothing is written if anything is refused."""
     options = nir_options(dt, scheme, reset, reset_delay, spike_fn, min_v_mem)
     with working(f"converting {source.name}"):
-        value, notes = _read(source, chip, seconds, options)
+        value, notes = _read(source, chip, seconds, options, {"encoding": encoding or None, "planes": planes})
         written = _write(value, out)
     data = {"from": str(source), "written": str(out), "kind": written, "notes": notes}
     say(data, as_json, *(f"note: {n}" for n in notes), f"{value!r} written to {out} as {written}")
 
 
-def _read(source: Path, chip: str, seconds: float | None, options: dict[str, Any]) -> tuple[Any, list[str]]:
+def _read(
+    source: Path, chip: str, seconds: float | None, options: dict[str, Any], automaton: dict[str, Any]
+) -> tuple[Any, list[str]]:
     """A network, or a program where a chip is named or the file holds one; and what was assumed."""
     from mappings.files import read_network
 
     if not source.exists():
         raise FileError(f"cannot read {source}: no such file or directory")
+    chosen = {k: v for k, v in automaton.items() if v is not None}
+    if chosen and source.suffix.lower() != ".json":
+        raise RunError(f"--{next(iter(chosen))} belongs to automata (.json), not to {source.name}")
     if source.suffix.lower() == ".nir":
         if chip:
             from mappings.readers.nir_program import compile_nir
@@ -78,7 +88,7 @@ def _read(source: Path, chip: str, seconds: float | None, options: dict[str, Any
 
     if source.suffix.lower() in (".h5", ".hdf5") and kind_of(source) == "program":
         return Program.load(source), []
-    net = read_network(source)
+    net = read_network(source, **chosen)
     notes = list(net.metadata.get("netx", {}).get("notes", []))
     if not chip:
         return net, notes

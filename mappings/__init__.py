@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import Any
 
 _DOORS = {
+    "DFA": "mappings.dfa",
+    "from_automaton": "mappings.automata",
     "from_netx": "mappings.readers.netx",
     "from_nir": "mappings.readers.nir",
     "from_sklearn": "mappings.readers.sklearn",

@@ -99,6 +99,13 @@ def load_netx(path: str | Path) -> Network:
     return from_netx(path)
 
 
+def load_automaton(path: str | Path, **options: Any) -> Network:
+    """A finite automaton in JSON; options as in `mappings.readers.automaton.load_automaton`."""
+    from .readers.automaton import load_automaton
+
+    return load_automaton(path, **options)
+
+
 #: Suffix -> reader of a path. A reader of another format adds itself here.
 READERS: dict[str, Callable[..., Network]] = {
     ".h5": load_network,
@@ -106,6 +113,7 @@ READERS: dict[str, Callable[..., Network]] = {
     ".py": run_script,
     ".nir": load_nir,
     ".net": load_netx,
+    ".json": load_automaton,
 }
 
 

@@ -16,7 +16,15 @@ import pytest
 ROOT = Path(__file__).parent.parent
 #: Pages whose code goes on from the quick start's first block, and those that stand alone.
 CONTINUED = ("arithmetic.md", "estimates.md", "mapping.md", "quantisation.md")
-ALONE = ("../README.md", "quickstart.md", "cli.md", "learning.md", "loihi_learning.md", "write_a_rule.md")
+ALONE = (
+    "../README.md",
+    "automata.md",
+    "quickstart.md",
+    "cli.md",
+    "learning.md",
+    "loihi_learning.md",
+    "write_a_rule.md",
+)
 #: Run by no test here: their code needs files or tools that the page does not make.
 ELSEWHERE = ("lava.md", "nir.md", "sweep.md")
 EXAMPLES = ("does_not_fit.py", "recurrent_by_hand.py", "digits.py")
