@@ -190,24 +190,28 @@ class Emulator:
         """Weights of a projection now, (post, pre): ndarray or CSC array, as they were given to the network.
 
         In the chip's own numbers: mantissas on integer chips (as added, for PES), float64 on float chips. Learned
-        weights are read back; fixed ones are those of the program.
+        weights are read back; fixed ones are those of the program, or what `set_weights` put in their place.
         """
         return self._plastic().weights(projection)
 
     def set_weights(self, projection: str, weights: Any) -> None:
-        """Overwrite the weights of a projection that learns, (post, pre) in the numbers of `weights`.
+        """Overwrite the weights of a projection between runs, (post, pre) in the numbers of `weights`.
+
+        The projection keeps its synapses: weights can become 0, but none can be added. `reset` gives back those of the
+        program.
 
         Raises
         ------
         RunError
-            Unknown or fixed projection, another shape, weights where there is no synapse or beyond the range.
+            Unknown projection or a convolution, another shape, weights where there is no synapse or beyond the range;
+            a fixed projection while spikes are under way with delays.
         """
         self._plastic().set_weights(projection, weights)
 
     def _plastic(self) -> Any:
         if not hasattr(self._engine, "learning"):
             raise RunError(f"weights of programs of family '{self.program.chip.family}' cannot be read from here")
-        return self._engine.learning
+        return self._engine
 
     def state(self) -> dict[str, Any]:
         """Everything that a later run depends on, as named arrays; a copy."""
@@ -215,7 +219,8 @@ class Emulator:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state` returned, bit for bit, for the same program and number of threads."""
-        missing = sorted(set(self._engine.state()) - set(mapping(state, "state", "name -> array", RunError)))
+        own = {name for name in self._engine.state() if not name.startswith("rewritten/")}
+        missing = sorted(own - set(mapping(state, "state", "name -> array", RunError)))
         if missing:
             raise RunError(f"the state lacks '{missing[0]}': it is not one of this program and number of threads")
         self._engine.restore(dict(state))

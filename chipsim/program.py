@@ -131,6 +131,13 @@ class Program:
         known = ", ".join(p.name for p in self.populations)
         raise RunError(f"program '{self.name}' has no population '{name}'; it has {known}")
 
+    def projection(self, name: str) -> int:
+        """The number of the projection of that name; raises RunError naming those that exist."""
+        names = [p.name for p in self.projections]
+        if name not in names:
+            raise RunError(f"program '{self.name}' has no projection '{name}'; it has {', '.join(names) or 'none'}")
+        return names.index(name)
+
     def save(self, path: str | Path) -> Path:
         """Write the program to one HDF5 file (docs/formats.md); nothing is left behind if it fails."""
         from .storage import save_program

@@ -181,9 +181,14 @@ def load_state(program: Program, path: str | Path, like: dict[str, Any] | None =
         if file.attrs.get("program") != fingerprint(program):
             raise FileError(f"{path} is a checkpoint of another program than '{program.name}'")
         found = _arrays(file["state"], "")
+    rewritten = any(name.startswith("rewritten/") for name in (*found, *(like or {})))
     for name, array in (like or {}).items():
+        if name.startswith("rewritten/"):
+            continue
         wanted = np.asarray(array)
-        free = name.startswith(("last/", "noise/")) or "/log/" in name
+        # Overwritten weights may be kept in another form; the engine loads them before it takes the rest.
+        overwritten = rewritten and name in ("weight", "state/acc")
+        free = name.startswith(("last/", "noise/")) or "/log/" in name or overwritten
         if name not in found or found[name].dtype != wanted.dtype or (not free and found[name].shape != wanted.shape):
             raise FileError(f"{path} was saved with another number of threads or another version: '{name}' differs")
     return found

@@ -23,6 +23,7 @@ from .learners_loihi import LinearLearner, SopLearner
 from .learning_run import Learned, Session, compiled_run, teacher_of
 from .load import Machine
 from .registers import STATE_ROW
+from .rewriting import matrix_of
 
 __all__ = ["Episode", "Learned", "Learning"]
 
@@ -197,12 +198,9 @@ class Learning:
         return spikes
 
     def weights(self, name: str) -> Any:
-        """Weights of a projection now: (post, pre), dense or CSC as it was given."""
-        image = self._image(name)
-        if name not in self.learners:
-            return _matrix_of(image.synapses).copy()
+        """Weights of a learning projection now: (post, pre), dense or CSC as it was given."""
         learner = self.learners[name]
-        if sp.issparse(_matrix_of(image.synapses)):
+        if sp.issparse(matrix_of(self._image(name).synapses)):
             indices, ptr, shape = self._patterns[name]
             return sp.csc_array((learner.weights.copy(), indices.copy(), ptr.copy()), shape=shape)
         return learner.dense(learner.weights)
@@ -212,9 +210,6 @@ class Learning:
 
         Raises RunError for other shapes, weights where there is no synapse, or beyond the rule's range.
         """
-        self._image(name)
-        if name not in self.learners:
-            raise RunError(f"projection '{name}' does not learn: its weights are fixed; give it a rule")
         learner = self.learners[name]
         indices, ptr, shape = self._patterns[name]
         if np.shape(given) != shape:
@@ -236,11 +231,7 @@ class Learning:
         learner.changed_outside()
 
     def _image(self, name: str) -> Any:
-        for image in self.program.projections:
-            if image.name == name:
-                return image
-        known = ", ".join(p.name for p in self.program.projections)
-        raise RunError(f"program '{self.program.name}' has no projection '{name}'; it has {known}")
+        return self.program.projections[self.program.projection(name)]
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that learning changes but the weights, by name."""
@@ -251,10 +242,3 @@ class Learning:
         for k, learner in enumerate(self.learners.values()):
             prefix = f"learn/{k}/"
             learner.restore({n[len(prefix) :]: np.asarray(a) for n, a in state.items() if n.startswith(prefix)})
-
-
-def _matrix_of(synapses: Any) -> Any:
-    for name in ("mantissa", "weights", "kernel"):
-        if hasattr(synapses, name):
-            return getattr(synapses, name)
-    raise RunError(f"{type(synapses).__name__} has no weights to read")

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chipsim.errors import RunError
 from chipsim.native.synapses import Conv
 from chipsim.program import Program
 from kernels import machine, records
 
 from .learning import Episode, Learned, Learning
 from .load import Machine, carries_values, load
+from .noise import NoiseSource
+from .rewriting import Rewritten
 
 __all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine", "carries_values"]
 
@@ -68,16 +71,25 @@ class TimeStepEngine:
     def __init__(self, program: Program, threads: int = 1) -> None:
         self.program = program
         self.threads = worth_threads(program, threads)
+        self.rewritten = Rewritten(program)
+        self._load()
+        self._noise = NoiseSource(program)
+        self._cuts = any(p.model.model == "float_lif" for p in program.populations)
+        self.reset()
+
+    def _load(self) -> None:
+        """Build the machine of the program, with the weights that were overwritten."""
+        program, self._stale = self.rewritten.loaded(), False
         self.machine: Machine = load(program, self.threads)
         self.learning = Learning(program, self.machine)
         self._plain = self.machine.net.segments.options[:, 0].copy()
         self._number = self.machine.state.rows.dtype
-        self._noise = _NoiseSource(program)
-        self._cuts = any(p.model.model == "float_lif" for p in program.populations)
-        self.reset()
 
     def reset(self) -> None:
         """Back to the state of a freshly loaded program."""
+        if self.rewritten.synapses:
+            self.rewritten.synapses.clear()
+            self._load()
         first = self.machine.state
         self._state = records.State(*(np.array(a) for a in first))
         self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
@@ -113,6 +125,7 @@ class TimeStepEngine:
         `third`: third factors by projection; `targets`: by readout; `watch`: variables of learning projections kept
         after `every` steps.
         """
+        self._reload()
         net = self.machine.net
         session = None
         if self.learning.any:
@@ -212,16 +225,58 @@ class TimeStepEngine:
         )
         return SpikeTrain(ptr, log.ids[lo:hi].copy(), value)
 
+    def weights(self, name: str) -> Any:
+        """Weights of a projection now, as they were given."""
+        number = self.program.projection(name)
+        if self.program.projections[number].rule is None:
+            return self.rewritten.weights(number)
+        return self.learning.weights(name)
+
+    def set_weights(self, name: str, weights: Any) -> None:
+        """Overwrite the weights of a projection; those of a fixed one are loaded before the next run."""
+        number = self.program.projection(name)
+        if self.program.projections[number].rule is not None:
+            self.learning.set_weights(name, weights)
+            return
+        self._moving(name)
+        self.rewritten.set(number, weights)
+        self._stale = True
+
+    def _moving(self, name: str) -> None:
+        """Refuse other weights while sums wait in the rings: the new machine may keep them in another form."""
+        if not self._stale and np.any(self._state.acc):
+            raise RunError(
+                f"projection '{name}': its weights cannot be overwritten now, as spikes are on their way (delays, or "
+                "projections that learn); overwrite them before the first run, after reset(), or when all is silent"
+            )
+
+    def _reload(self) -> None:
+        """Build the machine anew if weights were overwritten; all else goes on."""
+        if not self._stale:
+            return
+        learned = {name: learner.weights.copy() for name, learner in self.learning.learners.items()}
+        state = self.learning.state()
+        self._load()
+        self.learning.reset()
+        for name, values in learned.items():
+            self.learning.learners[name].weights[:] = values
+        self.learning.restore(state)
+        self._state = self._state._replace(acc=np.array(self.machine.state.acc))
+
     def state(self) -> dict[str, np.ndarray]:
         """Everything that a later run depends on, by name; a copy."""
+        self._reload()
         named = {f"state/{k}": np.array(v) for k, v in self._state._asdict().items()}
         named["last/ids"], named["last/value"] = self._last.ids.copy(), self._last.value.copy()
         named["step"], named["began"] = np.array(self.step), np.array(self._began)
         named["weight"] = np.array(self.machine.net.weight)
-        return named | self._noise.state() | self.learning.state()
+        return named | self._noise.state() | self.learning.state() | self.rewritten.state()
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` returned, for the same program and number of threads."""
+        if self.rewritten.restored(state):
+            self._load()
+            self.learning.reset()
         self._state = records.State(*(np.array(state[f"state/{k}"]) for k in records.State._fields))
         self._last = SpikeTrain(np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"]))
         self.step, self._began = int(state["step"]), int(state["began"])
@@ -270,62 +325,3 @@ def _join(parts: list[SpikeTrain], steps: int, number: Any) -> SpikeTrain:
     ids = np.concatenate([p.ids for p in parts]) if parts else np.zeros(0, np.uint32)
     value = np.concatenate([p.value for p in parts]) if parts else np.zeros(0, number)
     return SpikeTrain(ptr, ids, value)
-
-
-class _NoiseSource:
-    """Noise of neurons that have it: (r + 64 offset) * 2**(exp - 7), r uniform in -127..126.
-
-    One number per neuron and step, drawn in program order from numpy's RandomState(seed): the order in which
-    nengo-loihi 1.1.0 (emulator/interface.py) draws, so that the same seed gives the same bits.
-    """
-
-    def __init__(self, program: Program) -> None:
-        self.n, self.seed = program.n, program.seed
-        self.noisy = [p for p in program.populations if p.model.values.get("noise", "none") != "none"]
-        self.neurons = np.flatnonzero(
-            np.concatenate([np.full(p.n, not p.model.is_input) for p in program.populations] or [np.zeros(0, bool)])
-        )
-        self.scale, self.offset = np.zeros(self.n), np.zeros(self.n)
-        for p in self.noisy:
-            self.scale[p.start : p.stop] = 2.0 ** (int(p.model.values["noise_exp"]) - 7)
-            self.offset[p.start : p.stop] = 64 * int(p.model.values["noise_offset"])
-        self.reset()
-
-    def reset(self) -> None:
-        self._random = np.random.RandomState(self.seed)
-        self._spare = np.zeros((0, self.neurons.size), np.int64)
-
-    def draw(self, steps: int) -> np.ndarray:
-        """(steps, n) int32 for the coming steps, or (1, 1) when nothing is noisy."""
-        if not self.noisy:
-            return np.zeros((1, 1), np.int32)
-        missing = steps - len(self._spare)
-        if missing > 0:
-            fresh = self._random.randint(-127, 128, size=(missing, self.neurons.size))
-            self._spare = np.concatenate([self._spare, fresh])
-        noise = np.zeros((steps, self.n), np.int32)
-        scale, offset = self.scale[self.neurons], self.offset[self.neurons]
-        noise[:, self.neurons] = ((self._spare[:steps] + offset) * scale).astype(np.int32)
-        return noise
-
-    def keep(self, used: int) -> None:
-        """Only the first `used` steps of the last draw were run."""
-        if self.noisy:
-            self._spare = self._spare[used:]
-
-    def state(self) -> dict[str, np.ndarray]:
-        if not self.noisy:
-            return {}
-        _, keys, position, *_ = self._random.get_state()
-        return {
-            "noise/keys": np.array(keys),
-            "noise/position": np.array(position),
-            "noise/spare": self._spare,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        if self.noisy:
-            self._random.set_state(
-                ("MT19937", np.asarray(state["noise/keys"], np.uint32), int(state["noise/position"]))
-            )
-            self._spare = np.array(state["noise/spare"])
