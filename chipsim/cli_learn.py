@@ -54,6 +54,8 @@ def learn(
     plan = Plan(name, _seeds(seeds) or _RUNS[name].seeds, iterations or None, chip, make_folder(out), max(every, 1))
     with progress(name) as moved:
         rows, figure = _RUNS[name].run(module, plan, moved)
+    if len(rows) > 1:
+        rows = [*rows, _spread(rows, _RUNS[name].key)]
     with working("drawing"):
         picture = _save(figure, plan)
     precision = _RUNS[name].always or ("chip, 8 bit" if chip else "float64")
@@ -198,18 +200,30 @@ def _reward(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], 
 
 
 def _xor(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
-    from mappings.experiments.learning_figures import xor_figure
+    from mappings.experiments.xor_figure import xor_figure
 
     how = module.CHIP if plan.chip else module.FLOAT
     most = plan.iterations or 5000
-    total = len(plan.seeds)
-    made = module.run(
-        plan.seeds, how, max_epochs=most, progress=lambda k, epochs: moved(k, total, f"{epochs:.0f} epochs")
-    )
+    box = module.XorChip() if plan.chip else None
+    runs = []
+    for k, seed in enumerate(plan.seeds):
+
+        def advance(state: Any, epochs: int, seed: int = seed, k: int = k) -> Any:
+            def step(epoch: int, cost: float) -> None:
+                moved(k * most + epoch, most * len(plan.seeds), f"seed {seed}, epoch {epoch}, cost {cost:.3g}")
+
+            made = module.run_one(seed, how, max_epochs=epochs, box=box, progress=step, resume=state)
+            return _Stretch(made, made.epochs is not None)
+
+        runs.append(_resumed(plan, seed, most, advance, lambda state: len(state["costs"]) - 1))
+    any_warns = any(r.warnings for r in runs)
     rows = [
-        {"seed": r.seed, "epochs": r.epochs, "chip_runs": r.chip_runs, "cost": float(r.costs[-1])} for r in made.runs
-    ]
-    return rows, xor_figure({"8 bit" if plan.chip else "float64": made})
+        {"seed": r.seed, "epochs": r.epochs, "chip_runs": r.chip_runs, "cost": float(r.costs[-1]),
+         "stalled": r.stalled, "saturated": r.saturated, **({"warnings": "; ".join(r.warnings)} if any_warns else {})}
+        for r in runs
+    ]  # fmt: skip
+    result = module.XorResult(tuple(runs))
+    return rows, xor_figure({"chip, 8 bit" if plan.chip else "float64": result}, on_chip=plan.chip)
 
 
 def _cue(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
@@ -234,7 +248,7 @@ def _cue(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any
         )  # fmt: skip
         results.append(result)
     (shown, _), _ = module.cue_data(None, 1, plan.seeds[0])
-    return [*rows, _spread(rows, "test_right")] if len(rows) > 1 else rows, cue_experiment_figure(results[0], shown)
+    return rows, cue_experiment_figure(results[0], shown)
 
 
 def _digits(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
@@ -259,27 +273,35 @@ def _digits(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], 
         )  # fmt: skip
         results.append(result)
     picture = figure_of(results, images.labels[images.train :])
-    return [*rows, _spread(rows, "test_right")] if len(rows) > 1 else rows, picture
+    return rows, picture
 
 
 def _spread(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
-    """A last row with the means, and smallest and largest `key` in place of the seed."""
-    values = [row[key] for row in rows]
-    mean = {k: sum(row[k] for row in rows) / len(rows) for k in rows[0] if k != "seed"}
-    return {"seed": f"mean ({key.replace('_', ' ')} {min(values):.3f} to {max(values):.3f})", **mean}
+    """A last row with the means, and smallest and largest `key` in place of the seed; None does not count."""
+    known = {k: [row[k] for row in rows if row[k] is not None] for k in rows[0] if k != "seed"}
+    mean = {
+        k: None if not values else "" if isinstance(values[0], str) else sum(values) / len(values)
+        for k, values in known.items()
+    }
+    if not known[key]:
+        return {"seed": f"mean (no {key.replace('_', ' ')})", **mean}
+    part = "" if len(known[key]) == len(rows) else f"{len(known[key])} of {len(rows)} seeds, "
+    low, high = min(known[key]), max(known[key])
+    return {"seed": f"mean ({part}{key.replace('_', ' ')} {low:.3g} to {high:.3g})", **mean}
 
 
 class _Experiment(NamedTuple):
     run: Callable[..., tuple[list[dict[str, Any]], Any]]
     seeds: tuple[int, ...]
+    key: str  #: the column whose spread over the seeds is told
     always: str = ""  #: the precision, where there is no choice
 
 
 _RUNS = {
-    "pattern-generation": _Experiment(_pattern, (1, 2, 3)),
-    "evidence-accumulation": _Experiment(_evidence, (1,)),
-    "delayed-reward": _Experiment(_reward, (0, 1, 2), "Loihi's learning engine"),
-    "xor-perturbation": _Experiment(_xor, tuple(range(12))),
-    "reckon-cue": _Experiment(_cue, (0,), "ReckOn's own e-prop, 8-bit weights"),
-    "odin-digits": _Experiment(_digits, (0, 1, 2), "ODIN's own SDSP, 3-bit weights"),
+    "pattern-generation": _Experiment(_pattern, (1, 2, 3), "nmse"),
+    "evidence-accumulation": _Experiment(_evidence, (1,), "test_error"),
+    "delayed-reward": _Experiment(_reward, (0, 1, 2), "right_of_last_100", "Loihi's learning engine"),
+    "xor-perturbation": _Experiment(_xor, tuple(range(12)), "epochs"),
+    "reckon-cue": _Experiment(_cue, (0,), "test_right", "ReckOn's own e-prop, 8-bit weights"),
+    "odin-digits": _Experiment(_digits, (0, 1, 2), "test_right", "ODIN's own SDSP, 3-bit weights"),
 }

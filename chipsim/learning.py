@@ -122,16 +122,7 @@ class LearningReport:
     @property
     def warnings(self) -> list[str]:
         """What went wrong, in words; empty if nothing did."""
-        wanted, found = self.changed + self.stalled, []
-        if wanted and self.stalled > STALLED * wanted:
-            found.append(
-                f"{self.rule} stalls: {self.stalled} of {wanted} updates round to nothing; round stochastically, "
-                "take a larger step or more bits"
-            )
-        if self.updates and self.saturated > SATURATED * max(wanted, 1):
-            found.append(f"{self.rule} saturates: {self.saturated} of {wanted} updates pass a bound")
-        if self.at_bound > DRIFTED:
-            found.append(f"{self.rule} drifts: {100 * self.at_bound:.0f} % of the weights stand at a bound")
+        found = troubles(self.rule, self.changed, self.stalled, self.saturated, self.at_bound)
         if self.not_finite:
             found.append(f"{self.rule} gave NaN or infinity {self.not_finite} times")
         return found
@@ -142,6 +133,21 @@ class LearningReport:
             f"{self.saturated} beyond a bound; mean weight {self.before[0]:.4g} -> {self.after[0]:.4g}"
         )
         return "\n".join([text, *self.warnings])
+
+
+def troubles(rule: str, changed: int, stalled: int, saturated: int, at_bound: float) -> list[str]:
+    """In words: updates that round to nothing, updates that pass a bound, weights that stand at one."""
+    wanted, found = changed + stalled, []
+    if wanted and stalled > STALLED * wanted:
+        found.append(
+            f"{rule} stalls: {stalled} of {wanted} updates round to nothing; round stochastically, "
+            "take a larger step or more bits"
+        )
+    if saturated > SATURATED * max(wanted, 1):
+        found.append(f"{rule} saturates: {saturated} of {wanted} updates pass a bound")
+    if at_bound > DRIFTED:
+        found.append(f"{rule} drifts: {100 * at_bound:.0f} % of the weights stand at a bound")
+    return found
 
 
 def kind_of(rule: Any) -> str:

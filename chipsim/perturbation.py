@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from chipsim.errors import NetworkError
 from chipsim.fixed_format import Fixed
+from chipsim.learning import troubles
 from kernels.rounding import MODES, round_array
 from kernels.rules import node_perturbation
 from kernels.rules.weight_perturbation import difference, project
 
 Array = NDArray[np.float64]
-COUNTS = ("evaluations", "updates", "stalled", "saturated")
+COUNTS = ("evaluations", "updates", "changed", "stalled", "saturated")
 
 
 def _check_settings(what: str, eta: float, size: float, form: Fixed | None) -> None:
@@ -69,8 +70,8 @@ class NodePerturbation:
 class BlackBoxLearner:
     """Weights (N,) of a black box, changed by -eta times an estimate of the gradient and stored in their format.
 
-    evaluations: runs of the chip so far; `updates`: steps so far; `stalled`: wanted changes that were rounded away;
-    `saturated`: weights held at the end of their format.
+    evaluations: runs of the chip so far; `updates`: steps so far; `changed`, `stalled`: wanted changes of a weight that
+    moved it, or were rounded away; `saturated`: changes cut at the end of the format. `warnings` says what went wrong.
     """
 
     weights: Array
@@ -78,6 +79,7 @@ class BlackBoxLearner:
     seed: int = 0
     evaluations: int = field(default=0, init=False)
     updates: int = field(default=0, init=False)
+    changed: int = field(default=0, init=False)
     stalled: int = field(default=0, init=False)
     saturated: int = field(default=0, init=False)
     _rng: np.random.Generator = field(init=False, repr=False)
@@ -96,12 +98,21 @@ class BlackBoxLearner:
         """One update."""
         wanted = self.weights - self.how.eta * self.gradient()
         self.updates += 1
+        before, asked = self.weights, wanted != self.weights
         if self.how.format is None:
             self.weights = wanted
-            return
-        before = self.weights.copy()
-        self._store(wanted, self.how.format.rounding)
-        self.stalled += int(((wanted != before) & (self.weights == before)).sum())
+        else:
+            self._store(wanted.copy(), self.how.format.rounding)
+        moved = self.weights != before
+        self.changed += int(moved.sum())
+        self.stalled += int((asked & ~moved).sum())
+
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong, in words; empty if nothing did."""
+        low, high = self._limits()
+        at_bound = float(((self.weights <= low) | (self.weights >= high)).mean()) if self.weights.size else 0.0
+        return troubles("perturbation", self.changed, self.stalled, self.saturated, at_bound)
 
     def state(self) -> dict[str, Any]:
         """All that a later step depends on, as plain values and arrays."""

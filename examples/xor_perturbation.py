@@ -1,6 +1,6 @@
-"""XOR by weight perturbation: float64 and eight-bit weights, every run of the black box counted.
+"""XOR by perturbation: float64 sigmoid units, and spiking neurons of an emulated chip, every run counted.
 
-python examples/xor_perturbation.py [--seeds 12] [--out xor_perturbation.png]
+python examples/xor_perturbation.py [--seeds 12] [--only NAME,...] [--out xor_perturbation.png]
 """
 
 from __future__ import annotations
@@ -10,27 +10,36 @@ import argparse
 import numpy as np
 from rich.progress import Progress
 
-from mappings.experiments.learning_figures import xor_figure
-from mappings.experiments.xor_perturbation import CHIP, FLOAT, run
+from mappings.experiments.xor_figure import xor_figure
+from mappings.experiments.xor_perturbation import CHIP, FLOAT, NODES, PARALLEL, run
+
+WAYS = {
+    "float": ("float64, weight after weight", FLOAT),
+    "serial": ("chip, 8 bits, weight after weight", CHIP),
+    "parallel": ("chip, 8 bits, all weights at once", PARALLEL),
+    "nodes": ("chip, 8 bits, all nodes at once", NODES),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=12)
+    parser.add_argument("--only", default="float,serial", help=f"of {','.join(WAYS)}")
     parser.add_argument("--out", default="xor_perturbation.png")
     args = parser.parse_args()
+    chosen = [WAYS[name] for name in args.only.split(",")]
     groups = {}
     with Progress() as bar:
-        for name, how in (("float64", FLOAT), ("8 bits, stochastic rounding", CHIP)):
+        for name, how in chosen:
             task = bar.add_task(name, total=args.seeds)
             groups[name] = run(range(args.seeds), how, progress=lambda *_, task=task: bar.advance(task))
     for name, result in groups.items():
         runs = np.median([r.chip_runs for r in result.runs])
         print(
-            f"{name:28} solved {result.solved} of {args.seeds}, median {result.median_epochs:g} epochs, "
-            f"{runs:g} chip runs"
+            f"{name:34} solved {result.solved} of {args.seeds}, median {result.median_epochs:g} epochs, "
+            f"{runs:g} runs of the box"
         )
-    xor_figure(groups).savefig(args.out, dpi=150)
+    xor_figure(groups, on_chip=chosen[-1][1].format is not None).savefig(args.out, dpi=150)
     print(f"wrote {args.out}")
 
 

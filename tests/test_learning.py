@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import chipsim as cs
 from chipsim.engines.learning import Learning
@@ -261,8 +262,86 @@ def test_set_weights_acts_and_is_checked() -> None:
     for wrong, reason in ((w[:, 1:], "shape"), (w + 1, "no synapse"), (w / 4, "whole"), (w * 5, "beyond")):
         with pytest.raises(cs.RunError, match=reason):
             emulator.set_weights(NAME, wrong)
-    with pytest.raises(cs.RunError, match="does not learn"):
-        make("integer", None).set_weights(NAME, w)
+
+
+def fixed(delay: bool, kind: str = "dense", weights=None) -> cs.Emulator:
+    """A plastic projection beside a fixed one, which is kept in the form that suits it."""
+    rng, net = np.random.default_rng(6), cs.Network("fixed")
+    net.add("x", cs.SpikeSource(30))
+    for name in ("a", "b"):
+        net.add(name, cs.loihi.LIF(20, vth=500, du=2000, dv=400))
+    start = rng.integers(1, 100, (20, 30)) * 2 * (rng.random((20, 30)) < (0.03 if kind == "sparse" else 0.8))
+    start = start if weights is None else weights
+    given = sp.csc_array(start) if kind == "sparse" else start
+    delays = rng.integers(0, 4, (20, 30)) if delay else 0
+    net.connect("x", "a", cs.loihi.Synapses(given, sign="mixed", delays=delays))
+    net.connect("x", "b", cs.loihi.Synapses(np.full((20, 30), 20), sign="mixed"), rule=PAIR["integer"])
+    net.connect("a", "b", cs.loihi.Synapses(np.full((20, 20), 9)))
+    return cs.Emulator(cs.compile(net, "unlimited"))
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("delay", [False, True])
+def test_fixed_weights_are_overwritten_as_if_compiled_so(kind: str, delay: bool, tmp_path) -> None:
+    emulator = fixed(delay, kind)
+    old = emulator.weights(NAME)
+    dense = old.toarray() if sp.issparse(old) else old
+    new = np.where(dense != 0, np.random.default_rng(8).integers(-250, 250, dense.shape), 0)
+    new[np.nonzero(dense)[0][0], np.nonzero(dense)[1][0]] = 33
+    expected = fixed(delay, kind, new if kind == "dense" else None)
+    if kind == "sparse":  # zeros stay synapses of a sparse matrix: compile with the pattern of the old one
+        expected = fixed(delay, kind, sp.csc_array((new[old.indices, np.repeat(np.arange(30), np.diff(old.indptr))],
+                                                    old.indices, old.indptr), shape=old.shape))  # fmt: skip
+    emulator.set_weights(NAME, new)
+    read = emulator.weights(NAME)
+    np.testing.assert_array_equal(read.toarray() if sp.issparse(read) else read, new)
+    first = {"x": spikes()["x"][:90]}
+    before, wanted = emulator.run(first, 90), expected.run(first, 90)
+    for name in "ab":
+        np.testing.assert_array_equal(before.spikes[name], wanted.spikes[name])
+    assert before.spikes["a"].any()
+    again = cs.Emulator(emulator.program)
+    again.load(emulator.save(tmp_path / "s.h5"))
+    rest = {"x": spikes()["x"][90:]}
+    for run in (emulator, again):
+        np.testing.assert_array_equal(run.run(rest, 110).spikes["b"], expected.run(rest, 110).spikes["b"])
+        np.testing.assert_array_equal(run.weights("x->b"), expected.weights("x->b"))
+        expected.reset()
+        expected.set_weights(NAME, new if kind == "dense" else expected.weights(NAME))
+        expected.run(first, 90)
+    for run in (emulator, again):
+        run.reset()
+        np.testing.assert_array_equal(run.run(first, 90).spikes["b"], fixed(delay, kind).run(first, 90).spikes["b"])
+
+
+def test_fixed_weights_change_between_runs_and_learning_goes_on() -> None:
+    """Two runs with a rewriting between them: the plastic projection keeps its weights, traces and random numbers."""
+    plain, touched = fixed(False), fixed(False)
+    first, rest = {"x": spikes()["x"][:90]}, {"x": spikes()["x"][90:]}
+    plain.run(first, 90)
+    touched.run(first, 90)
+    for _ in range(6):  # until the sums under way have arrived
+        plain.run(None, 1)
+        touched.run(None, 1)
+    touched.set_weights(NAME, 0 * touched.weights(NAME))
+    touched.set_weights(NAME, fixed(False).weights(NAME))
+    np.testing.assert_array_equal(plain.run(rest, 110).spikes["b"], touched.run(rest, 110).spikes["b"])
+    np.testing.assert_array_equal(plain.weights("x->b"), touched.weights("x->b"))
+
+
+def test_wrong_weights_for_a_fixed_projection_are_refused() -> None:
+    emulator = fixed(True)
+    w = emulator.weights(NAME)
+    for wrong, reason in ((w[:, 1:], "shape"), (w + 1, "no synapse"), (w / 4, "fractions"), (w * 5, "beyond"),
+                          (w * np.nan, "finite"), (np.full(w.shape, "a"), "finite")):  # fmt: skip
+        with pytest.raises(cs.RunError, match=reason):
+            emulator.set_weights(NAME, wrong)
+    with pytest.raises(cs.RunError, match="no projection 'y'"):
+        emulator.set_weights("y", w)
+    np.testing.assert_array_equal(emulator.weights(NAME), w)
+    emulator.run(spikes(), 200)
+    with pytest.raises(cs.RunError, match="on their way"):
+        emulator.set_weights(NAME, w)
 
 
 def test_report_names_stalling_saturation_and_drift() -> None:

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import chipsim.rules as rules
-from chipsim.perturbation import Learner, Perturbation
-from chipsim.rules import Fixed, Plastic
+from chipsim.rules import Plastic
 from kernels.rounding import NEAREST, round_array, stream_key, to_grid, unit
 from kernels.rules import (
     feedback_alignment,
@@ -24,9 +23,7 @@ from kernels.rules import (
     superspike,
     tempotron,
     vogels_sprekeler,
-    weight_perturbation,
 )
-from mappings.experiments import xor_perturbation
 
 T = 400
 
@@ -218,30 +215,3 @@ def test_sdsp_window() -> None:
         -1,
         0,
     ]
-
-
-@pytest.mark.parametrize(
-    ("serial", "central", "runs"), [(True, False, 5), (True, True, 8), (False, False, 2), (False, True, 2)]
-)
-def test_perturbation_counts_runs_and_follows_the_gradient(serial: bool, central: bool, runs: int) -> None:
-    goal = np.array([0.3, -0.2, 0.8, 0.1])
-    learner = Learner(lambda w: float(((w - goal) ** 2).sum()), np.zeros(4), Perturbation(0.05, 1e-4, serial, central))
-    learner.step()
-    assert learner.evaluations == runs == weight_perturbation.evaluations(4, serial, central)
-    for _ in range(400):
-        learner.step()
-    np.testing.assert_allclose(learner.weights, goal, atol=1e-3)
-
-
-def test_perturbation_refuses_what_the_chip_cannot_hold() -> None:
-    with pytest.raises(ValueError, match="no multiple"):
-        Perturbation(size=0.1, format=Fixed(8, 0.125))
-    with pytest.raises(ValueError, match="finite"):
-        Learner(lambda w: float("nan"), np.zeros(2), Perturbation()).step()
-
-
-def test_xor_is_solved_at_eight_bits() -> None:
-    result = xor_perturbation.run(seeds=(0, 1, 2))
-    assert result.solved == 3 and result.median_epochs <= 1.5 * 404
-    one = result.runs[0]
-    assert one.chip_runs == 4 * 14 * one.epochs and np.array_equal(one.weights * 8, np.rint(one.weights * 8))

@@ -1,4 +1,4 @@
-"""Figures of the e-prop and perturbation experiments; each returns a matplotlib figure that is not shown."""
+"""Figures of the e-prop experiments; each returns a matplotlib figure that is not shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from mappings.experiments.evidence_accumulation import EvidenceResult
 from mappings.experiments.pattern_generation import PatternResult
-from mappings.experiments.xor_perturbation import XorResult
 
 
 def smooth(values: np.ndarray, width: int = 20) -> np.ndarray:
@@ -54,16 +53,4 @@ def evidence_figure(result: EvidenceResult, rows: Sequence[Mapping[str, Any]] = 
         axes[1].barh(names, [r["test_error"] for r in rows], color="C1")
         axes[1].invert_yaxis()
         axes[1].set(xlabel="wrong answers, fresh trials", title="precision")
-    return figure
-
-
-def xor_figure(groups: Mapping[str, XorResult]) -> Figure:
-    """Cost over epochs of every seed."""
-    figure = Figure(figsize=(5, 3.6), layout="constrained")
-    axes = figure.subplots()
-    for k, (name, result) in enumerate(groups.items()):
-        for r in result.runs:
-            axes.semilogy(r.costs, color=f"C{k}", lw=0.7, label=name if r is result.runs[0] else None)
-    axes.set(xlabel="epoch", ylabel="cost", title="XOR by weight perturbation")
-    axes.legend(frameon=False, fontsize=8)
     return figure

@@ -25,13 +25,14 @@ CLOSE = 0.2
 FLOAT = Perturbation(eta=1.0, size=1e-3)
 CHIP = Perturbation(eta=1.0, size=0.5, format=CHIP_WEIGHTS)  #: four steps: a smaller one often moves no spike
 PARALLEL = Perturbation(eta=0.5, size=0.25, serial=False, format=CHIP_WEIGHTS)
-NODES = NodePerturbation(eta=1.0, size=0.5, format=CHIP_WEIGHTS)
+NODES = NodePerturbation(eta=2.0, size=0.5, format=CHIP_WEIGHTS)
 
 
 @dataclass(frozen=True)
 class XorRun:
     """epochs: updates until solved, or None; chip_runs: runs of the box, each with the four patterns; costs per epoch;
-    stalled, saturated: updates that rounded to nothing, or left the format; `state` continues it.
+    stalled, saturated: changes that rounded to nothing, or left the format; warnings: what went wrong, in words;
+    `state` continues it.
     """
 
     seed: int
@@ -41,6 +42,7 @@ class XorRun:
     weights: Array
     stalled: int
     saturated: int
+    warnings: tuple[str, ...]
     state: Mapping[str, Any]
 
 
@@ -132,9 +134,8 @@ def run_one(
         if epoch < max_epochs:
             learner.step()
     state = {"learner": learner.state(), "runs": counted.runs, "costs": np.array(costs)}
-    return XorRun(
-        seed, epochs, counted.runs, np.array(costs), learner.weights, learner.stalled, learner.saturated, state
-    )
+    told = (learner.stalled, learner.saturated, tuple(learner.warnings))
+    return XorRun(seed, epochs, counted.runs, np.array(costs), learner.weights, *told, state)
 
 
 def _learner(how: Perturbation | NodePerturbation, counted: _Box, box: Any, start: Array, seed: int) -> Any:
