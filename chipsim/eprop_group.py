@@ -54,14 +54,14 @@ def eprop_groups(models: Mapping[str, Any], links: Sequence[Link], error: type[C
     """
     mine = [link for link in links if isinstance(link.rule, EProp)]
     for link in mine:
-        if _is_lsnn(models[link.post]) or (_is_lsnn(models[link.pre]) and not models[link.post].is_input):
+        if is_lsnn(models[link.post]) or (is_lsnn(models[link.pre]) and not models[link.post].is_input):
             continue
         raise error(
             f"projection '{link.name}': e-prop learns projections into a population of LSNN neurons (cs.LSNN) and from "
             f"it to a readout (cs.LI), '{link.pre}' and '{link.post}' are neither; for synapses of other neurons "
             "give rule=cs.rules.eprop_synapse(...)"
         )
-    names = dict.fromkeys(link.post if _is_lsnn(models[link.post]) else link.pre for link in mine)
+    names = dict.fromkeys(link.post if is_lsnn(models[link.post]) else link.pre for link in mine)
     return [_group(name, mine, error) for name in names]
 
 
@@ -92,7 +92,8 @@ def _group(name: str, links: Sequence[Link], error: type[ChipsimError]) -> Group
     )
 
 
-def _is_lsnn(model: Any) -> bool:
+def is_lsnn(model: Any) -> bool:
+    """True for the neurons that e-prop learns as a network, ideal or of a chip."""
     return getattr(model, "model", "") in LSNN_MODELS
 
 

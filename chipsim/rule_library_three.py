@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 
+from chipsim.eprop import Descent, EProp, Precision
+from chipsim.errors import NetworkError
 from chipsim.fixed_format import Fixed
 from chipsim.rule_declaration import Rule, State, Surrogate, Trace
 from chipsim.rules import declare
@@ -76,6 +78,31 @@ def eprop_synapse(
         bounds=bounds,
         weight=weight,
         surrogate=surrogate or Surrogate(),
+    )
+
+
+def synapse_of(rule: EProp) -> Rule:
+    """`eprop_synapse` with the constants of an `EProp`: e-prop on one projection, the learning signal given as third
+    factor "L" (one value per postsynaptic neuron), the weight changed in every step.
+
+    Raises
+    ------
+    NetworkError
+        An optimiser other than plain descent, which a single synapse cannot hold.
+    """
+    if not isinstance(rule.optimizer, Descent):
+        raise NetworkError(
+            f"rule eprop on single synapses descends plainly, not by {type(rule.optimizer).__name__}: give "
+            "optimizer=cs.rules.Descent(eta), or learn a network of cs.LSNN neurons with a cs.LI readout"
+        )
+    formats = rule.precision or Precision()
+    return eprop_synapse(
+        rule.tau_m,
+        rule.tau_out,
+        rule.optimizer.eta,
+        Surrogate("piecewise_linear", rule.gamma / rule.thr, rule.thr),
+        weight=formats.weights,
+        ebar=formats.trace,
     )
 
 

@@ -128,7 +128,9 @@ class Network:
         rule
             A learning rule: from `chipsim.rules`, a `SumOfProducts` or `Pes` (see `chipsim.learning`); None keeps the
             weights fixed. A projection that learns may end at a spike source: its given spikes then teach the
-            synapses, the sums that arrive can be recorded as "input" and drive nothing.
+            synapses, the sums that arrive can be recorded as "input" and drive nothing. An `EProp` belongs on all
+            projections of a network of `LSNN` neurons with an `LI` readout; on a projection between other neurons it
+            becomes the declared rule `cs.rules.eprop_synapse` with its constants.
 
         Raises
         ------
@@ -152,7 +154,7 @@ class Network:
                 f"projection '{label}': weights have shape {tuple(synapses.shape)}, but '{target.name}' has {target.n} "
                 f"neurons and '{source.name}' {source.n}: give (post, pre) = ({target.n}, {source.n})"
             )
-        projection = Projection(label, source, target, synapses, delay, rule)
+        projection = Projection(label, source, target, synapses, delay, _rule_for(rule, source, target))
         self.projections[label] = projection
         return projection
 
@@ -180,6 +182,16 @@ class Network:
         """Name and size."""
         synapses = sum(synapse_count(p.synapses) for p in self.projections.values())
         return f"Network({self.name!r}: {len(self.populations)} populations, {self.n} neurons, {synapses} synapses)"
+
+
+def _rule_for(rule: Any, source: Population, target: Population) -> Any:
+    """The rule as this projection can carry it."""
+    if rule is None or type(rule).__name__ != "EProp":
+        return rule
+    from chipsim.eprop_group import is_lsnn
+    from chipsim.rule_library_three import synapse_of
+
+    return rule if is_lsnn(source.model) or is_lsnn(target.model) else synapse_of(rule)
 
 
 def synapse_count(synapses: Any) -> int:

@@ -195,6 +195,28 @@ def test_a_core_that_cannot_hold_the_learning_state_is_refused() -> None:
         cs.compile(network, "research", placement={"rec": 0, "out": 0})
 
 
+def test_on_synapses_of_other_neurons_it_is_the_declared_rule() -> None:
+    """The same weights as `Plastic` gives for the recorded spikes and membranes."""
+    rng = np.random.default_rng(1)
+    rule = cs.rules.eprop(tau_m=15, tau_out=10, thr=1.0, optimizer=cs.rules.Descent(0.05))
+    net = cs.Network()
+    net.add("h", cs.SpikeSource(12))
+    net.add("o", cs.LIF(4, tau_mem=0.015, threshold=1.0))
+    w = rng.normal(0.2, 0.2, (4, 12))
+    net.connect("h", "o", w, delay=2, rule=rule)
+    emulator = cs.Emulator(cs.compile(net, "float"))
+    spikes, signal = rng.random((80, 12)) < 0.2, rng.normal(size=(80, 4))
+    result = emulator.run({"h": spikes}, third={"h->o": signal}, record={"o": ["v"]})
+    surrogate = cs.rules.Surrogate("piecewise_linear", rule.gamma, 1.0)
+    alone = cs.rules.Plastic(cs.rules.SHIPPED["eprop_synapse"](15, 10, 0.05, surrogate), w)
+    for t in range(80):
+        alone.step(spikes[t], result.spikes["o"][t], v=result.trace["o"]["v"][t], threshold=1.0, third=signal[t])
+    np.testing.assert_array_equal(emulator.weights("h->o"), alone.weights)
+    assert not np.array_equal(alone.weights, w)
+    with pytest.raises(cs.NetworkError, match="descends plainly"):
+        net.connect("h", "o", w, rule=replace(rule, optimizer=Adam()))
+
+
 def _compiled(change=None, chip="float", **rule):
     weights, _, _ = problem()
     network = eprop_network(replace(RULE, **rule), *weights)
@@ -244,7 +266,6 @@ def test_networks_that_do_not_fit_the_rule_are_refused() -> None:
     readout = cs.LI(1, tau_mem=0.03, r=-np.expm1(-1 / 30))
     cs.compile(network(lsnn, readout), "float")
     for net, message in (
-        (network(cs.LIF(3, tau_mem=0.03, threshold=0.5), readout), "'h' learns by e-prop but holds LIF"),
         (network(cs.LSNN(3, tau_mem=0.02, threshold=0.5), readout), "tau_m=20.*learns for 30"),
         (network(lsnn, cs.LI(1, tau_mem=0.03)), "r=1-exp"),
         (network(lsnn, readout, w_out_rule=False), "0 readouts"),
