@@ -176,10 +176,18 @@ def test_what_learning_costs_is_counted() -> None:
     result = trainer.emulator.run({"in": x}, targets={"out": target})
     synapses = sum(np.count_nonzero(w) for w in weights[:3])
     acts = result.activity.totals()
-    assert acts["synapse_update"] == T * synapses and acts["trace_update"] == T * (N_IN + 2 * N)
+    assert acts["synapse_update"] == T * synapses
+    assert acts["trace_update"] == T * (N_IN + 2 * N)
     assert acts["third_factor"] == T * (2 * N + M) and acts["weight_write"] == 0
     trainer.emulator.end_episode()
     assert trainer.emulator.run({"in": x}, learn=True).activity.totals()["weight_write"] == synapses
+    light = replace(RULE, beta=0.0, kappa_filter=False, precision=BYTES)
+    sparse = Trainer(light, *weights, chip="research").emulator.run(
+        {"in": x}, targets={"out": target}, record={"rec": ["psi"]}
+    )
+    fan_in = np.count_nonzero(weights[0], axis=1) + np.count_nonzero(weights[1], axis=1)
+    found = ((sparse.trace["rec"]["psi"] != 0) @ fan_in).sum() + T * np.count_nonzero(weights[2])
+    assert sparse.activity.totals()["synapse_update"] == found < T * synapses
     bits_of = RULE.state_bits()["synapse"]
     assert bits_of > replace(RULE, precision=BYTES).state_bits()["synapse"] == 8 + 32 + 2 * 8
 

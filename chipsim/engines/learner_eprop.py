@@ -51,14 +51,27 @@ class EPropLearner(Learner):
         self.steps = steps
 
     def counts(self) -> dict[str, np.ndarray]:
-        """Acts per step of the run, (t,) int64: every synapse's eligibility, its trace, the signals received."""
+        """Acts per step of the run, (t,) int64: eligibilities computed, traces decayed, signals received.
+
+        A readout's synapses work in steps with a target. Recurrent ones work in every step, or, where no trace of their
+        own has to decay, in those in which their neuron's pseudo-derivative is not zero. The update at the end of an
+        episode is booked on the first step of the next run.
+        """
         full = np.ones(self.steps, np.int64)
-        made = {"trace_update": full * self.pre.n, "synapse_update": full * self.weights.size}
-        made["third_factor"] = self.group.taught[: self.steps] * self.post.n
+        made = {"trace_update": full * self.pre.n, "synapse_update": self._evaluated(full)}
+        made["third_factor"] = self.group.taught * self.post.n
         made["weight_read"], made["weight_write"] = full * 0, full * 0
         if self.steps:
             made["weight_write"][0] = self.group.written.pop(self.image.name, 0)
         return made
+
+    def _evaluated(self, full: np.ndarray) -> np.ndarray:
+        if self.image.name == self.group.group.out:
+            return self.group.taught * self.weights.size
+        if self.group.rule.kappa_filter or np.any(self.group.net.constants.beta > 0):
+            return full * self.weights.size
+        fan_in = np.bincount(self.matrix.indices, minlength=self.post.n)
+        return (self.group.rows["psi"][-1] != 0) @ fan_in
 
     def tally(self) -> Tally:
         """Totals since reset, all of the group booked on its last projection."""
