@@ -19,6 +19,7 @@ import numpy as np
 import chipsim.rules as rules
 from chipsim.online_eprop import OnlineEProp
 from chipsim.plastic_run import run_spikes
+from mappings.episodes import Trainer
 from mappings.experiments import evidence_accumulation, pattern_generation
 
 
@@ -38,6 +39,15 @@ def pattern(**changes) -> Callable[[], object]:
     rule = pattern_generation.rule(**changes)
     net = rule.net(task.w_in, task.w_rec, task.w_out, task.feedback)
     return lambda: net.step([(task.x, task.target)])
+
+
+def emulated(**changes) -> Callable[[], object]:
+    """The same on an emulated chip: neurons, spikes and counters on its cores."""
+    task = pattern_generation.task(1)
+    rule = pattern_generation.rule(**changes)
+    where = pattern_generation.CHIP if rule.precision else pattern_generation.FLOAT
+    trainer = Trainer(rule, task.w_in, task.w_rec, task.w_out, task.feedback, chip=where)
+    return lambda: trainer.step([(task.x, task.target)])
 
 
 def evidence() -> Callable[[], object]:
@@ -73,6 +83,8 @@ def main() -> None:
         "pattern generation, adjoint form, float64": (pattern(), 6.0, "ms / iteration"),
         "pattern generation, traces carried forward": (pattern(form="traces"), 15.0, "ms / iteration"),
         "pattern generation, 8-bit weights and traces": (pattern(precision=chip), None, "ms / iteration"),
+        "the same on the emulated chip, float64": (emulated(), 6.0, "ms / iteration"),
+        "the same on the emulated chip, 8 bits": (emulated(precision=chip), None, "ms / iteration"),
         "evidence accumulation, LIF + ALIF": (evidence(), None, "ms / sequence"),
         "online e-prop, update in every step": (online(), None, "ms / 1000 steps"),
         "declared pair STDP, 2000 updates a step": (stdp(), None, "us / step"),

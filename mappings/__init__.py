@@ -7,6 +7,8 @@ from typing import Any
 
 _DOORS = {
     "DFA": "mappings.dfa",
+    "Trainer": "mappings.episodes",
+    "eprop_network": "mappings.lsnn",
     "from_automaton": "mappings.automata",
     "from_netx": "mappings.readers.netx",
     "from_nir": "mappings.readers.nir",

@@ -13,7 +13,7 @@ from chipsim.engines.eprop_network import LAG, Episode
 from chipsim.eprop import EProp
 from chipsim.errors import RunError
 
-from .eprop_network import eprop_network
+from .lsnn import eprop_network
 from .pipeline import compile
 
 

@@ -15,7 +15,7 @@ import chipsim as cs
 from chipsim.eprop import Adam, EProp, Precision
 from chipsim.fixed_format import fixed
 from mappings.episodes import Trainer
-from mappings.eprop_network import eprop_network
+from mappings.lsnn import eprop_network
 
 from .conformance.learning_replay import bits, eprop_rule
 

@@ -38,6 +38,7 @@ def eprop_network(
     Examples
     --------
     >>> import numpy as np, chipsim as cs
+    >>> from mappings import eprop_network
     >>> rng = np.random.default_rng(0)
     >>> rule = cs.rules.eprop(tau_m=20, thr=0.5, scale_input=False)
     >>> net = eprop_network(rule, rng.normal(size=(5, 4)), rng.normal(size=(5, 5)), rng.normal(size=(1, 5)))
