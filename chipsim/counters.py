@@ -102,8 +102,9 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
         change = np.zeros(steps + int(fan.delay_steps.max()) + 1, np.int64)
         count_waiting(raw.spikes.ptr, raw.spikes.ids, fan.delay_ptr, fan.delay_steps, fan.delay_events, change)
         waiting = np.cumsum(change)[:steps]
-    updated = np.concatenate([np.full(p.n, not p.model.is_input) for p in program.populations])
-    size = np.bincount(program.column[updated & (program.column >= 0)], minlength=columns)
+    updates = [np.full(p.n, 0 if p.model.is_input else p.model.compartments) for p in program.populations]
+    held = program.column >= 0
+    size = np.bincount(program.column[held], weights=np.concatenate(updates)[held], minlength=columns).astype(np.int64)
     if getattr(raw, "sops", None) is not None:  # an event-driven core reads whole rows: its engine counts them
         events = raw.sops[:, None]  # type: ignore[attr-defined]
     names = [p.name for p in program.populations]

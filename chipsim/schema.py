@@ -123,6 +123,9 @@ class Limits(Part):
     error: tuple[int, int] | None = Field(default=None, description="[lo, hi] of a learning error message")
     input_units: Count = Field(default=None, description="spike inputs per core")
     outputs: Count = Field(default=None, description="output (readout) neurons per core")
+    soft_reset_compartments: Count = Field(
+        default=None, description="neurons of a core that one with reset by subtraction takes, if it is no reset mode"
+    )
     spike_bits: Count = Field(default=None, description="bits of a graded spike's payload")
     membrane_bits: Count = Field(default=None, description="bits of the membrane potential")
     axon_types: Count = Field(default=None, description="types of axon, each with its own weight per neuron")

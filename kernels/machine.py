@@ -140,7 +140,7 @@ def advance(net, st, inputs, log, i, t, k, in_order, touched):
         busy, clipped, folded = update_segment(
             seg.model[g], net.params, net.reals, st, seg.lo[g], seg.hi[g], seg.options[g], noise, touched, t
         )
-        log.updates[k, i, seg.core[g]] += busy
+        log.updates[k, i, seg.core[g]] += busy * (1 + seg.options[g, 6])
         log.saturated[k, seg.pop[g], 0] += clipped
         log.saturated[k, seg.pop[g], 1] += folded
 

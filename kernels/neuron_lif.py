@@ -20,6 +20,7 @@ OPT_INPUT_BITS = 2  #: magnitude bits of the input sum, 0 = unlimited
 OPT_NOISE = 3  #: 0 none, 1 on the current, 2 on the voltage
 OPT_RESET_INTERVAL = 4  #: clear u and v every so many steps, 0 = never
 OPT_RESET_OFFSET = 5
+OPT_MORE_COMPARTMENTS = 6  #: of every model: compartments of a neuron besides the first, each an update more
 
 BOUND = np.int32(1 << 23)
 INPUT_SHIFT = np.int32(6)

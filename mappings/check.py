@@ -90,7 +90,8 @@ def reset_modes(net: Network, chip: Chip) -> Iterator[CompileError]:
     allowed = chip.arithmetic.reset_modes
     for name, population in net.populations.items():
         mode = population.model.values.get("reset")
-        if isinstance(mode, str) and mode not in allowed:
+        joined = population.model.compartments > 1 and chip.limits.soft_reset_compartments is not None
+        if isinstance(mode, str) and mode not in allowed and not joined:
             yield CompileError(
                 f"population '{name}' resets by {mode!r}; chip {chip.name} allows {', '.join(allowed)}: "
                 "set reset='zero', or use a chip that allows it ('loihi2', 'unlimited')",

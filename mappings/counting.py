@@ -81,10 +81,11 @@ class Count:
 
 
 def count_neurons(count: Count) -> None:
-    """Neurons; input lines placed on a core take none."""
+    """Neurons, each as many as it has compartments; input lines placed on a core take none."""
     inputs = np.array([p.model.is_input for p in count.net.populations.values()], bool)
     held = np.flatnonzero((count.row >= 0) & ~inputs[count.owner])
-    count.parts["neurons"] = count.by_population(count.owner[held], count.row[held])
+    compartments = np.array([p.model.compartments for p in count.net.populations.values()], np.int64)
+    count.parts["neurons"] = count.by_population(count.owner[held], count.row[held]) * compartments[:, None]
     count.table["neurons"] = count.parts["neurons"].sum(axis=0)
 
 

@@ -33,6 +33,8 @@ class Cutter:
         caps = [k for k in (self.rules["neurons"][1], max_neurons) if k is not None]
         self.cap = min(caps, default=order.size)
         self.population = owner(net)[order]
+        compartments = np.array([p.model.compartments for p in net.populations.values()], np.int64)
+        self.taken = np.concatenate(([0], np.cumsum(compartments[self.population])))
         limits = {name: self.rules[name][1] for name in ("input_axons", "synapses", "synapse_bits")}
         self.limited = {name: limit for name, limit in limits.items() if limit is not None}
         self.incoming = Incoming.of(net, order, chip, packing) if self.limited else None
@@ -88,7 +90,8 @@ class Cutter:
         if self.incoming is not None:
             self.incoming.seen[:] = 0
         while (a := bounds[-1]) < m:
-            most = min(a + self.cap, int(stops[np.searchsorted(stops, a, side="right")]))
+            full = int(np.searchsorted(self.taken, self.taken[a] + self.cap, side="right")) - 1
+            most = min(max(full, a + 1), int(stops[np.searchsorted(stops, a, side="right")]))
             if slots is not None:
                 most = a + max(1, self._sending(slots[a:most]))
             b, why = self._longest(a, most, window)

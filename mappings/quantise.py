@@ -52,6 +52,7 @@ def quantise(
     undershoot: float = 4.0,
     compensate: bool = True,
     low_bits: int = 0,
+    compartments: int = 1,
 ) -> tuple[Network, QuantiseReport]:
     """Lower every ideal population of `net` to `chip`'s neurons; native ones pass through untouched.
 
@@ -80,6 +81,10 @@ def quantise(
     compensate : bool
         Scale weights and biases so that rounded decays keep the response to a constant input.
 
+    compartments : int
+        Compartments that a neuron may take: with 2, a chip that only clears v (Loihi 1) subtracts through a second
+        one (`cs.loihi.SoftLIF`), at twice the neurons; with 1 such a reset is refused.
+
     Returns
     -------
     network, report
@@ -92,7 +97,7 @@ def quantise(
     CompileError
         What the chip cannot hold: a reset, a refractory period, weights without any exponent that fits.
     """
-    options = _options(method, percentile, granularity, bits, headroom, undershoot, compensate, low_bits)
+    options = _options(method, percentile, granularity, bits, headroom, undershoot, compensate, low_bits, compartments)
     ideal = {k for k, p in net.populations.items() if p.model.family == "ideal"}
     _check_mixture(net, ideal)
     if ideal and chip.family not in ("loihi", "float"):
@@ -131,6 +136,7 @@ def _options(
     undershoot: float,
     compensate: bool,
     low_bits: int,
+    compartments: int,
 ) -> Options:
     if method not in METHODS:
         raise NetworkError(f"quantise: method {method!r} is not one of {', '.join(METHODS)}")
@@ -140,13 +146,14 @@ def _options(
         raise NetworkError(f"quantise: percentile={percentile} is outside (0, 100]")
     whole(bits, "quantise: bits", 1, 8)
     whole(low_bits, "quantise: low_bits", 0, 8)
+    whole(compartments, "quantise: compartments", 1, 2)
     if low_bits == 1:
         raise NetworkError("quantise: low_bits=1 has no value above 0; give 0, or 2 to 8")
     if not headroom >= 1:
         raise NetworkError(f"quantise: headroom={headroom} is below 1")
     if not undershoot >= 0:
         raise NetworkError(f"quantise: undershoot={undershoot} is negative")
-    return Options(method, percentile, granularity, bits, headroom, undershoot, compensate, low_bits)
+    return Options(method, percentile, granularity, bits, headroom, undershoot, compensate, low_bits, compartments)
 
 
 def _neurons(net: Network) -> set[str]:

@@ -59,7 +59,7 @@ def lower(
     """
     rec = recurrence(population.model, dt, population.name)
     ranges = Ranges.of(chip)
-    _check(population.name, rec, chip, ranges)
+    soft = _check(population.name, rec, chip, ranges, options.compartments)
     _check_counts(population.name, rec, chip)
     du, dv = decay_registers(rec, ranges)
     u_fix, v_fix = _compensation(rec, du, dv) if options.compensate else (np.ones(rec.n), np.ones(rec.n))
@@ -76,7 +76,10 @@ def lower(
         )
     demand = _demand(rec, du, dv, bias, weights, signs, incoming, options, seen)
     scale, exponent, overflows = choose_scale(demand, _no_exponent(ranges, incoming), options.granularity)
-    model = _model(population.model.shape, rec, du, dv, bias, scale, ranges)
+    feedback = None
+    if soft:
+        scale, feedback = feedback_scale(rec, dv, scale)
+    model = _model(population.model.shape, rec, du, dv, bias, scale, ranges, feedback)
     synapses, reports, seconds = {}, {}, {}
     unit = input_unit(gain, scale)
     for p in incoming:
@@ -99,17 +102,38 @@ def decay_registers(rec: Recurrence, ranges: Ranges) -> tuple[np.ndarray, np.nda
     return du.astype(np.int64), dv.astype(np.int64)
 
 
-def _check(name: str, rec: Recurrence, chip: Chip, ranges: Ranges) -> None:
-    if rec.subtract and "subtract" not in chip.arithmetic.reset_modes:
+def _check(name: str, rec: Recurrence, chip: Chip, ranges: Ranges, compartments: int) -> bool:
+    """True if reset by subtraction takes a second compartment."""
+    soft, needed = rec.subtract and "subtract" not in chip.arithmetic.reset_modes, chip.limits.soft_reset_compartments
+    if soft and (needed is None or needed > compartments):
+        way = "" if needed is None else f"quantise={{'compartments': {needed}}} (twice the neurons), "
         raise CompileError(
             f"population '{name}': reset='subtract', but chip '{chip.name}' resets to zero only; "
-            "use reset='zero', or a chip such as loihi2"
+            f"use reset='zero', {way}or a chip such as loihi2"
         )
     if rec.dead.max(initial=0) + 1 > ranges.refractory:
         raise CompileError(
             f"population '{name}': a refractory period of {rec.dead.max()} steps needs register {rec.dead.max() + 1}, "
             f"chip '{chip.name}' holds {ranges.refractory}; shorten it or raise dt"
         )
+    return soft
+
+
+def feedback_scale(rec: Recurrence, dv: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The scale, lowered until what a second compartment sends back is a synapse's weight, and that weight, (n,) each.
+
+    The synapse acts a step after the spike, so that its weight is what is left of `drop` after a step. One scale for
+    all neurons takes a weight of 1..255 << 0..7 exactly; where decays differ, each neuron takes the nearest.
+    """
+    wanted = rec.drop * scale * np.maximum(DECAY_ONE - dv, 1) / DECAY_ONE / 2**loihi.VTH_SHIFT
+    scale = scale * np.minimum(1.0, (255 << 7) / wanted.max())
+    wanted = wanted * np.minimum(1.0, (255 << 7) / wanted.max())
+    exponent = np.clip(np.ceil(np.log2(wanted / 255)), 0, 7).astype(np.int64)
+    mantissa = np.clip(np.round(wanted / 2.0**exponent), 1, 255).astype(np.int64)
+    if np.ptp(wanted) <= 1e-9 * wanted.max():
+        mantissa = np.maximum(np.floor(wanted / 2.0**exponent + 1e-9), 1).astype(np.int64)
+        scale = scale * (mantissa << exponent) / wanted
+    return scale, mantissa << exponent
 
 
 def _check_counts(name: str, rec: Recurrence, chip: Chip) -> None:
@@ -185,6 +209,7 @@ def _model(
     bias: np.ndarray,
     scale: np.ndarray,
     ranges: Ranges,
+    feedback: np.ndarray | None,
 ) -> NeuronModel:
     vth = np.where(np.isfinite(rec.threshold), rec.threshold, 0.0) * scale / 2**loihi.VTH_SHIFT
     vth = np.where(np.isfinite(rec.threshold), np.clip(np.round(vth), 1, ranges.vth), ranges.vth)
@@ -201,6 +226,10 @@ def _model(
     }
     if np.any(rec.lowest > -1e299):
         registers["vmin"] = np.clip(np.round(rec.lowest * scale), -loihi.STATE_MAX, 0).astype(np.int64)
+    if feedback is not None:
+        taken = np.round((feedback << loihi.VTH_SHIFT) * DECAY_ONE / np.maximum(DECAY_ONE - dv, 1)).astype(np.int64)
+        registers["reset_by"] = np.clip(taken, 1, loihi.STATE_MAX)
+        return loihi.SoftLIF(shape, **{k: compact(v) for k, v in registers.items()})
     if rec.subtract and np.any(rec.drop != rec.threshold):
         registers["reset_by"] = np.clip(np.round(rec.drop * scale), 1, loihi.STATE_MAX).astype(np.int64)
     if rec.spikes != "one":
@@ -242,12 +271,21 @@ def _report(
         vth=(int(vth.min()), int(vth.max())),
         exponent=exponent,
         threshold_error=float(np.abs(got / ideal - 1).max()),
+        reset_error=_reset_error(rec, scale, model),
         decay_error=float(max(off_u.max(), off_v.max())),
         bias_error=float((np.abs(acting - bias * scale) / np.where(spiking, ideal, np.inf)).max()),
         dead=0,
         saturated=0,
         n=population.n,
     )
+
+
+def _reset_error(rec: Recurrence, scale: np.ndarray, model: NeuronModel) -> float:
+    """Largest relative error of what a spike takes from v, where that is subtracted."""
+    if not rec.subtract:
+        return 0.0
+    by, vth = model.per_neuron("reset_by"), model.per_neuron("vth").astype(np.int64) << loihi.VTH_SHIFT
+    return float(np.abs(np.where(by > 0, by, vth) / (rec.drop * scale) - 1).max())
 
 
 def _overflow_note(name: str) -> str:

@@ -49,9 +49,9 @@ class PopulationReport:
         Integers per ideal unit of potential; None where it differs between neurons.
     unit, offset : float or None
         Ideal potential = integer * unit + offset.
-    threshold_error, decay_error, bias_error : float
-        Largest relative error of thresholds, of the fraction lost per step, and of biases against the
-        threshold.
+    threshold_error, reset_error, decay_error, bias_error : float
+        Largest relative error of thresholds, of what a reset subtracts, of the fraction lost per step, and of
+        biases against the threshold.
     dead, dead_ideal, saturated : int
         Neurons that no input can make fire, on the chip and in the ideal network; neurons that nothing can stop.
     predicted, achieved : float or None
@@ -79,6 +79,7 @@ class PopulationReport:
     correlation: float | None = None
     silenced: int | None = None
     dead_ideal: int = 0
+    reset_error: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Options:
     undershoot: float = 4.0
     compensate: bool = True
     low_bits: int = 0
+    compartments: int = 1
 
 
 def row_sums(weights: Any, projection: Projection, n: int) -> np.ndarray:

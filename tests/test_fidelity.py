@@ -13,6 +13,8 @@ from mappings.ideal import IF, LIF
 from mappings.idealise import KEEPS, idealise
 from mappings.quantise import quantise
 from mappings.quantise_reference import run_float, run_integer
+from mappings.readers.nir import aligned, padded
+from mappings.substeps import substepped
 
 DT = 1e-3
 LOIHI2 = cs.chip("loihi2")
@@ -164,3 +166,123 @@ def test_a_learning_projection_keeps_one_synapse():
     net.connect(x, net.add("h", LIF(2)), np.ones((2, 2)), rule=cs.rules.stdp())
     with pytest.raises(CompileError, match=r"'x->h' learns.*low_bits=0"):
         quantise(net, LOIHI2, low_bits=8)
+
+
+# -------------------------------------------------------------------------------------- a second compartment
+
+
+def test_soft_reset_through_a_second_compartment():
+    """What the second compartment sends back is a synapse's weight, and acts like subtraction at the spike."""
+    w = np.random.default_rng(4).normal(0.2, 0.4, (20, 30))
+    net = pair(LIF(20, tau_mem=8e-3, reset="subtract"), w)
+    with pytest.raises(CompileError, match=r"'h'.*resets to zero only.*'compartments': 2"):
+        quantise(net, cs.chip("loihi"), dt=DT)
+    native, report = quantise(net, cs.chip("loihi"), dt=DT, compartments=2)
+    model = native.populations["h"].model
+    assert type(model) is cs.loihi.SoftLIF and report.populations["h"].reset_error < 1e-4
+    keep = 4096 - int(model.values["dv"])
+    back = round(int(model.values["reset_by"]) * keep / 4096)
+    weight = back >> 6
+    assert back == weight << 6 and any(weight % 2**e == 0 and weight >> e <= 255 for e in range(8))
+    inputs = {"x": rows(300, 30)}
+    result = cs.Emulator(cs.compile(native, "loihi", dt=DT)).run(inputs, 300)
+    np.testing.assert_array_equal(result.spikes["h"], two_compartments(native, inputs["x"], back))
+    floats = run_float(net, inputs, DT).spikes["h"]
+    assert np.abs(result.spikes["h"].mean(0) - floats.mean(0)).max() < 0.01
+    updates = result.activity.updates_active + result.activity.updates_idle
+    np.testing.assert_array_equal(updates.sum(axis=1), 2 * 20)
+
+
+def two_compartments(native, x, back):
+    """The integrating compartment is never cleared; the other's spike inhibits it in the next step."""
+    model, synapses = native.populations["h"].model, native.projections["x->h"].synapses
+    du, dv, vth = (int(model.values[k]) for k in ("du", "dv", "vth"))
+    u, v, spike = np.zeros(20, np.int64), np.zeros(20, np.int64), np.zeros(20, bool)
+    out = []
+    for row in np.concatenate([np.zeros((1, 30), int), x[:-1]]):
+        u = tr(u * (4096 - du - 1)) + ((synapses.mantissa.astype(np.int64) @ row << synapses.exponent) << 6)
+        v = tr(v * (4096 - dv)) - np.where(spike, back, 0) + u
+        spike = v > vth << 6
+        out.append(spike)
+    return np.array(out)
+
+
+def tr(x):
+    return np.sign(x) * (np.abs(x) >> 12)
+
+
+def test_second_compartments_take_room():
+    net = pair(IF(1000, reset="subtract"), np.full((1000, 2), 0.3))
+    program = cs.compile(net, "loihi", quantise={"compartments": 2})
+    assert len(program.cores) == 2
+    assert len(cs.compile(net, "loihi2").cores) == 1
+    with pytest.raises(CompileError, match=r"'h' resets by 'subtract'"):
+        cs.compile(pair(cs.loihi.LIF(2, reset="subtract"), cs.loihi.Synapses([[1, 1], [1, 1]])), "loihi")
+
+
+def test_feedback_of_neurons_with_decays_of_their_own():
+    """Each takes the nearest weight: within half of the last bit of 8."""
+    w = np.random.default_rng(5).normal(0.2, 0.4, (20, 30))
+    net = pair(LIF(20, tau_mem=np.linspace(3e-3, 40e-3, 20), reset="subtract"), w)
+    _, report = quantise(net, cs.chip("loihi"), dt=DT, compartments=2)
+    assert 0 < report.populations["h"].reset_error < 1 / 256
+
+
+# ------------------------------------------------------------------------------------------------- substeps
+
+
+def counting(k, bias=0.0, current=0.0):
+    """Neurons that send several spikes in a step, as sinabs has them, with a recurrent and a delayed connection."""
+    rng = np.random.default_rng(6)
+    kept = 1.0 if not current else 0.9
+    kind = dict(sends="many", after_spike="subtract", kept=kept, threshold=1.0, bias=bias)
+    kind |= dict(current_kept=current, current_gain=1.0, gain=0.3) if current else dict(input_gain=1.0)
+    net = cs.Network("counting")
+    x, h = net.add("x", cs.SpikeSource(6)), net.add("h", cs.floats.Unit(5, **kind))
+    o = net.add("o", cs.floats.Unit(4, **kind))
+    net.connect(x, h, cs.floats.Synapses(rng.uniform(0, 1.5, (5, 6))))
+    net.connect(h, o, cs.floats.Synapses(rng.uniform(0, 0.4, (4, 5)), 2))
+    net.connect(o, o, cs.floats.Synapses(rng.uniform(0, 0.05, (4, 4))))
+    net.metadata["nir"] = {"depth": {"x": 0, "h": 1, "o": 2}}
+    return net if k == 1 else substepped(net, k)
+
+
+def counted(net, x, k):
+    inputs, steps = padded(net, {"x": x}, k)
+    result = cs.Emulator(cs.compile(net, "float")).run(inputs, steps)
+    result.program.stages["nir"] = {"substeps": k}
+    return aligned(net, result)
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.35])
+def test_substeps_of_neurons_without_leak_lose_no_spike(bias):
+    """Excitation only: the spikes of the whole run are the tool's, up to what is under way at its end."""
+    x = rows(120, 6, 0.4)
+    tool, chip = counted(counting(1, bias), x, 1), counted(counting(8, bias), x, 8)
+    assert tool["h"].max() > 2 and chip["h"].max() <= 8
+    for name in ("h", "o"):
+        late = np.abs(np.cumsum(tool[name], axis=0) - np.cumsum(chip[name], axis=0))
+        assert late.max() <= 4, name
+        assert np.abs(tool[name].sum(0) - chip[name].sum(0)).max() <= 4
+        assert np.corrcoef(tool[name].ravel(), chip[name].ravel())[0, 1] > 0.7
+
+
+def test_substeps_keep_the_response_of_leaky_neurons():
+    """With a synaptic current and a leak: the rates of the tool within 2 %."""
+    x = rows(600, 6, 0.4)
+    tool, chip = counted(counting(1, 0.1, 0.8), x, 1), counted(counting(10, 0.1, 0.8), x, 10)
+    for name in ("h", "o"):
+        assert tool[name].mean() > 0.5
+        np.testing.assert_allclose(chip[name].mean(0), tool[name].mean(0), rtol=0.02)
+
+
+def test_substeps_refuse_what_they_cannot_keep():
+    one = cs.Network("one")
+    x = one.add("x", cs.SpikeSource(2))
+    one.connect(x, one.add("h", cs.floats.Unit(2)), cs.floats.Synapses(np.ones((2, 2))))
+    with pytest.raises(NetworkError, match=r"'h' sends one spike per step"):
+        substepped(one, 4)
+    with pytest.raises(NetworkError, match=r"'h->o': a delay of 64 substeps"):
+        counting(32)
+    with pytest.raises(NetworkError, match="substeps"):
+        substepped(one, 0)

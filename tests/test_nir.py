@@ -385,8 +385,10 @@ def test_quantised_agrees_and_says_what_it_changed():
         x = run["input"]
     options = {"dt": 1e-4, "scheme": "snntorch", "reset": "subtract", "reset_delay": False}
     net = from_nir(folder / "model.nir", **options)
-    program = compile_nir(folder / "model.nir", "loihi", **options)
+    program = compile_nir(folder / "model.nir", "loihi", **options, quantise={"compartments": 1})
     assert any("reset 'zero' instead of 'subtract'" in n for n in program.stages["nir"]["notes"])
+    soft = compile_nir(folder / "model.nir", "loihi", **options)
+    assert any("takes a second compartment" in n for n in soft.stages["nir"]["notes"])
     given, steps = padded(net, {"input": x})
     layers = agreement(played(net, x), aligned(net, cs.Emulator(program).run(given, steps)), ["1.lif", "3"])
     assert min(layer.rate_correlation for layer in layers) > 0.98

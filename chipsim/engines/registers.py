@@ -61,6 +61,7 @@ def _lif(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
     options[2] = arithmetic.input_accumulator_bits or 0
     options[3] = NOISE[v["noise"]]
     options[4], options[5] = interval, int(v.get("reset_offset", 0))
+    options[6] = model.compartments - 1
     params = {
         0: 4096 - (v["du"] + 1),
         1: 4096 - v["dv"],

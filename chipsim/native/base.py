@@ -109,6 +109,8 @@ class NeuronModel:
     #: State variables in the order in which the kernel keeps them; all can be recorded.
     states: ClassVar[tuple[str, ...]] = ()
     is_input: ClassVar[bool] = False
+    #: Of a core's neurons, how many one of these takes.
+    compartments: ClassVar[int] = 1
 
     def __init_subclass__(cls) -> None:
         """Give the class a readable signature made of its registers."""

@@ -76,6 +76,23 @@ class LIFReset(LIF):
     }
 
 
+class SoftLIF(LIF):
+    r"""LIF of two compartments, so that a spike takes `reset_by` from v on a chip that can only clear it.
+
+    One compartment integrates and never spikes; the other compares, spikes, is cleared, and inhibits the first through
+    a synapse, whose weight w arrives in the next step: v <- tr12(v (4096 - dv)) - w is v - reset_by for
+    w = reset_by (4096 - dv) / 4096. The quantiser takes values of `reset_by` for which w is a mantissa and exponent.
+    It costs two of a core's neurons and two updates per step. Source: soft reset of NxTF (Rueckauer et al. 2022, ACM
+    JETC 18(3)); the chip's own joining of compartments is not published in bits, and not claimed.
+    """
+
+    compartments = 2
+    registers: ClassVar[dict[str, Register]] = {
+        **_LIF,
+        "reset": Register("subtract", choices=("subtract",), doc="v after a spike: v - reset_by, or v - (vth << 6)"),
+    }
+
+
 class CountLIF(NeuronModel):
     r"""LIF in microcode whose spikes carry how many they are; for networks of tools that count several in a step.
 

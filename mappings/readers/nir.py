@@ -21,6 +21,7 @@ from chipsim.native.floats import Unit
 from chipsim.native.synapses import MAX_DELAY, Conv, FloatSynapses, with_data
 
 from ..network import Network
+from ..substeps import gathered, spread
 from .nir_file import read_graph
 from .nir_graph import Arriving, Flat, Folder, Path, components, flatten, shape_of
 from .nir_linear import volume
@@ -222,13 +223,16 @@ def depths(net: Network) -> dict[str, int]:
     return dict(net.metadata.get("nir", {}).get("depth", {}))
 
 
-def padded(net: Network, inputs: dict[str, Any]) -> tuple[dict[str, np.ndarray], int]:
-    """Inputs with as many empty steps appended as the deepest population is late, and the steps to run."""
+def padded(net: Network, inputs: dict[str, Any], substeps: int = 1) -> tuple[dict[str, np.ndarray], int]:
+    """Inputs with as many empty steps appended as the deepest population is late, and the steps to run.
+
+    `substeps`: steps of the chip in one of the tool, where `compile_nir` was given some.
+    """
     late = max(depths(net).values(), default=0)
-    steps = max(len(v) for v in inputs.values())
+    steps = max(len(v) for v in inputs.values()) * substeps
     out = {}
     for name, values in inputs.items():
-        array = np.asarray(values)
+        array = spread(np.asarray(values), substeps)
         out[name] = np.concatenate([array, np.zeros((steps + late - len(array), *array.shape[1:]), array.dtype)])
     return out, steps + late
 
@@ -243,9 +247,11 @@ def aligned(net: Network, result: Any, variable: str = "spikes") -> dict[str, np
     result : Result
         Of a run over `padded` inputs.
     variable
-        "spikes", or a recorded one such as "v".
+        "spikes", or a recorded one such as "v". Where the program has several steps to one of the tool, their
+        spikes are summed, and of other variables the last is taken.
     """
     late = depths(net)
+    substeps = int(result.program.stages.get("nir", {}).get("substeps", 1))
     steps = result.steps - max(late.values(), default=0)
     out: dict[str, np.ndarray] = {}
     for name, p in net.populations.items():
@@ -253,7 +259,9 @@ def aligned(net: Network, result: Any, variable: str = "spikes") -> dict[str, np
             continue
         record = result.spikes[name] if variable == "spikes" else result.trace[name][variable]
         first = late.get(name, 0)
-        out[name] = np.asarray(record[first : first + steps]).reshape(steps, *p.shape)
+        rows = np.asarray(record[first : first + steps])
+        rows = rows if substeps == 1 else gathered(rows, substeps, last=variable != "spikes")
+        out[name] = rows.reshape(steps // substeps, *p.shape)
     for output, name in net.metadata.get("nir", {}).get("outputs", {}).items():
         if name in out:
             out[output] = out[name]

@@ -15,6 +15,7 @@ from ..idealise import idealise
 from ..network import Network
 from ..pipeline import compile
 from ..quantise import quantise as make_native
+from ..substeps import substepped
 from .nir import from_nir
 from .nir_file import Graph, Node, read_graph
 from .nir_linear import KINDS
@@ -36,7 +37,7 @@ STEP_OF_STEPS = 1e-3  #: seconds per step on a chip where the graph counts steps
 
 
 def for_chip(
-    net: Network, chip: Any, *, seconds: float | None = None, reset: str | None = None
+    net: Network, chip: Any, *, seconds: float | None = None, reset: str | None = None, compartments: int = 1
 ) -> tuple[Network, float]:
     """A network from `from_nir` in the form that `cs.compile` takes for `chip`, and its seconds per step.
 
@@ -48,15 +49,18 @@ def for_chip(
         Per step on the chip; left out: the graph's dt, or 1 ms where the graph counts steps (sinabs).
     reset
         Instead of the tool's own; left out: the tool's if the chip has it, else what the chip has.
+    compartments
+        2 counts a subtraction through a second compartment among what the chip has; give it to `quantise` as well.
     """
     described = load_chip(chip)
     stated = net.metadata.get("nir", {})
     own = float(stated.get("dt", STEP_OF_STEPS))
-    seconds = seconds or (STEP_OF_STEPS if stated.get("scheme") == "sinabs" else own)
+    seconds = (seconds or (STEP_OF_STEPS if stated.get("scheme") == "sinabs" else own)) / stated.get("substeps", 1)
     if described.family == "float":
         return net, seconds
     allowed = described.arithmetic.reset_modes
-    if reset is None and len(allowed) == 1:
+    joined = described.limits.soft_reset_compartments
+    if reset is None and len(allowed) == 1 and (joined is None or joined > compartments):
         reset = allowed[0]
     keeps = features(described)
     return idealise(net, seconds, reset=reset, graded="counts" in keeps, keeps=keeps), seconds
@@ -73,17 +77,30 @@ def features(chip: Chip) -> frozenset[str]:
 
 
 def compile_nir(
-    graph: Any, chip: Any, *, seconds: float | None = None, quantise: Any = None, **options: Any
+    graph: Any, chip: Any, *, seconds: float | None = None, quantise: Any = None, substeps: int = 1, **options: Any
 ) -> Program:
-    """Read, idealise where the chip needs it, and compile; options as in `from_nir`.
+    """Read, idealise where the chip needs it, and compile; options as in `from_nir` and `quantise`.
+
+    What is nearest to the tool is taken without asking: counts of spikes and late resets on chips with microcode, reset
+    by subtraction through a second compartment on Loihi 1 (``quantise={"compartments": 1}``: reset to zero instead).
+    substeps
+        Steps of the chip in one of the tool: where a tool counts several spikes in a step and the chip's spikes carry
+        no number, they follow each other; see `mappings.substeps`. Give it to `padded` as well.
 
     The program's `stages["nir"]` holds source, dt, scheme, depths and all notes.
     """
-    net = from_nir(graph, **options)
-    made, step = for_chip(net, chip, seconds=seconds)
+    net, described, chosen = from_nir(graph, **options), load_chip(chip), dict(quantise or {})
+    if substeps > 1 and described.family != "float":
+        net = substepped(net, substeps)
+    if described.limits.soft_reset_compartments is not None:
+        chosen = {"compartments": described.limits.soft_reset_compartments, **chosen}
+    made, step = for_chip(net, chip, seconds=seconds, compartments=chosen.get("compartments", 1))
     notes = [*net.metadata["nir"]["notes"], *made.metadata.get("idealised", [])]
-    if load_chip(chip).family == "loihi":
-        program = _quantised(net, made, load_chip(chip), step, dict(quantise or {}))
+    if described.family == "loihi":
+        program = _quantised(net, made, described, step, chosen)
+        soft = [p.name for p in program.populations if p.model.compartments > 1]
+        if soft:
+            notes.append(f"{', '.join(soft)}: reset by subtraction takes a second compartment of each neuron")
     else:
         program = compile(made, chip, dt=step, quantise=quantise)
     program.stages["nir"] = {**net.metadata["nir"], "notes": notes}

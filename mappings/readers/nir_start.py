@@ -15,12 +15,12 @@ import numpy as np
 from chipsim.engines.registers import effective_bias
 from chipsim.native.floats import Unit
 from chipsim.native.loihi import LIF as ChipLIF
-from chipsim.native.loihi import STATE_MAX, VTH_SHIFT, CountLIF
+from chipsim.native.loihi import STATE_MAX, VTH_SHIFT, CountLIF, SoftLIF
 
 from ..idealise import response
 from ..network import Network
 
-COUNTING = (ChipLIF, CountLIF)
+STARTED = (ChipLIF, CountLIF, SoftLIF)  #: neurons whose v and u are set here
 
 
 def started(native: Network, source: Network, units: dict[str, float | None]) -> Network:
@@ -30,7 +30,7 @@ def started(native: Network, source: Network, units: dict[str, float | None]) ->
     out.metadata = dict(native.metadata)
     for name, p in native.populations.items():
         model, unit = p.model, units.get(name)
-        if type(model) in COUNTING and isinstance(source.populations[name].model, Unit):
+        if type(model) in STARTED and isinstance(source.populations[name].model, Unit):
             tool: Any = source.populations[name].model
             model = _started(model, int(depth.get(name, 0)), _transient(tool, unit))
         out.add(name, model)
