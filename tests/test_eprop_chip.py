@@ -1,10 +1,11 @@
-"""E-prop on emulated cores: recorded runs to the last bit, a plain NumPy neuron, episodes, checkpoints, refusals."""
+"""E-prop on emulated cores: a plain NumPy neuron and gradient, episodes, checkpoints, refusals.
+
+Recorded runs go through the emulator in `tests/conformance/learning_replay.py`.
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +18,6 @@ from chipsim.fixed_format import fixed
 from mappings.episodes import Trainer
 from mappings.lsnn import eprop_network
 
-from .conformance.learning_replay import bits, eprop_rule
-
-GOLDEN = Path(__file__).parent / "golden" / "learning"
 N_IN, N, M, T = 6, 9, 2, 40
 BYTES = Precision(weights=fixed(8, 2.0), trace=fixed(8, 16.0, signed=False), signal=fixed(8, 16.0), psi_levels=5)
 RULE = EProp(tau_m=12.0, tau_out=9.0, tau_a=60.0, thr=0.6, n_ref=2, scale_input=False, c_reg=5.0,
@@ -32,33 +30,6 @@ def problem(seed: int = 0):
     np.fill_diagonal(w_rec, 0)
     weights = rng.normal(size=(N, N_IN)) * 0.6, w_rec, rng.normal(size=(M, N)) * 0.5, rng.normal(size=(N, M))
     return weights, (rng.random((T, N_IN)) < 0.2).astype(np.uint8), rng.normal(size=(T, M))
-
-
-def recorded() -> list[Path]:
-    return sorted(p for p in GOLDEN.glob("eprop_*.npz") if "loss_nest" in np.load(p) and "online" not in p.name)
-
-
-@pytest.mark.parametrize("path", recorded(), ids=lambda p: p.stem)
-def test_recorded_runs_through_the_emulator(path: Path) -> None:
-    """Losses and spikes of NEST's runs, with the network on a float chip and its weights learned there."""
-    with np.load(path) as data:
-        p = json.loads(str(data["params"]))
-        trainer = Trainer(
-            eprop_rule(p, data["Wrec0"].shape[0]), data["Win0"], data["Wrec0"], data["Wout0"], data["B"], chip="float"
-        )
-        x, batch = bits(data, "X"), int(p["batch"])
-        losses = []
-        for k in range(min(3, len(data["loss_nest"]))):
-            rows = [k * batch + i for i in range(batch)]
-            pairs = [(x, data["Y"])] if x.ndim == 2 else [(x[i], data["labels"][i]) for i in rows]
-            losses.append(np.mean([e.loss for e in trainer.step(pairs)]))
-        np.testing.assert_allclose(
-            losses, data["loss_nest"][: len(losses)], rtol=1e-12 if "clean" in path.stem else 1e-8
-        )
-
-
-def test_recorded_selection_is_there() -> None:
-    assert recorded()
 
 
 def kept(x: np.ndarray, factor: int) -> np.ndarray:

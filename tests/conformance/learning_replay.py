@@ -14,6 +14,7 @@ import numpy as np
 from chipsim.eprop import Adam, Descent, EProp
 from chipsim.online_eprop import OnlineEProp
 from kernels.rules import bptt_lsnn, eprop_traces
+from mappings.episodes import Trainer
 
 EXACT = 0.0
 TIGHT = 1e-12
@@ -61,12 +62,9 @@ def first_gradient(data, gradients, checks: Checks) -> None:
     run = gradients[0].run
     if "readout_it1" in data:
         checks["readout_it1"] = (run.y, data["readout_it1"], TIGHT)
-    for name, ours in (("v_it1", run.v), ("psi_it1", run.psi), ("a_seq1", run.a)):
+    for name, ours in (("v_it1", run.v), ("psi_it1", run.psi)):
         if name in data:
-            width = data[name].shape[1]
-            part = ours[:, :width] if name != "a_seq1" else ours[:, -1 - width :][:, :0]
-            if name != "a_seq1":
-                checks[name] = (part, data[name], TIGHT)
+            checks[name] = (ours[:, : data[name].shape[1]], data[name], TIGHT)
     if "softmax_seq1" in data:
         length = data["softmax_seq1"].shape[0]
         checks["softmax_seq1"] = (gradients[0].out[-length:], data["softmax_seq1"], TIGHT)
@@ -90,17 +88,18 @@ def recorded_columns(data, gradient) -> Checks:
 
 
 def eprop_sequences(path: Path, data) -> Checks:
-    """Regression or evidence: train on the recorded sequences, compare spikes, losses, gradients and
-    weights.
+    """Regression or evidence: train on the recorded sequences, compare spikes, losses, gradients and weights; the same
+    with the network on an emulated float chip.
     """
     p = json.loads(str(data["params"]))
     rule = eprop_rule(p, data["Wrec0"].shape[0])
     net = rule.net(data["Win0"], data["Wrec0"], data["Wout0"], data["B"])
+    trainer = Trainer(rule, data["Win0"], data["Wrec0"], data["Wout0"], data["B"], chip="float")
     x, spikes = bits(data, "X"), bits(data, "spikes")
     batch = int(p["batch"])
     updates = int(data["n_iter"]) if "n_iter" in data else len(x) // batch
     checks: Checks = {}
-    losses, wrong = [], 0
+    losses, emulated, wrong = [], [], 0
     for k in range(updates):
         if x.ndim == 2:
             sequences = [(x, data["Y"])]
@@ -108,14 +107,18 @@ def eprop_sequences(path: Path, data) -> Checks:
             sequences = [(x[i], data["labels"][i]) for i in range(k * batch, (k + 1) * batch)]
         results = net.step(sequences)
         losses.append(np.mean([r.loss for r in results]))
+        emulated.append(np.mean([r.loss for r in trainer.step(sequences)]))
         for i, r in enumerate(results):
             wrong += int((r.run.z != spikes[k * batch + i]).sum())
         if k == 0:
             first_gradient(data, results, checks)
     checks["spikes"] = (wrong, 0, EXACT)
     checks["loss"] = (losses, data["loss_nest"], TIGHT)
+    checks["loss on the chip"] = (emulated, data["loss_nest"], TIGHT)
+    projections = {"in": "in->rec", "rec": "rec->rec", "out": "rec->out"}
     for name, ours in (("in", net.w_in), ("rec", net.w_rec), ("out", net.w_out)):
         checks[f"W{name}_final"] = (ours, data[f"W{name}_final"], TIGHT)
+        checks[f"W{name}_final on the chip"] = (trainer.weights[projections[name]], data[f"W{name}_final"], TIGHT)
     if "loss_tf_reference" in data:
         checks["loss_tf_reference"] = (
             losses,
