@@ -161,7 +161,8 @@ def from_automaton(
     Parameters
     ----------
     dfa
-        A `DFA`, a dict with states, alphabet, transitions, start, accepting, or an object of the automata-lib kind.
+        A `DFA`, a tuple (states, alphabet, transitions, start, accepting) or a dict of these, or an object of the
+        automata-lib kind.
     encoding : {"one-hot", "binary", "sqrt"}
         For m states and k symbols: m k + 1 neurons and one step per symbol; m k + ceil(log2 m) + 1 and two; about
         2 sqrt(m k log2 m) and two.

@@ -95,12 +95,14 @@ class DFA:
 
     @classmethod
     def of(cls, given: Any, *, complete: bool = False) -> DFA:
-        """`given` as a DFA: one already, a dict of the five parts, or an object of the automata-lib kind.
+        """`given` as a DFA: one already, the five parts as a tuple or dict, or an object of the automata-lib kind.
 
         Such an object has ``states``, ``input_symbols``, ``transitions``, ``initial_state`` and ``final_states``.
         """
         if isinstance(given, DFA):
             return given
+        if isinstance(given, tuple) and len(given) == len(PARTS):
+            return cls(*given, complete=complete)
         parts = {}
         for ours, theirs in PARTS:
             for name in (ours, theirs):

@@ -17,11 +17,15 @@ def automata(draw: st.DrawFn, most: int = 9, symbols: int = 4) -> DFA:
     return DFA(range(m), range(k), rng.integers(0, m, (m, k)), int(rng.integers(m)), accepting.tolist())
 
 
+def triples(dfa: DFA) -> list[tuple]:
+    """Transitions as (state, symbol, next state), by names."""
+    names, table = dfa.states, dfa.transitions
+    return [(q, a, names[table[i, j]]) for i, q in enumerate(names) for j, a in enumerate(dfa.alphabet)]
+
+
 def plain_prefixes(dfa: DFA, word: list) -> list[bool]:
     """The language by walking names, one at a time."""
-    step = {
-        (q, a): dfa.states[dfa.transitions[i, j]] for i, q in enumerate(dfa.states) for j, a in enumerate(dfa.alphabet)
-    }
+    step = {(q, a): target for q, a, target in triples(dfa)}
     q, answers = dfa.start, [dfa.start in dfa.accepting]
     for a in word:
         q = step[q, a]

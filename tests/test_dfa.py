@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chipsim.errors import NetworkError
 from mappings import DFA
 
-from .naive_dfa import automata, classes, plain_prefixes
+from .naive_dfa import automata, classes, plain_prefixes, triples
 
 #: Words that end in "ab".
 ENDS = {0: {"a": 1, "b": 0}, 1: {"a": 1, "b": 2}, 2: {"a": 1, "b": 0}}
@@ -27,6 +27,10 @@ def test_runs_and_minimises(dfa: DFA, data: st.DataObject) -> None:
     assert dfa.accepts(word) == plain_prefixes(dfa, word)[-1]
     assert len(small.states) == classes(dfa) and set(small.states) <= set(dfa.states)
     assert len(small.minimal().states) == len(small.states)
+    order = data.draw(st.permutations(dfa.states))  # the minimal automaton does not depend on how states are numbered
+    other = DFA(order, dfa.alphabet, triples(dfa), dfa.start, dfa.accepting).minimal()
+    assert np.array_equal(other.transitions, small.transitions)
+    assert np.array_equal(other.accepts_state, small.accepts_state) and small.start_index == 0
 
 
 @pytest.mark.parametrize("n, k", [(1, 1), (2, 1), (7, 1), (4, 2), (33, 3), (256, 2)])
@@ -49,7 +53,8 @@ def test_every_way_to_write_transitions() -> None:
     tables = [DFA(range(3), "ab", form, 0, [2]).transitions for form in (ENDS, pairs, triples, array)]
     assert all(np.array_equal(t, array) for t in tables)
     parts = {"states": {0, 1, 2}, "input_symbols": {"b", "a"}, "transitions": ENDS, "initial_state": 0}
-    for written in (parts | {"final_states": {2}}, SimpleNamespace(**parts, final_states={2})):
+    five = (range(3), "ab", ENDS, 0, [2])
+    for written in (five, parts | {"final_states": {2}}, SimpleNamespace(**parts, final_states={2})):
         dfa = DFA.of(written)
         assert dfa.alphabet == ("a", "b") and np.array_equal(dfa.transitions, array)
     assert DFA.of(dfa) is dfa

@@ -1,7 +1,7 @@
 """Finite automata in JSON files: `{"states", "alphabet", "transitions", "start", "accepting"}`.
 
 Names are texts (whole numbers become texts). Transitions are `{state: {symbol: state}}` or triples
-`[state, symbol, next state]`.
+`[state, symbol, next state]`. `"complete": true` sends what has none to a state that accepts nothing.
 """
 
 from __future__ import annotations
@@ -38,17 +38,16 @@ def read_automaton(path: str | Path, *, complete: bool = False) -> DFA:
         raise FileError(f"{source} is not JSON: {error}") from None
     if not isinstance(given, dict):
         raise FileError(f"{source} holds no automaton: the file must be one JSON object")
+    complete = given.pop("complete", False) is True or complete
     try:
         return DFA.of({key: _texts(value, key) for key, value in given.items()}, complete=complete)
     except NetworkError as error:
         raise FileError(f"{source}: {error}") from None
 
 
-def load_automaton(
-    path: str | Path, encoding: str = "one-hot", *, planes: int | None = None, complete: bool = False
-) -> Network:
+def load_automaton(path: str | Path, encoding: str = "one-hot", *, complete: bool = False, **options: Any) -> Network:
     """The network of an automaton in a JSON file; options as in `mappings.automata.from_automaton`."""
-    return from_automaton(read_automaton(path, complete=complete), encoding, planes=planes).network
+    return from_automaton(read_automaton(path, complete=complete), encoding, **options).network
 
 
 def _texts(value: Any, what: str) -> Any:
