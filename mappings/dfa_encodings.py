@@ -175,8 +175,8 @@ def table(dfa: DFA, family: str, planes: int | None = None) -> Wiring:
     rows and columns decode what was read. A phase is a step; the delays of synapses align phases, so that one
     row spike serves all of them. All planes at once: no delays, two steps per symbol.
 
-    Source: Horne and Hush 1994 (NIPS 6) for the size, optimal for weights of one bit; reading in blocks to trade active
-    neurons for time after Sima 2014 (Neural Computation 26), where neurons hold what waits here in delay lines.
+    Source: Horne and Hush 1994 (NIPS 6) for the size, optimal for weights of one bit; the trade of active neurons for
+    time after Sima 2014 (Neural Computation 26), whose networks have no delay lines to wait in.
     """
     m, k = dfa.transitions.shape
     cut = layout(m, k, planes)
