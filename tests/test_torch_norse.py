@@ -133,7 +133,7 @@ def test_modules_that_loop_over_time():
             norse.LIFRecurrent(108, 20),
             nn.Linear(20, 5),
             norse.LI(),
-        )  # fmt: skip
+        )
     )
     x = spikes(2, 8, 8)
     net = from_torch(module, torch.zeros(7, 1, 2, 8, 8))
