@@ -65,7 +65,7 @@ def draw(runs: dict[str, Measured], labels: np.ndarray, before: float, path: str
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for (chip, run), style in zip(runs.items(), ("-", "--", "-")):
         steps = np.arange(1, run.steps + 1)
-        left.plot(steps, 100 * run.accuracy(labels), style, label=f"{chip}, {run.steps} steps per image")
+        left.plot(steps, 100 * run.accuracy(labels), style, label=chip)
     left.axhline(100 * before, color="0.4", linewidth=1, linestyle=":", label="torch")
     left.set(xlabel="steps after which the output is read", ylabel="test images classified right (%)", xscale="log")
     left.set_xticks(ticks := [2**k for k in range(8)], [str(t) for t in ticks])
