@@ -17,12 +17,16 @@ from chipsim.storage_file import replacing
 from ..network import Network, Projection
 from ..readers.nir_graph import components
 from .nir_nodes import library, node_of, options_of
+from .nir_tools import SNNTORCH_DT, fitted_to
 from .units import as_units
 
 OWN_SCHEME = "norse_import"  #: steps like chipsim's own recurrence: Euler, the current first, reset at once
 
 
-def to_nir(value: Network | Program, path: str | Path, *, dt: float | None = None, scheme: str | None = None) -> Path:
+def to_nir(
+    value: Network | Program, path: str | Path, *, dt: float | None = None, scheme: str | None = None,
+    tool: str | None = None,
+) -> Path:  # fmt: skip
     """Write a NIR graph that other tools load; dt, scheme and reset stand in its metadata.
 
     Parameters
@@ -34,6 +38,9 @@ def to_nir(value: Network | Program, path: str | Path, *, dt: float | None = Non
     scheme
         Whose arithmetic the time constants are meant for; left out: the one it was read with, else
         "norse_import" (Euler steps, which snnTorch's importer takes as well), at which the recurrence is the same.
+    tool : {"snntorch", "norse"}
+        Write what this tool's importer takes for granted (see `mappings.writers.nir_tools`): gains move into weights,
+        for snnTorch time constants are in units of its 1e-4 s per step, and what it would misread is refused.
 
     Returns
     -------
@@ -49,13 +56,15 @@ def to_nir(value: Network | Program, path: str | Path, *, dt: float | None = Non
     """
     nir = library()
 
-    graph = nir_graph(value, dt=dt, scheme=scheme)
+    graph = nir_graph(value, dt=dt, scheme=scheme, tool=tool)
     with replacing(path) as part:
         nir.write(part, graph)
     return Path(path)
 
 
-def nir_graph(value: Network | Program, *, dt: float | None = None, scheme: str | None = None) -> Any:
+def nir_graph(
+    value: Network | Program, *, dt: float | None = None, scheme: str | None = None, tool: str | None = None
+) -> Any:
     """The `nir.NIRGraph` that `to_nir` writes."""
     nir = library()
 
@@ -64,14 +73,27 @@ def nir_graph(value: Network | Program, *, dt: float | None = None, scheme: str 
     step = float(own if dt is None else dt)
     net = as_units(value, step)
     read_as_is = any(isinstance(p.model, Unit) for p in _neurons(value))
-    chosen = scheme or (stated.get("scheme") if read_as_is else None) or OWN_SCHEME
+    chosen = scheme or (stated.get("scheme") if read_as_is and tool is None else None) or OWN_SCHEME
+    if tool is not None:
+        net = fitted_to(net, tool)
+        step = SNNTORCH_DT if tool == "snntorch" else step
     options = options_of(net, chosen, step)
     late = stated["depth"] if read_as_is and "depth" in stated else _latency(net)
     outputs = stated.get("outputs") or {"output": _last(net)}
     made = _Made(net, options, late, {k: v for k, v in outputs.items() if v in net.populations})
     metadata = {"name": net.name, "written_by": "chipsim", **{k: v for k, v in options.items() if v is not None}}
     nodes, edges = made.build()
+    _check_known(nodes, tool)
     return nir.NIRGraph(nodes, edges, metadata=metadata, type_check=False)
+
+
+def _check_known(nodes: dict[str, Any], tool: str | None) -> None:
+    """Nodes that a tool's importer has no module for."""
+    for name, node in nodes.items():
+        if tool is not None and type(node).__name__ in ("LI", "CubaLI", "I", "Threshold", "Delay", "Scale"):
+            raise NetworkError(f"node '{name}': {tool} imports no {type(node).__name__}")
+        if tool == "snntorch" and np.any(getattr(node, "v_leak", 0)):
+            raise NetworkError(f"population '{name}' has a bias but no input, which snnTorch imports no neuron for")
 
 
 def _neurons(value: Network | Program) -> list[Any]:
