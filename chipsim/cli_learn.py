@@ -25,6 +25,9 @@ class Plan(NamedTuple):
 
 def learn(
     name: Annotated[str, typer.Argument(help="An experiment; without it, they are listed.")] = "",
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Which shipped rule runs on which chip; NAME is then one rule.")
+    ] = False,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for figure, numbers and checkpoints.")] = Path(
         "learn-out"
     ),
@@ -37,6 +40,11 @@ def learn(
     as_json: Json = False,
 ) -> None:
     """Run a learning experiment; the same command again goes on where it was interrupted."""
+    if rules:
+        from .cli_rules import show_rules
+
+        show_rules(name, as_json)
+        return
     from importlib import import_module
 
     from mappings.experiments import EXPERIMENTS

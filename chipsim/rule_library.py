@@ -15,6 +15,8 @@ from typing import Any
 
 from chipsim.fixed_format import Fixed
 from chipsim.rule_declaration import Rule, Trace
+from chipsim.rule_library_pairs import dependence, stdp_facets, stdp_power_law, stdp_pre_centered, stdp_restricted
+from chipsim.rule_library_taught import dopamine_stdp, eprop_alif, resume, span, tempotron
 from chipsim.rule_library_three import btsp, delta, eprop_light, eprop_synapse, reward_stdp, superspike
 from chipsim.rules import declare
 
@@ -42,14 +44,16 @@ def stdp(
             if pre:
                 w = max(0.0, w - alpha * lam * w_max * {down} * y)
     """
-    up = "1.0" if mu_plus == 0 else "(1.0 - w / w_max)" if mu_plus == 1 else "(1.0 - w / w_max) ** mu_plus"
-    down = "1.0" if mu_minus == 0 else "(w / w_max)" if mu_minus == 1 else "(w / w_max) ** mu_minus"
-    if up == "1.0" and down == "1.0":
-        body = body.replace("{up} * ", "").replace("{down} * ", "")
-        body = body.replace("min(w_max, ", "(").replace("max(0.0, ", "(")
+    up, down = dependence(mu_plus, mu_minus)
+    body = body.replace("{up} * ", "" if up == "1.0" else f"{up} * ")
+    body = body.replace("{down} * ", "" if down == "1.0" else f"{down} * ")
+    if mu_plus in (0, 1):  # no power of a number below 0 can arise: the bounds cut once, after both
+        body = body.replace("min(w_max, ", "(")
+    if mu_minus in (0, 1):
+        body = body.replace("max(0.0, ", "(")
     constants = {"w_max": w_max, "lam": lam, "alpha": alpha, "mu_plus": mu_plus, "mu_minus": mu_minus}
     return declare(
-        body.replace("{up}", up).replace("{down}", down),
+        body,
         traces={"x": Trace("pre", tau_plus, mode=mode), "y": Trace("post", tau_minus, mode=mode)},
         constants=constants,
         bounds=(0.0, w_max),
@@ -193,14 +197,23 @@ def homeostatic(
 
 SHIPPED: dict[str, Callable[..., Any]] = {
     "stdp": stdp,
+    "stdp_power_law": stdp_power_law,
+    "stdp_pre_centered": stdp_pre_centered,
+    "stdp_restricted": stdp_restricted,
     "triplet": triplet,
     "inhibitory": inhibitory,
     "jonke": jonke,
+    "stdp_facets": stdp_facets,
     "reward_stdp": reward_stdp,
+    "dopamine_stdp": dopamine_stdp,
     "eprop_synapse": eprop_synapse,
+    "eprop_alif": eprop_alif,
     "eprop_light": eprop_light,
     "delta": delta,
     "superspike": superspike,
+    "resume": resume,
+    "span": span,
+    "tempotron": tempotron,
     "sdsp": sdsp,
     "btsp": btsp,
     "homeostatic": homeostatic,

@@ -20,6 +20,8 @@ PRE_TRACES, POST_TRACES, STATES = ("x1", "x2"), ("y1", "y2", "y3"), ("t", "d")
 GRID_ERROR = 0.02  # coefficients that miss by more are reported
 ENGINE_IMPULSE = 64.0  # engine units of one impulse of a trace; the trace holds 7 bits
 WEIGHT_CODES = 256
+PEAK_TRACE, PEAKS = 127.0, {"x0": 1.0, "y0": 1.0, "w": 255.0, "t": 255.0, "d": 63.0}  # largest values of the registers
+LEFT_OUT = 0.05  # a term below the smallest factor may be left out up to this share of the largest term
 MAX_EPOCH_POWER = 9
 FINE = 2.0 ** (EXPONENT_MIN + 3)  # coefficients from here up have a mantissa of at least three bits
 
@@ -215,9 +217,15 @@ def epoch_power(changes_: dict[str, Polynomial]) -> int:
     return power
 
 
+def largest(c: float, factors: tuple[str, ...], registers: dict[str, str]) -> float:
+    """Largest magnitude of a term, with all its factors at the end of their registers."""
+    return abs(c) * math.prod(PEAKS.get(registers[f], PEAK_TRACE) for f in factors)
+
+
 def engine_text(name: str, change: Polynomial, registers: dict[str, str], power: int, adapt: list[str]) -> str:
     """The right side of ``dw = ...`` in the engine's grammar; adds to `adapt` what will differ."""
     parts = []
+    most = max(largest(c, factors, registers) for factors, c in change.items())
     for factors, c in sorted(change.items()):
         spelled = [registers[f] for f in factors]
         product = "*".join(spelled) or "1"
@@ -231,9 +239,15 @@ def engine_text(name: str, change: Polynomial, registers: dict[str, str], power:
             )
         try:
             text, error = literal(c * 2.0**epoch)
-        except NotPolynomial:
+        except NotPolynomial as problem:
             if abs(c) > 1.0 or len(change) == 1:
                 raise
+            share = largest(c, factors, registers) / most
+            if share > LEFT_OUT and not {"pre", "post"} <= set(factors):  # both spikes in one step are rare
+                raise NotPolynomial(
+                    f"{problem}, and its term {c:.2g}*{product} is up to {100 * share:.0f} % of the largest one; take "
+                    "a larger learning rate or a finer weight"
+                ) from None
             adapt.append(f"the term {c:.2g}*{product} of {name} is below the engine's smallest factor: left out")
             continue
         if error > GRID_ERROR:

@@ -5,6 +5,7 @@ the text.
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import chipsim.rules as rules
 from chipsim import rule_library
 from chipsim.plastic_run import run_spikes
 from chipsim.rule_files import from_json, to_json
-from chipsim.rule_table import rule_table, table_text
+from chipsim.rule_table import OTHERS, chips_that_run, rule_table, shipped_rules, table_text
 from chipsim.rules import Fixed, Plastic, RuleError, Surrogate, Trace
 from chipsim.sum_of_products import SumOfProducts
 
@@ -281,24 +282,43 @@ def test_recorded_spikes_give_the_same_as_single_steps() -> None:
 
 
 def test_table_of_rules_and_chips() -> None:
-    class Chip:
-        def __init__(self, *engines: str) -> None:
-            self.learning = type("Learning", (), {"rules": engines})()
-
-    chips = {
-        "float": Chip("local"),
-        "loihi": Chip("sum_of_products", "pes"),
-        "odin": Chip("sdsp"),
-        "none": Chip(),
-    }
+    chips = chips_that_run()
+    assert "loihi" in chips and "spinnaker1" not in chips, "energy presets run nothing"
     table = rule_table(chips)
     runs = {key: v.runs for key, v in table.items()}
-    assert {runs[name, "float"] for name in rule_library.SHIPPED} == {"runs"}
+    for name in shipped_rules():
+        assert runs[name, "float"] == runs[name, "unlimited"] == "runs" and runs[name, "xylo"] == "cannot"
     assert runs["stdp", "loihi"] == "runs with changes" and runs["jonke", "loihi"] == "cannot"
     assert runs["sdsp", "odin"] == "runs with changes" and runs["stdp", "odin"] == "cannot"
-    assert {runs[name, "none"] for name in rule_library.SHIPPED} == {"cannot"}
+    assert runs["weight_perturbation_serial", "loihi"] == "runs"
+    assert runs["node_perturbation", "odin"] == "runs with changes"
+    assert runs["rflo", "loihi"] == "cannot" and runs["feedback_alignment", "reckon"] == "runs with changes"
     assert all(v.reasons for v in table.values() if v.runs != "runs")
-    assert table_text(chips).count("\n") == len(rule_library.SHIPPED)
+
+
+def test_every_rule_file_has_a_row() -> None:
+    """kernels/rules holds rules, parts of them, and what serves as a control or a device model."""
+    parts = {"jit", "spike_events", "eprop_fixed", "eprop_traces", "bptt_lsnn", "memristor", "__init__"}
+    rows = {
+        "stdp_pair": "stdp", "stdp_nearest": "stdp_restricted", "stdp_triplet": "triplet", "stdp_jonke": "jonke",
+        "stdp_dopamine": "dopamine_stdp", "vogels_sprekeler": "inhibitory", "eprop": "eprop_synapse",
+        "eprop_online": "eprop_alif",
+    }  # fmt: skip
+    named = {*shipped_rules(), *(other.kernel for other in OTHERS.values())}
+    files = {p.stem for p in (Path(__file__).parent.parent / "kernels" / "rules").glob("*.py")} - parts
+    assert {f for f in files if rows.get(f, f) not in named} == set()
+
+
+def test_a_term_that_matters_is_not_left_out_silently() -> None:
+    """Multiplicative depression is as large as potentiation: with a step too small for the engine, it cannot run."""
+    small, large = (rules.verdict(rules.stdp(mu_plus=1.0, mu_minus=1.0, lam=s), "sum_of_products") for s in (0.01, 0.5))
+    assert small.runs == "cannot" and "larger learning rate" in small.reasons[0]
+    assert large.runs == "runs with changes" and "w" in large.export["dw"]
+
+
+def test_page_shows_the_table_of_the_code() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "learning.md").read_text(encoding="utf-8")
+    assert table_text(chips_that_run()) in page, "run `python -c 'from chipsim.rule_table import *; ...'` of the page"
 
 
 def test_weights_can_live_in_an_engines_array() -> None:
