@@ -51,7 +51,7 @@ def main() -> None:
     words = [rng.integers(0, 2, SYMBOLS) for _ in STATES]
     visited = min(np.unique(dfa.run(word)).size / len(dfa.states) for dfa, word in zip(automata, words))
     print(f"states that a word visits, at the least: {visited:.0%}")
-    columns = "wrong neurons steps active spikes/s events/s   nJ/s  all nJ  µs/s"
+    columns = "wrong neurons steps active   spikes   events     nJ  all nJ    µs"
     print(
         f"{SYMBOLS} symbols; per symbol: spikes, synaptic events, energy (events and updates; with static power), time"
     )

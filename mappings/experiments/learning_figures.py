@@ -33,8 +33,7 @@ def pattern_figure(groups: Mapping[str, Sequence[PatternResult]]) -> Figure:
     right.plot(first.target[:, 0], "k--", lw=1, label="target")
     left.set(xlabel="iteration", ylabel="squared error / power of target", title="pattern generation by e-prop")
     right.set(xlabel="step (ms)", ylabel="readout", title=f"seed {first.seed}, last iteration")
-    left.legend(frameon=False, fontsize=8)
-    right.legend(frameon=False, fontsize=8)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure
 
 
