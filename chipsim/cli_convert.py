@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from .cli_common import Json, say, working
+from .cli_fidelity import Quantise, Substeps, quantise_options
 from .errors import FileError, RunError
 
 Scheme = Annotated[
@@ -51,19 +52,27 @@ def convert(
     min_v_mem: MinVMem = None,
     encoding: Encoding = "",
     planes: Planes = None,
+    quantise: Quantise = None,
+    substeps: Substeps = 1,
     as_json: Json = False,
 ) -> None:
     """Convert a network or program to another format; nothing is written if anything is refused."""
     options = nir_options(dt, scheme, reset, reset_delay, spike_fn, min_v_mem)
     with working(f"converting {source.name}"):
-        value, notes = _read(source, chip, seconds, options, {"encoding": encoding or None, "planes": planes})
+        mapped = {"quantise": quantise_options(quantise), "substeps": substeps}
+        value, notes = _read(source, chip, seconds, options, {"encoding": encoding or None, "planes": planes}, mapped)
         written = _write(value, out)
     data = {"from": str(source), "written": str(out), "kind": written, "notes": notes}
     say(data, as_json, *(f"note: {n}" for n in notes), f"{value!r} written to {out} as {written}")
 
 
 def _read(
-    source: Path, chip: str, seconds: float | None, options: dict[str, Any], automaton: dict[str, Any]
+    source: Path,
+    chip: str,
+    seconds: float | None,
+    options: dict[str, Any],
+    automaton: dict[str, Any],
+    mapped: dict[str, Any],
 ) -> tuple[Any, list[str]]:
     """A network, or a program where a chip is named or the file holds one; and what was assumed."""
     from mappings.files import read_network
@@ -73,16 +82,20 @@ def _read(
     chosen = {k: v for k, v in automaton.items() if v is not None}
     if chosen and source.suffix.lower() != ".json":
         raise RunError(f"--{next(iter(chosen))} belongs to automata (.json), not to {source.name}")
+    if mapped["quantise"] and not chip:
+        raise RunError("--quantise needs a chip: name one with --chip")
     if source.suffix.lower() == ".nir":
         if chip:
             from mappings.readers.nir_program import compile_nir
 
-            program = compile_nir(source, chip, seconds=seconds, **options)
+            program = compile_nir(source, chip, seconds=seconds, **mapped, **options)
             return program, [*program.stages["nir"]["notes"], *program.stages.get("quantise", {}).get("warnings", [])]
         net = read_network(source, **options)
         return net, list(net.metadata["nir"]["notes"])
     if any(v is not None for k, v in options.items() if k != "dt"):
         raise RunError(f"--scheme, --reset and the like belong to .nir files, not to {source.name}")
+    if mapped["substeps"] != 1:
+        raise RunError(f"--substeps belongs to .nir files, not to {source.name}")
     from .program import Program
     from .storage_file import kind_of
 
@@ -94,7 +107,7 @@ def _read(
         return net, notes
     from mappings.pipeline import compile
 
-    return compile(net, chip, dt=options["dt"] or 1e-3), notes
+    return compile(net, chip, dt=options["dt"] or 1e-3, quantise=mapped["quantise"] or None), notes
 
 
 def _write(value: Any, out: Path) -> str:

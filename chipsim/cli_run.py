@@ -10,9 +10,12 @@ import typer
 
 from .cli_common import Json, progress, say, table, working
 from .cli_convert import MinVMem, Reset, ResetDelay, Scheme, SpikeFn, nir_options
+from .cli_fidelity import Calibrate, Quantise, Substeps, compared, quantise_options, read_samples, shown
 from .errors import ChipsimError, FileError, RunError
 
 if TYPE_CHECKING:
+    from mappings.fidelity import Fidelity
+
     from .program import Program
     from .results import Result
 
@@ -86,29 +89,65 @@ def run(
     reset_delay: ResetDelay = None,
     spike_fn: SpikeFn = "",
     min_v_mem: MinVMem = None,
+    quantise: Quantise = None,
+    substeps: Substeps = 1,
+    compare_float: Annotated[bool, typer.Option("--compare-float", help="NIR: how well the chip agrees.")] = False,
+    calibrate: Calibrate = 0,
     page: Annotated[bool, typer.Option("--report", help="Write the report as well.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run a program on the emulated chip and keep spikes, traces and counters."""
-    from .cli_inputs import read_inputs
-    from .emulator import Emulator
-    from .report import make_folder
-
+    options = {"nir": nir_options(dt, scheme, reset, reset_delay, spike_fn, min_v_mem), "substeps": substeps,
+               "quantise": quantise_options(quantise)}  # fmt: skip
     if program.suffix.lower() == ".nir":
-        loaded = _load_nir(program, chip, nir_options(dt, scheme, reset, reset_delay, spike_fn, min_v_mem))
+        loaded = _load_nir(program, chip, options)
+    elif compare_float or quantise or substeps != 1:
+        raise RunError(f"--compare-float, --quantise and --substeps belong to .nir files, not to {program.name}")
     else:
         loaded = _load(program, chip, dt or 1e-3)
-    given = {} if inputs is None else read_inputs(inputs, loaded)
+    found = None
+    if compare_float:
+        samples, labels = read_samples(inputs, loaded)
+        loaded, found, given, whole = compared(loaded, program, samples, labels, calibrate, options)
+        steps = whole if steps is None else steps
+    else:
+        given = _given(inputs, loaded)
+    result = _running(loaded, given, steps, _records(record or []), threads, masks)
+    _finish(result, out, page, found, as_json)
+
+
+def _given(inputs: Path | None, loaded: Program) -> dict[str, Any]:
+    from .cli_inputs import read_inputs
+
+    return {} if inputs is None else read_inputs(inputs, loaded)
+
+
+def _running(
+    loaded: Program, given: dict[str, Any], steps: int | None, record: dict[str, list[str]], threads: int, masks: bool
+) -> Result:
+    from .emulator import Emulator
+
     with working("loading the chip"):
         emulator = Emulator(loaded, threads=threads)
     with progress(f"running {loaded.name}") as moved:
-        result = emulator.run(given, steps, record=_records(record or []), masks=masks, progress=moved)
+        return emulator.run(given, steps, record=record, masks=masks, progress=moved)
+
+
+def _finish(result: Result, out: Path, page: bool, found: Fidelity | None, as_json: bool) -> None:
+    """Save, report, print."""
+    from .report import make_folder
+
     saved = result.save(make_folder(out) / RESULT)
     data: dict[str, Any] = {"result": str(saved), **_summary(result)}
+    facts: dict[str, str] = {}
+    if found is not None:
+        data["against_floats"] = found.to_dict()
+        facts["same class as floats"] = f"{found.same} of {found.samples} samples"
+        facts |= {f"{x.name} against floats": f"r {x.rate_correlation:.4f}" for x in found.layers}
     if page:
         with working("writing the report"):
-            data["report"] = str(result.report(out))
-    say(data, as_json, *_ran(result, data))
+            data["report"] = str(result.report(out, facts=facts or None))
+    say(data, as_json, *_ran(result, data), *([] if found is None else shown(found)))
 
 
 def _load(path: Path, chip: str, dt: float) -> Program:
@@ -132,7 +171,8 @@ def _load_nir(path: Path, chip: str, options: dict[str, Any]) -> Program:
     from mappings.readers.nir_program import compile_nir
 
     with working(f"mapping {path.name} onto {chip or 'float'}"):
-        program = compile_nir(path, chip or "float", **options)
+        rest = {"substeps": options["substeps"], **options["nir"]}
+        program = compile_nir(path, chip or "float", quantise=options["quantise"] or None, **rest)
     for note in program.stages["nir"]["notes"]:
         typer.echo(f"note: {note}", err=True)
     return program

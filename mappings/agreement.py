@@ -34,22 +34,45 @@ class LayerAgreement:
     silenced: int
 
 
+class Tally:
+    """Sums over samples from which one population's agreement follows; records need not be kept."""
+
+    def __init__(self) -> None:
+        self.steps, self.dot = 0, 0.0
+        self.sums: np.ndarray = np.zeros((2, 0))
+        self.squares = np.zeros(2)
+
+    def add(self, reference: np.ndarray, chip: np.ndarray) -> None:
+        """Count in one sample: two records (steps, ...) of the same size."""
+        a = np.asarray(reference, np.float64).reshape(len(reference), -1)
+        b = np.asarray(chip, np.float64).reshape(len(chip), -1)
+        sums = np.stack([a.sum(axis=0), b.sum(axis=0)])
+        self.sums = self.sums + sums if self.steps else sums
+        self.steps += len(a)
+        self.dot += float((a * b).sum())
+        self.squares += [float((a * a).sum()), float((b * b).sum())]
+
+    def result(self, name: str) -> LayerAgreement:
+        """What the samples come to."""
+        mean_a, mean_b = self.sums / max(self.steps, 1)
+        norm = float(np.sqrt(self.squares.prod()))
+        varies = mean_a.size > 1 and np.ptp(mean_a) > 0 and np.ptp(mean_b) > 0
+        return LayerAgreement(
+            name=name,
+            neurons=mean_a.size,
+            rate_float=float(mean_a.mean()),
+            rate_chip=float(mean_b.mean()),
+            rate_correlation=float(np.corrcoef(mean_a, mean_b)[0, 1]) if varies else float("nan"),
+            raster_similarity=self.dot / norm if norm else float("nan"),
+            silenced=int(np.count_nonzero((mean_a != 0) & (mean_b == 0))),
+        )
+
+
 def layer_agreement(name: str, reference: np.ndarray, chip: np.ndarray) -> LayerAgreement:
     """Compare two records (steps, …) of one population."""
-    a = np.asarray(reference, np.float64).reshape(len(reference), -1)
-    b = np.asarray(chip, np.float64).reshape(len(chip), -1)
-    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
-    norm = np.linalg.norm(a) * np.linalg.norm(b)
-    varies = np.ptp(mean_a) > 0 and np.ptp(mean_b) > 0
-    return LayerAgreement(
-        name=name,
-        neurons=a.shape[1],
-        rate_float=float(mean_a.mean()),
-        rate_chip=float(mean_b.mean()),
-        rate_correlation=float(np.corrcoef(mean_a, mean_b)[0, 1]) if varies else float("nan"),
-        raster_similarity=float((a * b).sum() / norm) if norm else float("nan"),
-        silenced=int(np.count_nonzero((mean_a != 0) & (mean_b == 0))),
-    )
+    tally = Tally()
+    tally.add(reference, chip)
+    return tally.result(name)
 
 
 def agreement(reference: Mapping[str, Any], chip: Mapping[str, Any], names: Any = None) -> list[LayerAgreement]:
@@ -72,6 +95,15 @@ def warnings(layers: list[LayerAgreement]) -> list[str]:
 def predicted(outputs: Any) -> np.ndarray:
     """(m,) class of each sample: the output with the largest sum; `outputs` (m, steps, classes)."""
     return np.asarray(outputs).sum(axis=1).argmax(axis=-1)
+
+
+def same_class(reference: np.ndarray, chip: np.ndarray) -> bool:
+    """True if the chip's largest output is a largest one of the reference; (classes,) sums of one sample.
+
+    Where several outputs of the reference are equal and largest, each of them is its class.
+    """
+    a, b = np.ravel(reference), np.ravel(chip)
+    return bool(a[int(b.argmax())] >= a.max() - 1e-9 * max(1.0, float(np.abs(a).max())))
 
 
 def as_text(layers: list[LayerAgreement]) -> str:
