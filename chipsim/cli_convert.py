@@ -11,6 +11,8 @@ from .cli_common import Json, say, working
 from .cli_fidelity import Quantise, Substeps, quantise_options
 from .errors import FileError, RunError
 
+LAVA = (".py", ".net")  #: formats of Lava, whose Loihi neurons reset to zero
+
 Scheme = Annotated[
     str, typer.Option("--scheme", help="NIR: snntorch, norse_box, norse_import, sinabs, rockpool or exact.")
 ]
@@ -60,6 +62,8 @@ def convert(
     options = nir_options(dt, scheme, reset, reset_delay, spike_fn, min_v_mem)
     with working(f"converting {source.name}"):
         mapped = {"quantise": quantise_options(quantise), "substeps": substeps}
+        if out.suffix.lower() in LAVA and source.suffix.lower() == ".nir" and chip:
+            mapped["quantise"].setdefault("compartments", 1)
         value, notes = _read(source, chip, seconds, options, {"encoding": encoding or None, "planes": planes}, mapped)
         written = _write(value, out)
     data = {"from": str(source), "written": str(out), "kind": written, "notes": notes}

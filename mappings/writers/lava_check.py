@@ -50,7 +50,8 @@ def _population(image: PopulationImage) -> None:
     kind = kind_of(image)
     if model.family != "loihi" or kind not in PER_PROCESS:
         known = ", ".join(f"loihi.{k}" for k in PER_PROCESS)
-        raise CompileError(f"{where}: Lava has no {model.family}.{kind}; exported are {known}")
+        way = "; reset to zero instead: quantise={'compartments': 1}" if kind == "SoftLIF" else ""
+        raise CompileError(f"{where}: Lava has no {model.family}.{kind}; exported are {known}{way}")
     parts = len(groups(image))
     if parts > MAX_PROCESSES:
         raise CompileError(
