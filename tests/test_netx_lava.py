@@ -57,7 +57,8 @@ def ran(netx, path: Path, spikes: np.ndarray) -> dict[str, np.ndarray]:
     if len(net.inp.shape) == 3:
         data = spikes.transpose(3, 2, 1, 0)  # (width, height, channels, steps)
     source, sink = RingBuffer(data=data.astype(int)), Sink(shape=net.out.shape, buffer=STEPS)
-    source.s_out.connect(net.inp)
+    direct = type(net.in_layer).__name__ == "Input"  # as in lava-dl's tutorials: its port leads nowhere
+    source.s_out.connect(net.in_layer.neuron.a_in if direct else net.inp)
     net.out.connect(sink.a_in)
     monitors = [Monitor() for _ in net.layers]
     for monitor, layer in zip(monitors, net.layers):

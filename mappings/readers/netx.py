@@ -134,7 +134,7 @@ def _conv(net: Network, at: Population | None, layer: Layer, notes: list[str]) -
         weight = weight[..., 0]
     if weight.ndim != 4:
         raise FileError(f"weight has shape {weight.shape}; needed is (out, in / groups, height, width)")
-    geometry = {k: _pair(layer, k) for k in ("stride", "padding", "dilation")}
+    geometry: dict[str, Any] = {k: _pair(layer, k) for k in ("stride", "padding", "dilation")}
     groups = layer.arrays["groups"].ravel()
     if groups.size != 1:
         raise FileError(f"groups has shape {groups.shape}; one number is read")

@@ -7,10 +7,8 @@ Both come from one source text, so that what the script does is what was tested.
 from __future__ import annotations
 
 import base64
-import dataclasses
-import importlib
+import inspect
 import io
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +19,7 @@ from chipsim.storage_file import replacing
 
 from . import lava_text as text
 from .lava_check import check
+from .lava_import import patched_import as patched_import
 from .lava_neurons import Script, add_neurons, add_source
 from .lava_synapses import add_projection
 
@@ -89,6 +88,7 @@ def _assembled(program: Program, script: Script) -> str:
     return "".join(
         [
             text.HEAD.format(title=_plain(program.name), summary=summary, third=third),
+            f"\n\n{inspect.getsource(patched_import).rstrip()}\n",
             *(helpers[k] for k in helpers if k in script.helpers),
             text.BUILD,
             *(f"    {line}\n" if line else "\n" for line in lines),
@@ -115,24 +115,3 @@ def _packed(arrays: dict[str, np.ndarray]) -> str:
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     code = base64.b64encode(buffer.getvalue()).decode()
     return "\n".join(f'    "{code[i : i + 100]}"' for i in range(0, len(code), 100))
-
-
-def patched_import() -> None:
-    """Import lava-nc 0.10 on Python 3.11 and newer, where one of its dataclass defaults counts as mutable.
-
-    Only while `lava.magma.compiler.var_model` is imported, dataclasses are made hashable; nothing installed is touched.
-    """
-    if sys.version_info < (3, 11) or "lava.magma.compiler.var_model" in sys.modules:
-        return
-    plain = dataclasses.dataclass
-
-    def hashable(cls: Any = None, /, **options: Any) -> Any:
-        if not options.get("frozen") and options.get("eq", True):
-            options.setdefault("unsafe_hash", True)
-        return plain(cls, **options) if cls is not None else plain(**options)
-
-    dataclasses.dataclass = hashable  # type: ignore[assignment]
-    try:
-        importlib.import_module("lava.magma.compiler.var_model")
-    finally:
-        dataclasses.dataclass = plain

@@ -6,12 +6,18 @@ HEAD = '''"""{title}: written by chipsim; runs in Lava's CPU simulator with the 
 
 {summary}
 Run it with `python THIS_FILE [inputs.npz] [--steps N] [--out out.npz]`: one array (steps, n) per spike source{third},
-and `out.npz` gets one array per recorded variable, named "population.variable".
+and `out.npz` gets one array per recorded variable, named "population.variable". `--newer-python` helps lava-nc 0.10 to
+be imported on Python 3.11 and later.
 """
+
+from __future__ import annotations
 
 import argparse
 import base64
+import dataclasses
+import importlib
 import io
+import sys
 
 import numpy as np
 
@@ -72,7 +78,6 @@ OWN = '''
 def own_processes():
     """Small processes that Lava lacks, in a module of their own, where Lava finds their models."""
     import importlib.machinery
-    import sys
     import types
 
     from lava.magma.core.decorator import implements, requires, tag
@@ -200,7 +205,10 @@ def main():
     parser.add_argument("inputs", nargs="?", help=".npz with one array (steps, n) per source")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--out", help=".npz to write")
+    parser.add_argument("--newer-python", action="store_true", help="import lava-nc on Python 3.11 and later")
     chosen = parser.parse_args()
+    if chosen.newer_python:
+        patched_import()
     steps = chosen.steps or 100
     if chosen.inputs:
         with np.load(chosen.inputs) as data:
