@@ -218,6 +218,7 @@ def _ran(result: Result, data: dict[str, Any]) -> list[Any]:
             f"on {result.program.chip.title}: {bound}{human(data['energy_J'], 'J')} in {human(data['latency_s'], 's')}"
         )
     out += [f"note: {x['where']}: {x['count']:,} {x['meaning']}" for x in data["losses"]]
+    out += [f"warning: {name}: {text}" for name, r in result.learning.items() for text in r.warnings]
     out.append(f"result written to {data['result']}")
     return [*out, f"report: {data['report']}"] if "report" in data else out
 

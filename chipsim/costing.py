@@ -4,6 +4,7 @@ with.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -122,37 +123,14 @@ def standing_items(chip: Chip, costs: CostSet, counts: Counts, timing: Timing) -
     return items
 
 
-def learning_acts(
-    costs: CostSet,
-    updates: np.ndarray,
-    *,
-    reads: int = 1,
-    writes: int = 1,
-    changed: np.ndarray | None = None,
-    traces: np.ndarray | None = None,
-    third_factors: np.ndarray | None = None,
-) -> dict[str, np.ndarray]:
-    """`Counts.learning` of a rule at work, booked as the cost set can price it.
+def booked(costs: CostSet, acts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Acts of learning that a cost set can price, each once.
 
-    Parameters
-    ----------
-    costs
-        If it knows the cost of a whole synaptic update, reads and writes are contained in that and not booked again.
-    updates : (t, c) int64
-        Evaluations of the rule at a synapse.
-    reads, writes
-        Synaptic words (weight and own state) that one evaluation reads and writes; see `chipsim.rule_cost`.
-    changed : (t, c)
-        Evaluations that wrote; all of them if None.
-    traces, third_factors : (t, c)
-        Trace updates (neurons × traces), and third-factor messages received.
+    A `synapse_update` is a whole update: where its cost is known, or no cost is, the reads and writes inside it are
+    left out; where only those have costs, it is left out itself.
     """
-    updates = np.asarray(updates, np.int64)
-    if costs.learning.synapse_update.energy is not None:
-        acts = {"synapse_update": updates}
-    else:
-        acts = {"weight_read": updates * reads, "weight_write": (updates if changed is None else changed) * writes}
-    for name, count in (("trace_update", traces), ("third_factor", third_factors)):
-        if count is not None:
-            acts[name] = np.asarray(count, np.int64)
-    return acts
+    stages = costs.learning
+    whole = stages.synapse_update.energy is not None
+    parts = stages.weight_read.energy is not None or stages.weight_write.energy is not None
+    inside = ("weight_read", "weight_write") if whole or not parts else ("synapse_update",)
+    return {act: count for act, count in acts.items() if act not in inside}

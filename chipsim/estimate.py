@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .checks import whole
-from .costing import Energy, Item, event_items, standing_items
+from .costing import Energy, Item, booked, event_items, standing_items
 from .errors import RunError
 from .timing import STAGES, TIMINGS, Timing, latency_summary, time_cycles, time_steps
 from .traffic import Counts, Spikes, link_loads
@@ -255,9 +255,12 @@ def estimate_result(
         whole(steps_per_inference, "steps_per_inference", 1, error=RunError)
     chip = result.program.chip
     names, members = members_of(result.program)
+    counts = counts_of(result)
+    if counts.learning and chip.costs:
+        counts = replace(counts, learning=booked(chip.costs_named(cost_set), counts.learning))
     made = estimate(
         chip,
-        counts_of(result),
+        counts,
         cost_set=cost_set,
         timing=timing,
         spikes=spikes_of(result, timing != "simple"),

@@ -22,11 +22,12 @@ from .rule_declaration import Rule
 from .sop_state import WEIGHT_SEED
 from .sum_of_products import SumOfProducts
 
-__all__ = ["EngineRule", "LearningReport", "all_to_all", "kind_of"]
+__all__ = ["EngineRule", "LearningReport", "all_to_all", "kind_of", "rule_state", "troubles"]
 
 #: A rule stalls if this share of its updates rounds to nothing, saturates if this share passes a bound, and has
 #: drifted if this share of its weights stands at a bound.
 STALLED, SATURATED, DRIFTED = 0.99, 0.1, 0.5
+WEIGHT_BITS_OF_RULE = 9  #: bits a rule's `state_bits` counts for the weight itself (8 and sign)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,3 +175,14 @@ def all_to_all(weights: Any) -> Any:
     post, pre = dense.shape
     ptr = np.arange(pre + 1, dtype=np.int64) * post
     return sp.csc_array((dense.T.ravel(), np.tile(np.arange(post), pre), ptr), shape=dense.shape)
+
+
+def rule_state(rule: Any) -> dict[str, int]:
+    """Bits a learning rule keeps per "synapse", "pre" axon, "post" neuron; zeros where it declares none."""
+    declared: Any = getattr(rule, "state_bits", None)
+    if callable(declared):
+        declared = declared()
+    if isinstance(declared, (int, np.integer)):
+        declared = {"synapse": int(declared)}
+    out = {"synapse": 0, "pre": 0, "post": 0}
+    return {key: int((declared or {}).get(key, 0)) for key in out}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WINDOW = 200  #: steps that the raster shows, unless asked for others
 _HEAVY = 150_000  #: bytes of SVG from which a figure is embedded as PNG
-_MEMORIES = ("neurons", "input_axons", "output_axons", "synapses", "synapse_bits")
+_MEMORIES = ("neurons", "input_axons", "output_axons", "synapses", "synapse_bits", "learning_bits")
 _STANDING = ("static", "barrier", "clock", "host")
 
 
@@ -206,6 +206,8 @@ def _page(data: dict[str, Any], pictures: dict[str, Any], estimate: Any) -> str:
     template = env.get_template("report.html")
     mapped = data["mapping"]
     held = [k for k, v in mapped["table"].items() if k in ("core", *_MEMORIES) or k in mapped["utilisation"]]
+    if data["learning"] is None:
+        held = [k for k in held if k != "learning_bits"]
     return template.render(
         d=data, pictures=pictures, estimated=estimate is not None, headline=headline(data), columns=held
     )

@@ -13,6 +13,7 @@ import numpy as np
 
 from .errors import ChipsimError
 from .native.synapses import Conv
+from .report_learning import learning
 
 if TYPE_CHECKING:
     from .results import Result
@@ -39,7 +40,8 @@ def collect(result: Result, **estimate_options: Any) -> tuple[dict[str, Any], An
     Returns
     -------
     data : dict
-        Sections run, chip, populations, projections, mapping, activity, losses, quantise, estimate.
+        Sections run, chip, populations, projections, mapping, activity, losses, learning (None where nothing learns),
+        quantise, estimate.
     estimate : Estimate or None
     """
     estimate, reason = _estimate(result, estimate_options)
@@ -51,6 +53,7 @@ def collect(result: Result, **estimate_options: Any) -> tuple[dict[str, Any], An
         "mapping": mapping(result),
         "activity": _activity(result),
         "losses": losses(result),
+        "learning": learning(result, estimate),
         "quantise": result.program.stages.get("quantise"),
         "estimate": {"missing": reason} if estimate is None else summary(estimate),
     }
@@ -228,6 +231,7 @@ def step_table(result: Result, estimate: Any) -> dict[str, np.ndarray]:
     table |= {name: getattr(activity, name).sum(axis=1) for name in COUNTERS}
     table |= {f"hops_{d}": activity.hops[:, k] for k, d in enumerate(DIRECTIONS)}
     table["waiting"] = activity.waiting
+    table |= {f"learning_{act}": count for act, count in activity.learning.items()}
     if estimate is not None:
         table["time_s"] = estimate.step_time
         lines = {k: _column(v, result.steps) for k, v in estimate.energy_steps.items()}
@@ -247,6 +251,9 @@ def core_table(result: Result, estimate: Any) -> dict[str, np.ndarray]:
     }
     table["neurons"] = _neurons_per_core(program)
     table |= {name: getattr(activity, name).sum(axis=0)[: len(activity.cores)] for name in COUNTERS}
+    held = ((program.stages.get("allocate") or {}).get("table") or {}).get("learning_bits")
+    if held is not None and max(held, default=0) > 0:
+        table["learning_bits"] = np.asarray(held)
     if estimate is not None:
         lines = {k: np.asarray(v, float) for k, v in estimate.energy_cores.items()}
         table |= {f"energy_{k}_J": v for k, v in lines.items() if v.shape == table["neurons"].shape}

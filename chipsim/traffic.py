@@ -32,7 +32,7 @@ class Counts:
         Links passed by packets: east, west, north, south.
     crossings : (t,)
         Chip borders passed by packets.
-    learning : dict of str to (t, c)
+    learning : dict of str to (t, c), float64 where acts of a step are shared out over cores
         "trace_update", "weight_read", "weight_write", "synapse_update", "third_factor"; absent means none.
     """
 

@@ -24,11 +24,32 @@ def members_of(program: Program) -> tuple[tuple[str, ...], np.ndarray]:
     return tuple(p.name for p in program.populations), np.repeat(np.arange(len(sizes)), sizes)
 
 
+def learning_share(program: Program) -> np.ndarray:
+    """Part of the acts of learning that each core in use takes, (c,): its part of the synapses that learn.
+
+    Acts are counted by step, not by core; all are booked on the first core where no core holds the synapses (those onto
+    spike sources).
+    """
+    from .fanout import pattern
+
+    held = np.zeros(max(len(program.cores), 1))
+    for p in program.projections:
+        if p.rule is None:
+            continue
+        post = program.populations[p.post]
+        column = program.column[post.start : post.stop][pattern(p.synapses).indices]
+        held += np.bincount(column[column >= 0], minlength=held.size)
+    if not held.any():
+        held[0] = 1.0
+    return held / held.sum()
+
+
 def counts_of(result: Any) -> Counts:
-    """Counts of a run, (t, c) with one column per core in use."""
+    """Counts of a run, (t, c) with one column per core in use; those of learning are shared out, not whole numbers."""
     program, activity = result.program, result.activity
     own = _spikes_of_free(result, activity.spikes.shape)
-    learning = dict(getattr(activity, "learning", {}) or {})
+    share = learning_share(program) if activity.learning else np.zeros(0)
+    learning = {act: count[:, None] * share for act, count in activity.learning.items()}
     return Counts(
         cores=np.asarray(activity.cores, np.int64),
         accesses=activity.updates_active + activity.updates_idle,

@@ -32,6 +32,8 @@ class Allocation:
         Column -> (p, c) int64: the share of each population, for the columns that add up.
     populations : tuple of str
         Names of the rows of `parts`.
+    learning : dict
+        Projection that learns -> (c,) int64: bits of its synapses, those its rule keeps included.
     """
 
     chip: str
@@ -39,6 +41,7 @@ class Allocation:
     limits: dict[str, int | None]
     parts: dict[str, np.ndarray] = field(default_factory=dict)
     populations: tuple[str, ...] = ()
+    learning: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def cores(self) -> np.ndarray:
@@ -90,5 +93,6 @@ def counted(net: Network, core: np.ndarray, chip: Chip, packing: str) -> tuple[A
     count = Count(net, np.asarray(core), chip, packing)
     for fill in COUNTS:
         fill(count)
-    allocation = Allocation(chip.name, count.table, core_limits(chip), count.parts, tuple(net.populations))
+    names = tuple(net.populations)
+    allocation = Allocation(chip.name, count.table, core_limits(chip), count.parts, names, count.learning)
     return allocation, count

@@ -112,7 +112,22 @@ def core_error(rule: CoreRule, chip: Chip, allocation: Allocation, row: int, lim
     core, need = int(allocation.cores[row]), int(allocation.table[rule.column][row])
     share = allocation.parts.get(rule.column, allocation.parts["neurons"])[:, row]
     population = allocation.populations[int(np.argmax(share))]
-    return too_much(rule, chip, population, core, need, limit, alone=int(np.count_nonzero(share)) < 2)
+    error = too_much(rule, chip, population, core, need, limit, alone=int(np.count_nonzero(share)) < 2)
+    kept = {name: int(bits[row]) for name, bits in allocation.learning.items() if bits[row]}
+    if rule.column != "synapse_bits" or not kept:
+        return error
+    most = max(kept, key=kept.__getitem__)
+    return with_learning(error, most, kept[most])
+
+
+def with_learning(error: CompileError, projection: str, bits: int | None = None) -> CompileError:
+    """`error` of synapse memory, with the projection whose rule takes most of it, its bits, and the way out."""
+    many = "" if bits is None else f", its synapses keep {bits} bits"
+    out = "store the state of its rule in fewer bits, e.g. fixed(8, 1.0)"
+    text = f"{error}; projection '{projection}' learns{many}: {out}"
+    return CompileError(
+        text, population=error.population, core=error.core, resource=error.resource, need=error.need, limit=error.limit
+    )
 
 
 def too_much(

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from chipsim.learning import rule_state
 from chipsim.schema import Chip
 
 from .axons import AxonRows, all_rows, distinct, distinct_axons, owner, pattern, starts, total
 from .network import Network
-from .packing import Packed, pack, rule_state, synapse_width
+from .packing import Packed, pack, synapse_width
 from .profiles import (
     decay_key,
     learns_at_all,
@@ -41,6 +42,7 @@ class Count:
     packing: str
     parts: dict[str, np.ndarray] = field(default_factory=dict)
     packed: list[Packed] = field(default_factory=list)
+    learning: dict[str, np.ndarray] = field(default_factory=dict)  #: bits by core of synapses that learn
 
     def __post_init__(self) -> None:
         self.cores = distinct(self.core[self.core >= 0]).astype(np.int64)
@@ -200,8 +202,9 @@ def count_learning(count: Count) -> None:
         axons = count.per_core(rows.core)
         neurons = np.where(axons > 0, count.parts["neurons"][count.index_of[projection.post.name]], 0)
         synapses = count.per_core(rows.core, rows.count)
-        count.table["learning_bits"] += state["synapse"] * synapses + state["post"] * neurons
-        count.table["learning_bits"] += state["pre"] * axons
+        bits = state["synapse"] * synapses + state["post"] * neurons + state["pre"] * axons
+        count.learning[projection.name] = state["synapse"] * synapses
+        count.table["learning_bits"] += bits
         for k in np.flatnonzero(axons).tolist():
             traces[k].add(pre_trace_setting(projection.rule))
     count.table["pre_traces"] = [len(t) for t in traces]

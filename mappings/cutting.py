@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from chipsim.errors import CompileError
+from chipsim.learning import rule_state
 from chipsim.schema import Chip
 
 from .axons import owner
-from .core_rules import CORE_RULES, CoreRule, too_much
+from .core_rules import CORE_RULES, CoreRule, too_much, with_learning
 from .counting import fan_in
 from .incoming import Incoming
 from .network import Network
@@ -158,7 +159,11 @@ class Cutter:
         need = 2
         if self.incoming is not None and why in self.limited:
             need = int(self.incoming.needs(a, a + 1)[why][0])
-        return lone(too_much(rule, self.chip, self._name(a), core, need, limit or 0))
+        error = lone(too_much(rule, self.chip, self._name(a), core, need, limit or 0))
+        into = {p.name: p.rule for p in self.net.projections.values() if p.post.name == self._name(a) and p.rule}
+        if why != "synapse_bits" or not into:
+            return error
+        return with_learning(error, max(into, key=lambda name: rule_state(into[name])["synapse"]))
 
 
 def lone(error: CompileError) -> CompileError:

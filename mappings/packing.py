@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chipsim.errors import CompileError
+from chipsim.learning import WEIGHT_BITS_OF_RULE, rule_state
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses
 from chipsim.schema import Limits, SynapsePacking
 
 from .axons import AxonRows
 
 METHODS = ("indexed", "nengo_loihi")
-WEIGHT_BITS_OF_RULE = 9  #: bits a rule's `state_bits` counts for the weight itself (8 and sign)
 
 
 class SynapseWidth(NamedTuple):
@@ -50,17 +50,6 @@ class Packed(NamedTuple):
 def field(need: int, fields: tuple[int, ...]) -> int:
     """The narrowest field of at least `need` bits; `need` itself where no field is wide enough."""
     return min((f for f in fields if f >= need), default=need)
-
-
-def rule_state(rule: Any) -> dict[str, int]:
-    """Bits a learning rule keeps per "synapse", "pre" axon, "post" neuron; zeros where it declares none."""
-    declared: Any = getattr(rule, "state_bits", None)
-    if callable(declared):
-        declared = declared()
-    if isinstance(declared, (int, np.integer)):
-        declared = {"synapse": int(declared)}
-    out = {"synapse": 0, "pre": 0, "post": 0}
-    return {key: int((declared or {}).get(key, 0)) for key in out}
 
 
 def synapse_width(synapses: Any, rule: Any, packing: SynapsePacking) -> SynapseWidth:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.costing import GROUPS, learning_acts
+from chipsim.costing import GROUPS, booked
+from chipsim.costs import LearningCosts
 from chipsim.description import chip_from_dict, load_chip
 from chipsim.errors import DescriptionError, RunError
 from chipsim.estimate import estimate, estimate_cycles
@@ -216,12 +217,15 @@ def test_estimate_of_a_result(emulated):
 
 def test_learning_acts_are_booked_once(busy):
     chip, counts, _ = busy
-    updates, traces = np.full(counts.fires.shape, 4), np.full(counts.fires.shape, 9)
-    whole = learning_acts(chip.costs_named(), updates, reads=2, writes=1, traces=traces)
+    updates = np.full(counts.fires.shape, 4)
+    acts = {"synapse_update": updates, "weight_read": 2 * updates, "weight_write": updates - 1, "trace_update": updates}
+    whole = booked(chip.costs_named(), acts)
     assert set(whole) == {"synapse_update", "trace_update"}
-    parts = learning_acts(load_chip("reckon").costs_named(), updates, reads=2, writes=1, changed=updates - 1)
-    assert parts["weight_read"].sum() == 2 * updates.sum()
-    assert parts["weight_write"].sum() == updates.sum() - updates.size
+    parts = LearningCosts(weight_read=chip.costs_named().learning.synapse_update)
+    split = chip.costs_named().model_copy(update={"learning": parts})
+    assert set(booked(split, acts)) == {"weight_read", "weight_write", "trace_update"}
+    nothing = chip.costs_named().model_copy(update={"learning": LearningCosts()})
+    assert set(booked(nothing, acts)) == {"synapse_update", "trace_update"}
     est = estimate(chip, replace(counts, learning=whole))
     assert est.energy["learning"] == pytest.approx(updates.sum() * 120e-12)
     assert any(u.startswith("learning.trace_update.energy: not published") for u in est.unknown)

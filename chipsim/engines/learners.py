@@ -19,6 +19,7 @@ from chipsim.learning import EngineRule
 from chipsim.native.synapses import MANTISSA_RANGE, Synapses
 from chipsim.plastic import Plastic
 from chipsim.program import Program, ProjectionImage
+from chipsim.rule_cost import cost
 from chipsim.rule_declaration import Rule
 from chipsim.rule_source import COUNTERS
 
@@ -168,11 +169,12 @@ class DeclaredLearner(Learner):
         active = self.done.shape[0]
         traces = [t.side for t in self.rule.traces.values()]
         each = sum(self.pre.n if side == "pre" else self.post.n for side in traces)
+        words, own = cost(self.rule), len(self.rule.writes) - ("w" in self.rule.writes)
         return {
             "trace_update": np.full(active, each, np.int64),
             "synapse_update": self.done[:, 0],
-            "weight_read": self.done[:, 0],
-            "weight_write": self.done[:, 1],
+            "weight_read": self.done[:, 0] * words.reads,
+            "weight_write": self.done[:, 1] + self.done[:, 0] * own,
             "third_factor": _messages(self.third),
         }
 
