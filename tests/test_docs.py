@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import linecache
 import os
 import re
@@ -23,11 +24,35 @@ ALONE = (
     "cli.md",
     "learning.md",
     "loihi_learning.md",
+    "nir.md",
+    "norse.md",
+    "rockpool.md",
+    "sinabs.md",
+    "sklearn.md",
+    "snntorch.md",
+    "torch.md",
     "write_a_rule.md",
 )
+#: What a page's code imports beside chipsim; where it is missing, the page is not run.
+NEEDS = {
+    "norse.md": ("torch", "norse"),
+    "quantisation.md": ("sklearn",),
+    "rockpool.md": ("torch", "rockpool"),
+    "sinabs.md": ("torch", "sinabs"),
+    "sklearn.md": ("sklearn",),
+    "snntorch.md": ("torch", "snntorch"),
+    "torch.md": ("torch",),
+}
 #: Run by no test here: their code needs files or tools that the page does not make.
-ELSEWHERE = ("lava.md", "nir.md", "sweep.md")
-EXAMPLES = ("does_not_fit.py", "recurrent_by_hand.py", "digits.py")
+ELSEWHERE = ("lava.md", "sweep.md")
+
+#: Examples that run here, and what they print.
+SAYS = {
+    "does_not_fit.py": "fits:",
+    "recurrent_by_hand.py": "picture",
+    "digits.py": "read after",
+    "from_sklearn.py": "picture",
+}
 DOCTESTS = ("chipsim", "chipsim.emulator", "chipsim.estimate", "chipsim.engines.odin", "mappings.network")
 
 
@@ -53,8 +78,9 @@ def test_no_page_is_forgotten() -> None:
 
 @pytest.mark.parametrize("page", [*ALONE, *CONTINUED])
 def test_code_on_the_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if page == "quantisation.md":
-        pytest.importorskip("sklearn")
+    for needed in NEEDS.get(page, ()):
+        if importlib.util.find_spec(needed) is None:  # imports of some of them take seconds
+            pytest.skip(f"needs {needed}")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "page"}
     if page in CONTINUED:
@@ -94,6 +120,13 @@ def test_commands_of_the_command_line_page(tmp_path: Path) -> None:
         assert (tmp_path / "out" / name).is_file() and f"`{name}`" in text
 
 
+def test_commands_of_the_nir_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_code("nir.md", blocks("nir.md", "python")[:1], {"__name__": "page"})
+    assert "h: LIF" in shell(blocks("nir.md", "")[0], tmp_path)
+    assert (tmp_path / "out" / "result.h5").is_file()
+
+
 def test_every_command_is_on_the_page() -> None:
     from chipsim.cli import app
 
@@ -119,13 +152,13 @@ def test_links_lead_somewhere() -> None:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", SAYS)
 def test_example_runs(name: str, tmp_path: Path) -> None:
-    if name == "digits.py":
+    if name in ("digits.py", "from_sklearn.py"):
         pytest.importorskip("sklearn")
     (tmp_path / name).write_text((ROOT / "examples" / name).read_text(encoding="utf-8"))
     printed = shell(f"python {name}", tmp_path)
-    assert {"does_not_fit.py": "fits:", "recurrent_by_hand.py": "picture", "digits.py": "read after"}[name] in printed
+    assert SAYS[name] in printed
     if name == "does_not_fit.py":
         assert printed.count("refused:") >= 3
 

@@ -249,3 +249,29 @@ def test_a_recurrent_network_runs_in_norse(tmp_path):
     np.testing.assert_array_equal(emulated(from_nir(tmp_path / "m.nir"), rows)["h"], there)
     with pytest.raises(cs.NetworkError, match=r"recurrent; snnTorch 1\.0 fails"):
         to_nir(net, tmp_path / "n.nir", dt=1e-3, tool="snntorch")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_files_of_rockpool(tmp_path, monkeypatch):
+    """One test for all, because importing Rockpool takes long."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # it looks for a package of its own on import
+    modules = pytest.importorskip("rockpool.nn.modules", reason="needs rockpool")
+    from rockpool.nn.combinators import Sequential
+
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        torch.manual_seed(seed)
+        sizes = [int(n) for n in rng.integers(6, 20, rng.integers(3, 5))]
+        layers = []
+        for a, b in itertools.pairwise(sizes):
+            tau = torch.tensor(rng.uniform(4e-3, 2e-2, (2, b)), dtype=torch.float32)
+            threshold = torch.tensor(rng.uniform(0.5, 2.0, b), dtype=torch.float32)
+            shared = {"threshold": threshold, "bias": torch.zeros(b), "dt": 1e-3}
+            layers += [modules.LinearTorch((a, b)), modules.LIFTorch(b, tau_mem=tau[0], tau_syn=tau[1], **shared)]
+        for layer in layers[::2]:  # few spikes per step: sums of dozens come close to thresholds within float32
+            layer.weight.data *= 0.2
+        module, x = Sequential(*layers), spikes(sizes[0], seed=seed)
+        path = file_of(modules.to_nir(module, torch.zeros(1, sizes[0])), tmp_path / f"{seed}.nir")
+        recorded = module(torch.tensor(x)[None], record=True)[2]
+        neurons = {k: v["spikes"].detach().numpy()[0] for k, v in recorded.items() if k.endswith("LIFTorch")}
+        differences(from_nir(path, dt=1e-3, scheme="rockpool"), x, neurons)

@@ -120,8 +120,9 @@ def _affine(name: str, step: Any) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(step.scale_), np.asarray(step.min_)
     n = step.n_features_in_
     factor = np.ones(n) if step.scale_ is None else 1 / np.asarray(step.scale_)
-    center = {"StandardScaler": "mean_", "RobustScaler": "center_"}.get(kind)
-    at = getattr(step, center) if center else None
+    at = getattr(step, "center_", None)
+    if kind == "StandardScaler" and step.with_mean:  # it learns a mean even where it takes none off
+        at = step.mean_
     return factor, np.zeros(n) if at is None else -np.asarray(at) * factor
 
 
