@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import FileError
+from .storage_heap import check_heaps
 
 if TYPE_CHECKING:
     import h5py
@@ -97,6 +98,7 @@ def _open(source: Path) -> h5py.File:
             "is empty" if not signature else "is not an HDF5 file; chipsim saves programs, results and networks in HDF5"
         )
         raise FileError(f"{source} {said}")
+    check_heaps(source)
     try:
         return h5py.File(source, "r")
     except OSError as error:

@@ -172,6 +172,16 @@ def calibration(samples: dict[str, np.ndarray], count: int, substeps: int = 1) -
     return {k: spread(np.concatenate(a[:count]), substeps).astype(np.int64) for k, a in samples.items()}
 
 
+def most_spikes(net: Network, samples: dict[str, np.ndarray]) -> int:
+    """Most spikes of a neuron in a step in floats, 1 at least: so many substeps lose none of these."""
+    emulator, most = Emulator(compile(net, "float")), 1
+    many = [k for k, p in net.populations.items() if not p.model.is_input and p.model.values["sends"] == "many"]
+    for k in range(len(next(iter(samples.values())))):
+        found = _played(net, emulator, {name: array[k] for name, array in samples.items()}, 1)
+        most = max([most, *(int(found[name].max(initial=0)) for name in many)])
+    return most
+
+
 def _labels(labels: Any, count: int) -> np.ndarray:
     truth = np.asarray(labels)
     if truth.shape != (count,):

@@ -34,7 +34,7 @@ from .quantise_report import (
 )
 from .quantise_weights import Options, second_name
 
-METHODS = ("max", "percentile", "mse", "nengo_loihi")
+METHODS = ("max", "percentile", "mse", "data", "nengo_loihi")
 GRANULARITIES = ("population", "neuron")
 
 
@@ -60,9 +60,11 @@ def quantise(
     ----------
     dt : float
         Seconds per step; decays are exp(-dt / tau).
-    method : {"max", "percentile", "mse", "nengo_loihi"}
+    method : {"max", "percentile", "mse", "data", "nengo_loihi"}
         What takes the largest mantissa: the largest weight; the `percentile` of |w| (larger ones are
-        clipped); the clip of least squared error; or nengo-loihi's own quantiser, bit for bit.
+        clipped); the clip of least squared error; the largest, with dense weights of both signs rounded together
+        by what their sources do in `calibration` (`mappings.quantise_rounding`); or nengo-loihi's own quantiser,
+        bit for bit.
     granularity : {"population", "neuron"}
         One scale for all neurons of a population, or one per neuron (no more different ones than the chip has
         threshold profiles).
@@ -109,6 +111,8 @@ def quantise(
     rules = resolved({k: p.rule for k, p in net.projections.items() if p.post.name in taught}, net, chip, bits)
     whole_net = calibration is not None and not taught and ideal == _neurons(net)
     floats = run_float(net, calibration, dt) if whole_net else None
+    if method == "data" and floats is None:
+        raise NetworkError("quantise: method='data' needs calibration inputs, and a network of ideal neurons only")
     lowered = {
         name: _lower(net.populations[name], _into(net, name), chip, dt, options, floats, rules)
         for name in net.populations
@@ -196,7 +200,8 @@ def _lower(
     if options.method == "nengo_loihi":
         return lower_nengo(population, incoming, chip, dt)
     seen = None if floats is None else (floats.current[population.name], floats.voltage[population.name])
-    return lower(population, incoming, chip, dt, options, seen)
+    trains = None if options.method != "data" or floats is None else floats.trains
+    return lower(population, incoming, chip, dt, options, seen, trains)
 
 
 def _rebuild(net: Network, lowered: dict[str, Lowered], rules: Mapping[str, EProp]) -> Network:

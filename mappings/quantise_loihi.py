@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from chipsim.schema import Chip
 from .network import Population, Projection
 from .quantise_ideal import Recurrence, recurrence, scaled_rows
 from .quantise_report import PopulationReport, ProjectionReport
+from .quantise_rounding import MOST_SOURCES, moments
 from .quantise_scale import Demand, Ranges, choose_scale, full_scale, top_weight, weight_step
 from .quantise_weights import Options, input_unit, row_sums, row_tops, to_mantissas, to_second, unrolled
 
@@ -44,6 +46,7 @@ def lower(
     dt: float,
     options: Options,
     seen: tuple[np.ndarray, np.ndarray] | None = None,
+    trains: Mapping[str, np.ndarray] | None = None,
 ) -> Lowered:
     """One population with everything that shares its scale.
 
@@ -51,6 +54,8 @@ def lower(
     ----------
     seen : ((n,), (n,)) float64 or None
         Largest |u| and |v| per neuron in a calibration run, ideal units; None takes the worst case.
+    trains : population -> (steps, n), or None
+        Spikes of that run, for method "data".
 
     Raises
     ------
@@ -83,15 +88,24 @@ def lower(
     synapses, reports, seconds = {}, {}, {}
     unit = input_unit(gain, scale)
     for p in incoming:
-        first, report = to_mantissas(p, weights[p.name], signs[p.name], scale, unit, options, ranges)
+        h = _moments(p, rec, trains)
+        first, report = to_mantissas(p, weights[p.name], signs[p.name], scale, unit, options, ranges, h)
         synapses[p.name], reports[p.name] = first, report
         if options.low_bits:
             _check_fixed(p)
-            low, report = to_second(p, weights[p.name], first, scale, unit, options, ranges)
+            low, report = to_second(p, weights[p.name], first, scale, unit, options, ranges, h)
             seconds[p.name], reports[report.name] = low, report
     report = _report(population, rec, du, dv, bias, scale, exponent, model)
     notes = (_overflow_note(population.name),) if overflows else ()
     return Lowered(model, synapses, report, reports, notes, seconds)
+
+
+def _moments(p: Projection, rec: Recurrence, trains: Mapping[str, np.ndarray] | None) -> np.ndarray | None:
+    """Moments of a projection's sources, where its weights are rounded by them."""
+    dense = isinstance(p.synapses, np.ndarray)
+    if trains is None or p.pre.name not in trains or not dense or p.pre.n > MOST_SOURCES:
+        return None
+    return moments(trains[p.pre.name], float(rec.alpha.mean()), float(rec.beta.mean()))
 
 
 def decay_registers(rec: Recurrence, ranges: Ranges) -> tuple[np.ndarray, np.ndarray]:

@@ -31,13 +31,14 @@ class Run:
     """What a reference run left behind.
 
     `spikes`, `v`: population -> (steps, n); `current`, `voltage`: population -> (n,) largest |u|, |v| seen (of
-    neurons that send many spikes: v before its reset).
+    neurons that send many spikes: v before its reset). `trains`: `spikes` and the inputs.
     """
 
     spikes: dict[str, np.ndarray]
     v: dict[str, np.ndarray]
     current: dict[str, np.ndarray] = field(default_factory=dict)
     voltage: dict[str, np.ndarray] = field(default_factory=dict)
+    trains: dict[str, np.ndarray] = field(default_factory=dict)
 
     def rates(self, name: str) -> np.ndarray:
         """Spikes per step of each neuron, (n,)."""
@@ -239,4 +240,4 @@ def _run(net: Network, inputs: Mapping[str, Any], state: dict[str, Any], paths: 
             np.maximum(voltage[name], s.reach, out=voltage[name])
             if keep_v:
                 v[name][t] = s.v
-    return Run({k: trains[k] for k in state}, v, current, voltage)
+    return Run({k: trains[k] for k in state}, v, current, voltage, trains)

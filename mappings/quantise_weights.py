@@ -14,6 +14,7 @@ from chipsim.native.synapses import Conv, Synapses, stored, with_data
 from .network import Projection
 from .quantise_ideal import scaled_rows
 from .quantise_report import ProjectionReport
+from .quantise_rounding import rounded
 from .quantise_scale import Ranges, full_scale, top_weight, weight_step
 
 INPUT_SHIFT = 6  #: what arrives is added to the current times 2**6
@@ -73,8 +74,12 @@ def to_mantissas(
     unit: float | None,
     options: Options,
     ranges: Ranges,
+    h: np.ndarray | None = None,
 ) -> tuple[Any, ProjectionReport]:
-    """Mantissas of one projection at the exponent that its own largest weight allows."""
+    """Mantissas of one projection at the exponent that its own largest weight allows.
+
+    `h`: moments of its sources, by which dense weights are rounded together (`mappings.quantise_rounding`).
+    """
     step, top = weight_step(sign, options.bits), full_scale(sign, options.bits)
     is_conv = isinstance(p.synapses, Conv)
     if is_conv:
@@ -86,6 +91,8 @@ def to_mantissas(
     size = 2.0 ** (exponent + INPUT_SHIFT)
     wanted = np.round(values / (size * step)) * step
     mantissa = np.clip(wanted, -top, top)
+    if h is not None and sign == "mixed" and not options.low_bits and _is_dense(target, is_conv, h):
+        mantissa = wanted = rounded(target / size, step, top, h).ravel()
     report = _weight_report(p, values, mantissa, wanted, size, step, exponent, sign, unit)
     grid = mantissa.astype(np.int32)
     if is_conv:
@@ -105,6 +112,7 @@ def to_second(
     unit: float | None,
     options: Options,
     ranges: Ranges,
+    h: np.ndarray | None = None,
 ) -> tuple[Synapses, ProjectionReport]:
     """What the first synapses leave over, as synapses of their own exponent; the report describes both together."""
     target = scaled_rows(weights, scale, p.name)
@@ -116,12 +124,18 @@ def to_second(
     size = 2.0 ** (exponent + INPUT_SHIFT)
     wanted = np.round(rest / (size * step)) * step
     mantissa = np.clip(wanted, -top, top)
+    if h is not None and _is_dense(target, False, h):
+        mantissa = wanted = rounded(rest.reshape(target.shape) / size, step, top, h).ravel()
     both = (values - rest) / size + mantissa
     report = _weight_report(p, values, both, both, size, step, exponent, "mixed", unit)
     report = replace(report, name=second_name(p.name), clipped=int(np.count_nonzero(wanted != mantissa)))
     grid = mantissa.astype(np.int32)
     matrix = with_data(target, grid) if sp.issparse(target) else grid.reshape(target.shape)
     return Synapses(matrix, exponent, options.low_bits, "mixed", p.delay, first.message_bits), report
+
+
+def _is_dense(target: Any, is_conv: bool, h: np.ndarray) -> bool:
+    return not is_conv and not sp.issparse(target) and target.shape[1] == len(h) and bool(np.any(h))
 
 
 def second_name(name: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from chipsim.errors import FileError, NetworkError
 from chipsim.storage_file import _DAMAGE, _open
+from chipsim.storage_heap import check_texts
 from chipsim.storage_reader import array_of
 
 DEPTH = 16  #: graphs inside graphs
@@ -84,8 +85,24 @@ def _from_file(path: Path) -> Graph:
 
 
 def _text(node: Any) -> str:
+    import h5py
+
+    if not isinstance(node, h5py.Dataset):
+        raise FileError(f"{node.name} is a group, not a text")
+    check_texts(node)
     value = node[()] if node.shape == () else node[0] if node.size else b""
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _own(group: Any) -> None:
+    """Refuse links, which lead out of the file or back to where they came from."""
+    import h5py
+
+    for name in group:
+        if not isinstance(name, str):
+            raise FileError(f"{group.name}: a name is no text")
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise FileError(f"{group.name}/{name} is a link; a graph's data must lie in its own file")
 
 
 def _graph(group: Any, source: str, version: str, depth: int) -> Graph:
@@ -95,6 +112,8 @@ def _graph(group: Any, source: str, version: str, depth: int) -> Graph:
         raise FileError(f"{group.name} is a {_text(group['type'])}, not a graph")
     if len(group["nodes"]) > MAX_NODES:
         raise FileError(f"{group.name} declares {len(group['nodes'])} nodes; at most {MAX_NODES} are read")
+    _own(group)
+    _own(group["nodes"])
     nodes = {name: _node(group["nodes"][name], name, source, version, depth) for name in group["nodes"]}
     edges: list[tuple[str, str]] = []
     if "edges" in group and group["edges"].size:
@@ -103,6 +122,7 @@ def _graph(group: Any, source: str, version: str, depth: int) -> Graph:
             raise FileError(f"{group.name}: edges have shape {table.shape}, not (n, 2)")
         if table.shape[0] > MAX_NODES * 100:
             raise FileError(f"{group.name} declares {table.shape[0]} edges")
+        check_texts(table)
         names = [[s.decode() if isinstance(s, bytes) else str(s) for s in row] for row in table[()]]
         edges = [(a, b) for a, b in names]
     return Graph(nodes, tuple(edges), _metadata(group), source, version)
@@ -113,6 +133,7 @@ def _node(group: Any, name: str, source: str, version: str, depth: int) -> Any:
 
     if not isinstance(group, h5py.Group) or "type" not in group:
         raise NetworkError(f"{source}: node '{name}' is None: its exporter did not know the module; export it again")
+    _own(group)
     kind = _text(group["type"])
     if kind == "NIRGraph":
         return _graph(group, source, version, depth + 1)
@@ -133,6 +154,7 @@ def _metadata(group: Any) -> dict[str, Any]:
 
     if "metadata" not in group or not isinstance(group["metadata"], h5py.Group):
         return {}
+    _own(group["metadata"])
     found = {k: _value(v) for k, v in group["metadata"].items() if isinstance(v, h5py.Dataset)}
     return {k: v.item() if isinstance(v, np.ndarray) and v.shape == () else v for k, v in found.items()}
 

@@ -117,13 +117,20 @@ def _repaired(graph: Graph, prefix: str, notes: list[str]) -> dict[str, str]:
     """One missing name and one node without edges can only be the same node."""
     named = {end for edge in graph.edges for end in edge}
     missing, lonely = sorted(named - set(graph.nodes)), sorted(set(graph.nodes) - named)
-    if len(missing) == 1 and len(lonely) == 1:
+    if len(missing) == 1 and len(lonely) == 1 and _fits(graph, missing[0], lonely[0]):
         notes.append(
             f"edges name '{prefix}{missing[0]}', which is missing: taken as '{prefix}{lonely[0]}', "
             "the only node without edges"
         )
         return {missing[0]: lonely[0]}
     return {}
+
+
+def _fits(graph: Graph, name: str, lonely: str) -> bool:
+    """An Input can only be where edges begin, an Output where they end."""
+    kind = getattr(graph.nodes[lonely], "kind", "")
+    ends = {b for _, b in graph.edges} if kind == "Input" else {a for a, _ in graph.edges} if kind == "Output" else ()
+    return name not in ends
 
 
 def shape_of(flat: Flat, name: str, open_: tuple[str, ...] = ()) -> Shape | None:
