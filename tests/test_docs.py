@@ -20,6 +20,8 @@ CONTINUED = ("arithmetic.md", "estimates.md", "mapping.md", "quantisation.md")
 ALONE = (
     "../README.md",
     "automata.md",
+    "lava.md",
+    "nengo_loihi.md",
     "quickstart.md",
     "cli.md",
     "learning.md",
@@ -35,6 +37,7 @@ ALONE = (
 )
 #: What a page's code imports beside chipsim; where it is missing, the page is not run.
 NEEDS = {
+    "lava.md": ("lava",),
     "norse.md": ("torch", "norse"),
     "quantisation.md": ("sklearn",),
     "rockpool.md": ("torch", "rockpool"),
@@ -44,7 +47,7 @@ NEEDS = {
     "torch.md": ("torch",),
 }
 #: Run by no test here: their code needs files or tools that the page does not make.
-ELSEWHERE = ("lava.md", "sweep.md")
+ELSEWHERE = ("sweep.md",)
 
 #: Examples that run here, and what they print.
 SAYS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import subprocess
 import sys
@@ -59,11 +60,19 @@ def record_of(source: str) -> dict:
     return names["RECORD"]
 
 
+#: Convolutions need reshaped ports, which Lava 0.10 makes with an argument that newer numpy lacks.
+RESHAPES = "newshape" in inspect.signature(np.reshape).parameters
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_equals_the_emulator(name: str) -> None:
     net, inputs, third = CASES[name](STEPS)
     program = compiled(net)
     lava = to_lava(program)
+    if name.startswith("images") and not RESHAPES:
+        with pytest.raises(RuntimeError, match="install numpy<2"):
+            lava.run(inputs, STEPS, third)
+        return
     found = lava.run(inputs, STEPS, third)
     compare(found, emulated(program, inputs, third, record_of(lava.source), STEPS))
 

@@ -16,6 +16,7 @@ import argparse
 import base64
 import dataclasses
 import importlib
+import inspect
 import io
 import sys
 
@@ -42,7 +43,10 @@ def connect(sources, targets, shape=None, axes=None):
         for target in targets:
             port = source if shape is None else source.reshape(shape)
             port = port if axes is None else port.transpose(axes)
-            (port if port.shape == target.shape else port.reshape(target.shape)).connect(target)
+            port = port if port.shape == target.shape else port.reshape(target.shape)
+            if port is not source and "newshape" not in inspect.signature(np.reshape).parameters:
+                raise RuntimeError(f"Lava's reshaped ports fail with numpy {{np.__version__}}; install numpy<2.4")
+            port.connect(target)
 '''
 
 SPARSE = '''
