@@ -38,6 +38,19 @@ def whole(
     return int(value)
 
 
+def finite(value: Any, what: str, error: type[ChipsimError] = NetworkError) -> float:
+    """`value` as a finite float; a bool, a text, an array, NaN and infinity are refused."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise error(f"{what} must be a finite number, got {value!r}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise error(f"{what} must be a finite number, got {number if number == math.inf else value!r}")
+    return number
+
+
 def name_of(value: Any, what: str) -> str:
     """`value` as a name: a text that is not empty and, because files keep things under it, has no slash."""
     if not isinstance(value, str) or not value or "/" in value:

@@ -148,6 +148,8 @@ class Emulator:
         every: int,
     ) -> dict[str, Any]:
         """Arguments of the engine that concern learning; none where nothing learns."""
+        if not isinstance(learn, (bool, np.bool_)):
+            raise RunError(f"learn={learn!r}: give True or False")
         learners = getattr(getattr(self._engine, "learning", None), "learners", {})
         for name in third:
             if name not in learners:

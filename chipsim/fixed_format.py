@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chipsim.checks import finite, whole
 from chipsim.errors import NetworkError
 from kernels.rounding import MODES
 
@@ -30,9 +31,9 @@ class Fixed:
     rounding: str = "nearest"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.bits <= 52:
+        if not 1 <= whole(self.bits, "fixed point: bits") <= 52:
             raise NetworkError(f"fixed point: {self.bits} bits; 1 to 52 can be represented exactly")
-        if not self.step > 0:
+        if not finite(self.step, "fixed point: step") > 0:
             raise NetworkError(f"fixed point: step must be positive, got {self.step}")
         if self.rounding not in MODES:
             raise NetworkError(f"fixed point: rounding {self.rounding!r}; use one of {', '.join(MODES)}")

@@ -42,7 +42,11 @@ class Plastic:
         seed: int = 0,
         dtype: str = "float64",
     ):
+        if not isinstance(rule, Rule):
+            raise RunError(f"Plastic takes a declared rule (cs.rules), not {type(rule).__name__}")
         by_pre: Any = self._by_pre(weights, mask)
+        if not np.all(np.isfinite(by_pre.data)):
+            raise RunError(f"plastic weights of rule {rule.name} hold NaN or infinity; give finite numbers")
         self.rule, self.seed, self.dtype, self.step_index = rule, int(seed), dtype, 0
         self.shape = (by_pre.shape[1], by_pre.shape[0])
         n_post, n_pre = self.shape

@@ -10,7 +10,7 @@ import numpy as np
 
 from chipsim.plastic import Plastic
 from chipsim.rule_cost import Cost, cost
-from chipsim.rule_declaration import Rule
+from chipsim.rule_declaration import Rule, RuleError
 from chipsim.rule_reference import reference_step
 from chipsim.rule_verdict import Verdict, sum_of_products
 
@@ -126,6 +126,8 @@ def check(rule: Rule, seed: int = 0) -> Report:
     stay on their
     grid and in bounds; a rule that claims to follow a gradient has a positive cosine with it.
     """
+    if not isinstance(rule, Rule):
+        raise RuleError(f"check takes a declared rule (cs.rules), not {type(rule).__name__}")
     difference = compare(rule, seed)
     resumed = order_free(rule, seed)
     passed = difference <= TOLERANCE and resumed

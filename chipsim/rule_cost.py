@@ -7,7 +7,7 @@ import ast
 from dataclasses import dataclass
 
 from chipsim.fixed_format import Fixed
-from chipsim.rule_declaration import Rule
+from chipsim.rule_declaration import Rule, RuleError
 
 FLOAT_BITS = 64
 
@@ -61,6 +61,8 @@ def bits_of(form: Fixed | None) -> int:
 
 def cost(rule: Rule) -> Cost:
     """Count operations, accesses and state of a rule."""
+    if not isinstance(rule, Rule):
+        raise RuleError(f"cost takes a declared rule (cs.rules), not {type(rule).__name__}")
     nodes = [n for s in rule.body for n in ast.walk(s)]
     binary = [type(n.op) for n in nodes if isinstance(n, ast.BinOp)]
     called = [ast.unparse(n.func) for n in nodes if isinstance(n, ast.Call)]

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chipsim.checks import finite
 from chipsim.errors import NetworkError
 from chipsim.fixed_format import Fixed
 from kernels.surrogates import KINDS
@@ -24,6 +26,19 @@ RESERVED = ("w", "pre", "post", "v", "psi")
 
 class RuleError(NetworkError):
     """A rule that no synapse could run, or that is not fully declared."""
+
+
+def check_format(form: Any, what: str) -> None:
+    """A format is a `Fixed`, or None for float64."""
+    if form is not None and not isinstance(form, Fixed):
+        raise RuleError(f"{what}: format must be a cs.rules.Fixed, e.g. cs.rules.fixed(8, 1.0), or None; got {form!r}")
+
+
+def kept(tau: float, what: str = "tau") -> float:
+    """exp(-1 / tau): what is left of a state after one step. Raises `RuleError` unless tau > 0."""
+    if tau != math.inf and not finite(tau, what, RuleError) > 0:
+        raise RuleError(f"{what} must be positive steps, got {tau}")
+    return math.exp(-1 / tau)
 
 
 @dataclass(frozen=True)
@@ -59,8 +74,10 @@ class Trace:
         ):
             if getattr(self, name) not in allowed:
                 raise RuleError(f"trace: {name}={getattr(self, name)!r}; use one of {', '.join(allowed)}")
-        if not self.tau > 0:
+        if self.tau != math.inf and not finite(self.tau, "trace: tau", RuleError) > 0:
             raise RuleError(f"trace: tau must be positive steps, got {self.tau}")
+        finite(self.impulse, "trace: impulse", RuleError)
+        check_format(self.format, "trace")
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,12 @@ class State:
 
     start: float = 0.0
     format: Fixed | None = None
+
+    def __post_init__(self) -> None:
+        start, form = finite(self.start, "state: start value", RuleError), self.format
+        check_format(form, "state")
+        if form is not None and not form.low <= start <= form.high:
+            raise RuleError(f"state: start value {start:g} is beyond its format, {form.low:g}..{form.high:g}")
 
 
 @dataclass(frozen=True)
@@ -85,6 +108,9 @@ class Surrogate:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise RuleError(f"surrogate: {self.kind!r} is unknown; use one of {', '.join(KINDS)}")
+        finite(self.height, "surrogate: height", RuleError)
+        if not finite(self.width, "surrogate: width", RuleError) > 0:
+            raise RuleError(f"surrogate: width must be positive, got {self.width}: psi divides by it")
 
 
 @dataclass(frozen=True)
@@ -155,10 +181,24 @@ def parse(function: Callable[..., Any] | str) -> tuple[ast.FunctionDef, str]:
         except (OSError, TypeError) as error:
             raise RuleError("rule: the source is not available here; pass the function as text") from error
     source = textwrap.dedent(source)
-    tree = ast.parse(source)
+    if getattr(function, "__name__", "") == "<lambda>":
+        raise RuleError("rule: a lambda cannot assign; write a function with def that assigns w or its state")
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        raise RuleError(
+            f"rule{where}: {getattr(error, 'msg', 'the text is nested too deeply')}; it must be Python"
+        ) from None
     found = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
     if len(found) != 1:
         raise RuleError(f"rule: expected one function, found {len(found)}")
+    a = found[0].args
+    if a.vararg or a.kwarg or a.defaults:
+        raise RuleError(
+            f"rule {found[0].name}: takes *args, **kwargs or a default; name what it reads one by one, and give "
+            "constants after a star: def rule(w, x, *, eta=0.1)"
+        )
     return found[0], source
 
 

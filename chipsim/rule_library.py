@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chipsim.fixed_format import Fixed
-from chipsim.rule_declaration import Rule, Trace
+from chipsim.rule_declaration import Rule, Trace, kept
 from chipsim.rule_library_pairs import dependence, stdp_facets, stdp_power_law, stdp_pre_centered, stdp_restricted
 from chipsim.rule_library_taught import dopamine_stdp, eprop_alif, resume, span, tempotron
 from chipsim.rule_library_three import btsp, delta, eprop_light, eprop_synapse, reward_stdp, superspike
@@ -181,6 +181,8 @@ def homeostatic(
     weight: Fixed | None = None,
 ) -> Rule:
     """Synaptic scaling to a target rate in spikes per step (Turrigiano et al. 1998), every so many steps."""
+
+    kept(tau_rate, "homeostatic: tau_rate")
 
     def homeostatic(w, rate):
         w = w * (1.0 + eta * (target - rate))

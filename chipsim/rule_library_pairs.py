@@ -8,10 +8,8 @@ Times in steps; `weight` takes a `Fixed` format. Listed with the others in `chip
 
 from __future__ import annotations
 
-import math
-
 from chipsim.fixed_format import Fixed
-from chipsim.rule_declaration import Rule, Trace
+from chipsim.rule_declaration import Rule, Trace, kept
 from chipsim.rules import declare
 
 
@@ -67,7 +65,7 @@ def stdp_pre_centered(
         def stdp_pre_centered(w, x, y, pre, post):
             x = keep * x
             if post:
-                w = min(w_max, w + lam * w_max * {up} * x)
+                w = max(0.0, min(w_max, w + lam * w_max * {up} * x))
                 x = 0.0
             if pre:
                 w = max(0.0, w - alpha * lam * w_max * {down} * y)
@@ -75,7 +73,7 @@ def stdp_pre_centered(
     """
     constants = {
         "w_max": w_max, "lam": lam, "alpha": alpha, "mu_plus": mu_plus, "mu_minus": mu_minus,
-        "keep": math.exp(-1 / tau_plus),
+        "keep": kept(tau_plus, "stdp_pre_centered: tau_plus"),
     }  # fmt: skip
     return declare(
         body.replace("{up}", up).replace("{down}", down),

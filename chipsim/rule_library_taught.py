@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from chipsim.fixed_format import Fixed
-from chipsim.rule_declaration import Rule, State, Surrogate, Trace
+from chipsim.rule_declaration import Rule, RuleError, State, Surrogate, Trace, kept
 from chipsim.rules import declare
 from kernels.rules.tempotron import kernel_scale
 
@@ -40,13 +40,15 @@ def dopamine_stdp(
         w = w + c * (gain * dopamine - loss)
         c = keep * c + a_plus * x * post - a_minus * y * pre
 
+    left = kept(tau_c, "dopamine_stdp: tau_c")
+    kept(tau_n, "dopamine_stdp: tau_n")
     rate = 1 / tau_c + 1 / tau_n
     return declare(
         dopamine_stdp,
         traces={"x": Trace("pre", tau_plus), "y": Trace("post", tau_minus)},
         state={"c": 0.0},
         constants={
-            "keep": math.exp(-1 / tau_c),
+            "keep": left,
             "gain": -math.expm1(-rate) / rate,
             "loss": -baseline * tau_c * math.expm1(-1 / tau_c),
             "a_plus": a_plus,
@@ -98,7 +100,7 @@ def span(
         span,
         traces={"x": Trace("pre", tau)},
         state={"alpha": 0.0},
-        constants={"keep": math.exp(-1 / tau), "rise": math.e / tau, "eta": eta},
+        constants={"keep": kept(tau, "span: tau"), "rise": math.e / tau, "eta": eta},
         third=("error",),
         bounds=bounds,
         weight=weight,
@@ -117,6 +119,9 @@ def tempotron(
     The third factors come at the end of a pattern: `verdict` +1 for a missed spike, -1 for one too many, else 0; and
     `end` 1, which forgets the moment. Source: Guetig and Sompolinsky (2006); `kernels.rules.tempotron`.
     """
+
+    if not kept(tau_m, "tempotron: tau_m") > kept(tau_s, "tempotron: tau_s"):
+        raise RuleError(f"tempotron: tau_m = {tau_m} must be longer than tau_s = {tau_s}")
 
     def tempotron(w, highest, then, fast, slow, v, verdict, end):
         psp = v0 * (slow - fast)
@@ -164,7 +169,12 @@ def eprop_alif(
         eprop_alif,
         traces={"zbar": Trace("pre", tau_m, seen="after")},
         state={"slow": 0.0, "ebar": 0.0},
-        constants={"kappa": math.exp(-1 / tau_out), "rho": math.exp(-1 / tau_a), "beta": beta, "eta": eta},
+        constants={
+            "kappa": kept(tau_out, "eprop_alif: tau_out"),
+            "rho": kept(tau_a, "eprop_alif: tau_a"),
+            "beta": beta,
+            "eta": eta,
+        },
         third=("L",),
         bounds=bounds,
         weight=weight,

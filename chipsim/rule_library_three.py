@@ -14,7 +14,7 @@ import math
 from chipsim.eprop import Descent, EProp, Precision
 from chipsim.errors import NetworkError
 from chipsim.fixed_format import Fixed
-from chipsim.rule_declaration import Rule, State, Surrogate, Trace
+from chipsim.rule_declaration import Rule, State, Surrogate, Trace, kept
 from chipsim.rules import declare
 
 
@@ -43,7 +43,7 @@ def reward_stdp(
         reward_stdp,
         traces={"x": Trace("pre", tau_plus), "y": Trace("post", tau_minus)},
         state={"tag": State(0.0, tag)},
-        constants={"keep": math.exp(-1 / tau_tag), "a_plus": a_plus, "a_minus": a_minus, "eta": eta},
+        constants={"keep": kept(tau_tag, "reward_stdp: tau_tag"), "a_plus": a_plus, "a_minus": a_minus, "eta": eta},
         third=("reward",),
         bounds=bounds,
         weight=weight,
@@ -73,7 +73,7 @@ def eprop_synapse(
         eprop_synapse,
         traces={"zbar": Trace("pre", tau_m, seen="after")},
         state={"ebar": State(0.0, ebar)},
-        constants={"kappa": math.exp(-1 / tau_out), "eta": eta},
+        constants={"kappa": kept(tau_out, "eprop_synapse: tau_out"), "eta": eta},
         third=("L",),
         bounds=bounds,
         weight=weight,
@@ -170,7 +170,7 @@ def superspike(
         superspike,
         traces={"x": Trace("pre", tau_mem, seen="after")},
         state={"fast": 0.0, "slow": 0.0},
-        constants={"dc": math.exp(-1 / tau_syn), "dm": math.exp(-1 / tau_mem), "eta": eta},
+        constants={"dc": kept(tau_syn, "superspike: tau_syn"), "dm": kept(tau_mem, "superspike: tau_mem"), "eta": eta},
         third=("error",),
         weight=weight,
         surrogate=surrogate or Surrogate("fast_sigmoid", 1.0, 1.0),
@@ -198,7 +198,7 @@ def btsp(
         btsp,
         traces={"et": Trace("pre", tau_et, seen="after")},
         state={"instructive": 0.0},
-        constants={"keep": math.exp(-1 / tau_is), "k_plus": k_plus, "k_minus": k_minus, "w_max": w_max},
+        constants={"keep": kept(tau_is, "btsp: tau_is"), "k_plus": k_plus, "k_minus": k_minus, "w_max": w_max},
         third=("plateau",),
         bounds=(0.0, w_max),
         weight=weight,

@@ -171,9 +171,19 @@ class Ranges:
                     f"(range {b[0]:g} to {b[1]:g}). Add a positive constant to the divisor"
                 )
             return product(a, (1.0 / b[1], 1.0 / b[0]))
-        if a[0] >= 0.0:
-            return 0.0, math.inf
-        return -math.inf, math.inf
+        return self.power(node, a, b, line)
+
+    def power(self, node: ast.BinOp, a: Interval, b: Interval, line: int) -> Interval:
+        """Interval of a power; refuses roots of what can be negative and negative powers of what can be zero."""
+        where = f"rule {self.rule.name}, line {line}: {ast.unparse(node)}"
+        if a[0] < 0.0 and not (b[0] == b[1] and float(b[0]).is_integer()):
+            raise RuleError(
+                f"{where}: takes a power with a fraction of {ast.unparse(node.left)}, which can be negative"
+            )
+        if a[0] <= 0.0 <= a[1] and b[0] < 0.0:
+            raise RuleError(f"{where}: a negative power divides by {ast.unparse(node.left)}, which can be zero")
+        even = b[0] == b[1] and float(b[0]).is_integer() and int(b[0]) % 2 == 0
+        return (0.0, math.inf) if a[0] >= 0.0 or even else (-math.inf, math.inf)
 
     def call(self, node: ast.Call, line: int) -> Interval:
         """Interval of a function."""

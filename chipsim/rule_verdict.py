@@ -12,7 +12,7 @@ import ast
 import math
 from dataclasses import dataclass, field
 
-from chipsim.rule_declaration import Rule
+from chipsim.rule_declaration import Rule, RuleError
 from chipsim.sop_grammar import EXPONENT_MAX, EXPONENT_MIN, MANTISSA_MAX
 
 Polynomial = dict[tuple[str, ...], float]  # sorted factors -> coefficient
@@ -283,7 +283,10 @@ def verdict(rule: Rule, engine: str) -> Verdict:
         )
     if engine in BUILT_IN:
         return Verdict(engine, "cannot", (f"the engine runs {engine} only and takes no programs",))
-    return Verdict(engine or "none", "cannot", ("the chip has no learning engine",))
+    if engine:
+        known = ", ".join((*PROCESSORS, *PROGRAMMABLE, *BUILT_IN))
+        raise RuleError(f"no learning engine is called '{engine}'; there are {known}")
+    return Verdict("none", "cannot", ("the chip has no learning engine",))
 
 
 def best_verdict(rule: Rule, engines: tuple[str, ...]) -> Verdict:

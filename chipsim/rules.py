@@ -46,10 +46,14 @@ the arrays and calls the kernel.
 from __future__ import annotations
 
 import ast
+import keyword
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
+from chipsim.checks import finite, mapping, whole
 from chipsim.eprop import Adam, Descent, EProp, Precision
 from chipsim.eprop_net import EPropNet
 from chipsim.eprop_reward import ActorCritic
@@ -58,7 +62,17 @@ from chipsim.online_eprop import OnlineEProp, OnlineRun
 from chipsim.plastic import Plastic
 from chipsim.rule_check import Report, check
 from chipsim.rule_cost import Cost, cost
-from chipsim.rule_declaration import RESERVED, Rule, RuleError, State, Surrogate, Trace, normal_body, parse
+from chipsim.rule_declaration import (
+    RESERVED,
+    Rule,
+    RuleError,
+    State,
+    Surrogate,
+    Trace,
+    check_format,
+    normal_body,
+    parse,
+)
 from chipsim.rule_kernel import compile_rule
 from chipsim.rule_kernel import signature as kernel_signature
 from chipsim.rule_locality import Ranges, check_expression, idle
@@ -139,13 +153,16 @@ def declare(
     Raises `RuleError` when the rule reads what is not local or not declared, or divides by what can be zero.
     """
     definition, source = parse(function)
+    check_declarations(definition.name, traces, state, constants, bounds, weight, surrogate)
     outside = {} if isinstance(function, str) else surroundings(function)
-    third = (third,) if isinstance(third, str) else tuple(third)
-    states = {n: s if isinstance(s, State) else State(float(s)) for n, s in (state or {}).items()}
+    third = (third,) if isinstance(third, str) else third
+    if not isinstance(third, (tuple, list)) or not all(isinstance(n, str) for n in third):
+        raise RuleError(f"rule {definition.name}: third must be a name or a tuple of names, not {third!r}")
+    third = tuple(third)
+    states = {n: s if isinstance(s, State) else State(s) for n, s in (state or {}).items()}
     given = {**keyword_constants(definition, function, set(constants or ())), **(constants or {})}
     values = {n: checked_number(definition.name, n, c) for n, c in given.items()}
-    if every < 1 or int(every) != every:
-        raise RuleError(f"rule {definition.name}: every={every}; it counts steps, 1 or more")
+    whole(every, f"rule {definition.name}: every", 1, error=RuleError)
     if not bounds[0] < bounds[1]:
         raise RuleError(f"rule {definition.name}: bounds {bounds} hold no weight")
     known = check_names(definition.name, dict(traces or {}), states, values, third, surrogate)
@@ -173,6 +190,28 @@ def declare(
         raise RuleError(f"rule {definition.name}: changes nothing; assign w or a declared state")
     Ranges(result).run()
     return result
+
+
+def check_declarations(name: str, traces, state, constants, bounds, weight, surrogate) -> None:
+    """What stands beside the text must be of the kinds that `declare` names."""
+    what = f"rule {name}"
+    for kind, given, holds in (
+        ("traces", traces, "name -> cs.rules.Trace"),
+        ("state", state, "name -> start value or cs.rules.State"),
+        ("constants", constants, "name -> number"),
+    ):
+        mapping(given, f"{what}: {kind}", holds, RuleError)
+    for n, trace in (traces or {}).items():
+        if not isinstance(trace, Trace):
+            raise RuleError(f"{what}: trace {n!r} must be a cs.rules.Trace, e.g. Trace('pre', 20), not {trace!r}")
+    if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
+        raise RuleError(f"{what}: bounds must be (lowest, highest) weight, not {bounds!r}")
+    for bound in bounds:
+        if not isinstance(bound, (int, float, np.integer, np.floating)):
+            raise RuleError(f"{what}: bounds must be numbers, not {bound!r}")
+    check_format(weight, f"{what}: weight")
+    if surrogate is not None and not isinstance(surrogate, Surrogate):
+        raise RuleError(f"{what}: surrogate must be a cs.rules.Surrogate, not {surrogate!r}")
 
 
 def eprop(**keywords: Any) -> EProp:
@@ -211,9 +250,7 @@ def surroundings(function: Callable[..., Any]) -> dict[str, Any]:
 
 def checked_number(rule_name: str, name: str, value: Any) -> float:
     """A constant as a finite float."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise RuleError(f"rule {rule_name}: constant {name} must be a finite number, got {value!r}")
-    return float(value)
+    return finite(value, f"rule {rule_name}: constant {name}", RuleError)
 
 
 def check_names(name, traces, states, constants, third, surrogate) -> set[str]:
@@ -226,7 +263,8 @@ def check_names(name, traces, states, constants, third, surrogate) -> set[str]:
         ("third factor", third),
     ):
         for n in names:
-            if n in known or n in RESERVED or not n.isidentifier() or n.endswith("_"):
+            usable = isinstance(n, str) and n.isidentifier() and not keyword.iskeyword(n) and not n.endswith("_")
+            if n in known or n in RESERVED or not usable:
                 raise RuleError(f"rule {name}: {kind} {n!r} is taken or no usable name; choose another")
             known.add(n)
     return known

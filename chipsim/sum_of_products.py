@@ -87,6 +87,10 @@ class SumOfProducts:
     def __post_init__(self) -> None:
         if self.dw is None and self.dd is None and self.dt is None:
             raise NetworkError(f"{self.name}: no rule; give at least one of dw, dd, dt")
+        for target in ("dw", "dd", "dt"):
+            text = getattr(self, target)
+            if text is not None and not isinstance(text, str):
+                raise NetworkError(f"{self.name}: {target} must be a text such as '2^-2*x1*y0', not {text!r}")
         if not (isinstance(self.t_epoch, (int, np.integer)) and 1 <= self.t_epoch <= MAX_EPOCH):
             raise NetworkError(
                 f"{self.name}: t_epoch = {self.t_epoch}, must be a whole number of steps in 1..{MAX_EPOCH}"
@@ -104,6 +108,9 @@ class SumOfProducts:
 
     def _check_trace(self, trace: str) -> None:
         impulse, tau = getattr(self, f"{trace}_impulse"), getattr(self, f"{trace}_tau")
+        for what, value in (("impulse", impulse), ("tau", tau)):
+            if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+                raise NetworkError(f"{self.name}: {trace}_{what} must be a number, not {value!r}")
         if not 0 <= impulse <= TRACE_MAX:
             raise NetworkError(
                 f"{self.name}: {trace}_impulse = {impulse}, must be in 0..{TRACE_MAX} (traces have 7 bits); "

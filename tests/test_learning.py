@@ -408,7 +408,7 @@ def test_bad_requests_are_refused_before_anything_runs() -> None:
         "holds NaN": {NAME: np.full(steps, np.nan)},
         "has shape": {NAME: np.ones(steps - 1)},
         "has shape ": {NAME: np.ones((steps, 3))},
-        "not numbers": {NAME: np.array(["a"] * steps)},
+        "must be numbers": {NAME: np.array(["a"] * steps)},
         "no learning projection": {"a->x": 1.0},
         "no third factor 'x'": {NAME: {"x": 1.0}},
     }

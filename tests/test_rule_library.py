@@ -64,7 +64,7 @@ def test_power_law() -> None:
     np.testing.assert_allclose(ours, out, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("tau_plus", "tau_minus", "entries"), [(15.0, 25.0, {5, 6, 7}), (30.0, 6.0, {7, 9, 11, 13})])
+@pytest.mark.parametrize(("tau_plus", "tau_minus", "entries"), [(15.0, 25.0, {5, 6, 7}), (30.0, 6.0, {7, 9, 11})])
 def test_facets_with_its_own_tables(tau_plus: float, tau_minus: float, entries: set[int]) -> None:
     pre, post = spike_steps(5)
     up = np.array([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 14, 14, 15])

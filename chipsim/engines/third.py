@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import numbers
 from chipsim.errors import RunError
 
 
@@ -52,10 +53,8 @@ def third_array(
 
 
 def _one(projection: str, name: str, value: Any, steps: int, n: int) -> np.ndarray:
-    array = np.asarray(value)
     what = f"projection '{projection}': third factor '{name}'"
-    if array.dtype.kind not in "biuf":
-        raise RunError(f"{what} holds {array.dtype}, not numbers")
+    array = numbers(value, what, RunError)
     if not np.all(np.isfinite(array)):
         raise RunError(f"{what} holds NaN or infinity")
     if array.ndim == 0:
