@@ -203,7 +203,7 @@ def precision_table(
     roundings: tuple[str, ...] = ("stochastic", "nearest"),
     seed: int = 1,
     size: Size = SMALL,
-    iterations: int = 200,
+    iterations: int = 800,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Test error against bits and rounding; the first row is float64."""
