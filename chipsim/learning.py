@@ -128,6 +128,16 @@ class LearningReport:
             found.append(f"{self.rule} gave NaN or infinity {self.not_finite} times")
         return found
 
+    def plot(self, chosen: Any = None, *, title: str | None = None) -> Any:
+        """What was recorded, over time, as a matplotlib Figure: a panel each for weights, synaptic state and traces.
+
+        `chosen`: synapses (post, pre) drawn as lines of their own, by default those that move most. Raises RunError if
+        nothing was recorded.
+        """
+        from .plots_learning import learned
+
+        return learned(self.step, self.trace, chosen=chosen, title=title or f"Learning by {self.rule}")
+
     def __str__(self) -> str:
         text = (
             f"{self.rule}: {self.steps} steps, {self.updates} updates, {self.changed} changes, {self.stalled} stalled, "

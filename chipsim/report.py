@@ -136,6 +136,9 @@ def _pictures(result: Result, estimate: Any, data: dict[str, Any], window: tuple
     for name, variables in result.trace.items():
         if "v" in variables and "trace" not in made:
             made["trace"] = (_trace(result, name, lo, hi), f"Membrane potentials of {name}")
+    for name, report in result.learning.items():
+        if report.trace and "learning" not in made:
+            made["learning"] = (report.plot(title=f"{name}: {report.rule}"), f"What {name} learned over time")
     if estimate is not None:
         made |= _costs(estimate)
     return {place: _picture(*pair) for place, pair in made.items()}

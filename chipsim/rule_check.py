@@ -89,6 +89,21 @@ def order_free(rule: Rule, seed: int = 0) -> bool:
     return bool(np.array_equal(run(None), run(STEPS // 2)))
 
 
+def stays_within(rule: Rule, seed: int = 0) -> bool:
+    """Whether every weight of a random run is finite, inside the bounds and a multiple of the format's step."""
+    pre, post, v, third = random_inputs(rule, seed)
+    p = Plastic(rule, start_weights(rule, seed), seed=seed)
+    (low, high), form = rule.bounds, rule.weight
+    for t in range(STEPS):
+        p.step(pre[t], post[t], v=v[t], threshold=1.0, third=dict(zip(rule.third, third[t])))
+        w = p.weights
+        if not np.all(np.isfinite(w)) or np.any((w < low) | (w > high)):
+            return False
+        if form is not None and not np.array_equal(w / form.step, np.rint(w / form.step)):
+            return False
+    return True
+
+
 def gradient_cosine(rule: Rule, seed: int = 0) -> float:
     """Cosine of the rule's weight change with descent, where its third factor is the error of a linear
     readout.
@@ -142,6 +157,14 @@ def check(rule: Rule, seed: int = 0) -> Report:
         cosine = gradient_cosine(rule, seed)
         passed = passed and cosine > 0.0
         lines.append(f"cosine with descent on a linear readout: {cosine:.3f}")
+    held = stays_within(rule, seed)
+    passed = passed and held
+    low, high = rule.bounds
+    grid = "" if rule.weight is None else f", multiples of {rule.weight.step:g}"
+    lines += [
+        f"weights in {low:g}..{high:g}{grid}" + ("" if held else "  <-- FAILED"),
+        f"local: reads {', '.join(sorted(rule.reads - set(rule.constants)))}",
+    ]
     c = cost(rule)
     lines.append(
         f"costs {c.multiplies} multiplies, {c.adds} adds, {c.reads} reads, {c.writes} writes per update; "

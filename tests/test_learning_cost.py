@@ -129,6 +129,31 @@ def test_page_says_when_a_rule_stalls_saturates_or_drifts(rule, word: str, tmp_p
     assert f"{NAME.replace('>', '&gt;')}: stdp {word}" in page
 
 
+def test_what_was_recorded_is_drawn(tmp_path) -> None:
+    result = run(compiled(tagged), third={NAME: 1.0}, record={NAME: ["w", "tag", "p", "q"]}, record_every=5)
+    made = result.learning[NAME].plot(chosen=[(0, 3)])
+    lines = {ax.get_ylabel(): ax.get_lines() for ax in made.axes if ax.get_ylabel()}
+    assert set(lines) == {"weight", "tag", "p", "q"} and made.axes[-2].get_xlabel() == "time (steps)"
+    trace = result.learning[NAME].trace
+    np.testing.assert_array_equal(lines["weight"][1].get_ydata(), trace["w"][:, 0, 3])
+    np.testing.assert_array_equal(lines["p"][1].get_ydata(), trace["p"][:, 3], err_msg="of the presynaptic neuron")
+    np.testing.assert_array_equal(lines["q"][1].get_ydata(), trace["q"][:, 0], err_msg="of the postsynaptic neuron")
+    np.testing.assert_allclose(lines["tag"][0].get_ydata(), trace["tag"].mean(axis=(1, 2)))
+    result.report(tmp_path)
+    assert "learned over time" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(cs.RunError, match="no synapse"):
+        result.learning[NAME].plot(chosen=[(0, 99)])
+    with pytest.raises(cs.RunError, match="nothing was recorded"):
+        run(compiled(tagged), third={NAME: 1.0}).learning[NAME].plot()
+
+
+def test_recording_every_step_of_a_long_run_ends() -> None:
+    """The size of a call follows from what the last one took, not from what it might have taken."""
+    spikes = np.zeros((900, 8))
+    result = cs.Emulator(compiled(tagged)).run({"x": spikes}, 900, third={NAME: 0.0}, record={NAME: ["w"]})
+    assert result.learning[NAME].trace["w"].shape == (900, 6, 8)
+
+
 def test_without_learning_the_page_has_no_section(tmp_path) -> None:
     run(compiled(None)).report(tmp_path)
     assert 'id="learning"' not in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim import plots, plots_chip
+from chipsim import plots, plots_chip, plots_learning
 from chipsim.errors import FileError
 from chipsim.report import headline, short_count
 from chipsim.report_data import collect, csv_text
@@ -171,6 +171,10 @@ FIGURES = {
     "step_times": lambda: plots_chip.step_times(np.full(5, 1e-6), barrier=1e-7),
     "utilisation": lambda: plots_chip.utilisation([0, 5], {"neurons": np.array([0.1, 1.0])}),
     "core_map": lambda: plots_chip.core_map(64, 64, 1, [0, 4000], [0.5, 1.0], loads=np.eye(4096, 4)),
+    "learned": lambda: plots_learning.learned(
+        np.arange(3), {"w": rng().random((3, 4, 6)), "tag": rng().random((3, 4, 6)), "x": rng().random((3, 6))}),
+    "learned weights": lambda: plots_learning.learned(np.arange(3), {"w": rng().random((3, 4, 6))}, chosen=[(0, 1)]),
+    "learned trace": lambda: plots_learning.learned(np.arange(3), {"x": rng().random((3, 6))}),
     "learning_curve": lambda: plots_chip.learning_curve([1, 2], {"a": np.ones((3, 2))}, log=True),
 }  # fmt: skip
 

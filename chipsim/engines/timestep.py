@@ -167,7 +167,7 @@ class TimeStepEngine:
             done += made
             if session is not None and done % every == 0:
                 session.look(done)
-            call = max(16, min(4 * call, int(call * SECONDS_PER_CALL / max(spent, 1e-6))))
+            call = max(16, min(4 * count, int(count * SECONDS_PER_CALL / max(spent, 1e-6))))
             if progress is not None:
                 progress(done, steps)
         spikes = _join(parts, steps, self._number)
