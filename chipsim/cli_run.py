@@ -53,7 +53,11 @@ def _compile(source: Path, chip: str, **options: Any) -> Program:
     from mappings.pipeline import compile
 
     with working(f"mapping {source.name} onto {chip}"):
-        return compile(read_network(source), chip, **options)
+        net = read_network(source)
+        program = compile(net, chip, **options)
+    for note in net.metadata.get("netx", {}).get("notes", ()):
+        typer.echo(f"note: {note}", err=True)
+    return program
 
 
 def _mapped(program: Program, used: dict[str, Any]) -> list[Any]:

@@ -208,6 +208,8 @@ def test_notes_say_what_is_ignored(tmp_path) -> None:
     assert [p.model.is_input for p in net.populations.values()] == [True, False, False]
     done = CliRunner().invoke(app, ["inspect", str(path)])
     assert done.exit_code == 0 and "1 dense: 2; weight 2x3" in done.output and "refDelay 3 is ignored" in done.output
+    done = CliRunner().invoke(app, ["map", str(path), "--chip", "unlimited", "-o", str(tmp_path / "p.h5")])
+    assert done.exit_code == 0 and "note: layer 1 (dense): refDelay 3 is ignored" in done.output
 
 
 BAD = {
