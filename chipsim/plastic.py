@@ -10,7 +10,7 @@ from scipy import sparse
 
 from chipsim.errors import RunError
 from chipsim.rule_declaration import Rule
-from chipsim.rule_kernel import compile_rule
+from chipsim.rule_kernel import address_of, compile_rule
 from chipsim.rule_source import COUNTERS, constant_values, post_rows, pre_rows
 
 Array = NDArray[np.float64]
@@ -66,6 +66,7 @@ class Plastic:
         self.w = np.zeros(size, np.int32 if dtype == "int32" else np.float64)
         self.store_weights(self._to_format(by_pre.data.astype(np.float64)))
         self.kernel = compile_rule(rule, dtype)
+        self.address = address_of(self.kernel, dtype)
 
     @staticmethod
     def _by_pre(weights: Any, mask: ArrayLike | None) -> Any:

@@ -20,7 +20,7 @@ from numba import types
 
 from chipsim.rule_declaration import Rule
 from chipsim.rule_source import generate
-from kernels import rounding, surrogates
+from kernels import intrinsics, jit, rounding, surrogates
 
 WEIGHT_TYPES = {"float64": types.float64, "int32": types.int32}
 
@@ -68,7 +68,7 @@ def cache_folder() -> Path:
 @lru_cache(maxsize=1)
 def inlined_source() -> str:
     """Source of what Numba compiles into every rule: when it changes, cached rules are stale."""
-    return "".join(Path(str(module.__file__)).read_text() for module in (rounding, surrogates))
+    return "".join(Path(str(module.__file__)).read_text() for module in (rounding, surrogates, intrinsics, jit))
 
 
 @lru_cache(maxsize=256)
@@ -97,3 +97,9 @@ def compile_rule(rule: Rule, weight: str = "float64") -> Any:
     if weight == "int32" and rule.weight is None:
         raise ValueError(f"rule {rule.name}: integer weights need a declared weight format")
     return load(generate(rule, weight), rule.name)
+
+
+def address_of(kernel: Any, weight: str = "float64") -> int:
+    """Where the C entry of a compiled rule lies in memory: valid as long as `kernel` lives."""
+    compiled = kernel.get_compile_result(signature(weight))
+    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)

@@ -101,11 +101,13 @@ import numpy as np
 from numba import njit
 
 from chipsim.rule_kernel import signature
+from kernels.intrinsics import gather_group, groups, scratch_float64, scratch_int32
+from kernels.jit import ENTRY
 from kernels.rounding import stream_key, to_grid, unit
 from kernels.surrogates import evaluate
 
 
-@njit(signature("{weight}"), cache=True, nogil=True, error_model="numpy")
+@njit(signature("{weight}"), **ENTRY)
 def kernel({arguments}):
 {body}
 '''

@@ -7,12 +7,13 @@ no copies. Order of a step: arrive, neurons, collect, depart, learn.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from .jit import ENTRY, INNER
+from .intrinsics import array_at, call_address
+from .jit import ENTRY, INLINE, INNER
 from .machine import advance, collect, deliver, observe, touch
 
 DEPARTS = 2  #: value of Fans.early of a projection that learns
@@ -24,7 +25,11 @@ class Teacher(NamedTuple):
     i pre, j post, s synapses, t steps of the run.
     """
 
-    index: tuple  # row_ptr, col, col_ptr, col_syn, col_pre: uint32
+    row_ptr: np.ndarray  # uint32
+    col: np.ndarray  # uint32
+    col_ptr: np.ndarray  # uint32
+    col_syn: np.ndarray  # uint32
+    col_pre: np.ndarray  # uint32
     w: np.ndarray  # (s,) int32 or float64: the machine's own weights
     syn: np.ndarray  # (states, s) float64
     pre_vars: np.ndarray  # (1 + traces, i) float64
@@ -37,9 +42,31 @@ class Teacher(NamedTuple):
     v: np.ndarray  # (j,) float64, membranes of the step, if the rule reads them
     pre_ids: np.ndarray  # (i,) int32
     post_ids: np.ndarray  # (j,) int32
-    where: np.ndarray  # (5,) int64: pre population, post population, row of v or -1, seed, steps learned so far
+    where: np.ndarray  # (6,) int64: pre and post population, row of v or -1, seed, steps learned, kernel's address
     unit: np.ndarray  # (1,) float64: what one unit of v means to the rule
     done: np.ndarray  # (t, 2) int64, written: synapses evaluated and weights changed
+
+
+#: Place of every field of `Teacher` in a table of them.
+(
+    ROW_PTR, COL, COL_PTR, COL_SYN, COL_PRE, W, SYN, PRE_VARS, POST_VARS, LEVEL, CONST, COUNTERS, THIRD, FACTORS, V,
+    PRE_IDS, POST_IDS, WHERE, UNIT, DONE,
+) = range(len(Teacher._fields))  # fmt: skip
+EXTENTS = 3  #: most dimensions of a field
+
+
+def table_of(teachers: list[Teacher]) -> np.ndarray:
+    """Where the arrays of `teachers` lie: (teachers, fields, 1 + EXTENTS) int64 of address and extents.
+
+    With a table the loop is compiled once for any number of rules; whoever holds the table holds the teachers.
+    """
+    table = np.zeros((len(teachers), len(Teacher._fields), 1 + EXTENTS), np.int64)
+    for k, teacher in enumerate(teachers):
+        for f, array in enumerate(teacher):
+            if not array.flags.c_contiguous:
+                raise ValueError(f"teacher {k}: {Teacher._fields[f]} is not contiguous")
+            table[k, f, : 1 + array.ndim] = array.ctypes.data, *array.shape
+    return table
 
 
 @njit(**INNER)
@@ -90,44 +117,70 @@ def sent(net, st, log, i, p, out):
 
 
 @njit(**INNER)
-def third_factors(p: Teacher, row):
+def third_factors(third, factors, row):
     """The factors of this step, spread to all neurons where one value serves them."""
-    width = p.third.shape[2]
-    for f in range(p.factors.shape[0]):
-        for j in range(p.factors.shape[1]):
-            p.factors[f, j] = p.third[row, f, j if width > 1 else 0]
+    width = third.shape[2]
+    for f in range(factors.shape[0]):
+        for j in range(factors.shape[1]):
+            factors[f, j] = third[row, f, j if width > 1 else 0]
 
 
 @njit(**INNER)
-def membranes(net, st, p: Teacher):
+def membranes(net, st, v, where, unit):
     """Membranes of the postsynaptic neurons after this step, in the rule's unit."""
-    first, row = net.pop_ptr[p.where[1]], p.where[2]
-    for j in range(p.v.size):
-        p.v[j] = st.rows[row, first + j] * p.unit[0]
+    first, row = net.pop_ptr[where[1]], where[2]
+    for j in range(v.size):
+        v[j] = st.rows[row, first + j] * unit[0]
 
 
-def run_declared(kernel: Any, net, st, inputs, log, t0, steps, in_order, touched, p: Teacher, offset):
-    """As `run_frozen` from row 0, and after each step one call of the rule's `kernel`; compiled by `chipsim.engines`.
+@njit(**INLINE)
+def learn(net, st, log, i, p, likes, row):
+    """One call of a rule's kernel after the step in row i + 1 of the log, step `row` of the run.
 
-    `offset`: steps of this run before t0, the first row of `third` and `done`.
+    p (fields, 1 + EXTENTS): a teacher's row of the table.
+    """
+    flat, table, cube, index, ids, count, pairs = likes
+    where, counters = array_at(count, p[WHERE]), array_at(count, p[COUNTERS])
+    pre, post = array_at(ids, p[PRE_IDS]), array_at(ids, p[POST_IDS])
+    v, factors = array_at(flat, p[V]), array_at(table, p[FACTORS])
+    pre = pre[: sent(net, st, log, i, where[0], pre)]
+    post = post[: sent(net, st, log, i, where[1], post)]
+    third_factors(array_at(cube, p[THIRD]), factors, row)
+    if where[2] >= 0:
+        membranes(net, st, v, where, array_at(flat, p[UNIT]))
+    evaluated, changed = counters[0], counters[1]
+    arguments = (
+        where[4], where[3], pre, post, array_at(index, p[ROW_PTR]), array_at(index, p[COL]),
+        array_at(index, p[COL_PTR]), array_at(index, p[COL_SYN]), array_at(index, p[COL_PRE]),
+        array_at(net.weight, p[W]), array_at(table, p[SYN]), array_at(table, p[PRE_VARS]),
+        array_at(table, p[POST_VARS]), v, array_at(flat, p[LEVEL]), factors, array_at(flat, p[CONST]), counters,
+    )  # fmt: skip
+    call_address(where[5], arguments)
+    where[4] += 1
+    done = array_at(pairs, p[DONE])
+    done[row, 0] = counters[0] - evaluated
+    done[row, 1] = counters[1] - changed
+
+
+@njit(**ENTRY)
+def run_declared(net, st, inputs, log, t0, steps, in_order, touched, teachers, likes, offset):
+    """As `run_frozen` from row 0; after each step every rule learns, in the order of the table `teachers`.
+
+    Rules' kernels enter as addresses: the loop is compiled once, whatever the rules and their number. `likes`: an array
+    of every type in the table. `offset`: steps of this run before t0, the first row of `third` and `done`.
     """
     room = net.pop_ptr[-1]
-    row_ptr, col, col_ptr, col_syn, col_pre = p.index
     for i in range(steps):
         if log.ptr[i + 1] + room > log.ids.size:
             return i
         forward(net, st, inputs, log, i, t0 + i + 1, in_order, touched)
-        pre = p.pre_ids[: sent(net, st, log, i, p.where[0], p.pre_ids)]
-        post = p.post_ids[: sent(net, st, log, i, p.where[1], p.post_ids)]
-        third_factors(p, offset + i)
-        if p.where[2] >= 0:
-            membranes(net, st, p)
-        evaluated, changed = p.counters[0], p.counters[1]
-        kernel(
-            p.where[4], p.where[3], pre, post, row_ptr, col, col_ptr, col_syn, col_pre, p.w, p.syn, p.pre_vars,
-            p.post_vars, p.v, p.level, p.factors, p.const, p.counters,
-        )  # fmt: skip
-        p.where[4] += 1
-        p.done[offset + i, 0] = p.counters[0] - evaluated
-        p.done[offset + i, 1] = p.counters[1] - changed
+        for k in range(teachers.shape[0]):
+            learn(net, st, log, i, teachers[k], likes, offset + i)
     return steps
+
+
+#: An array of each type that a teacher has, in the order in which `learn` takes them apart.
+LIKES = (
+    np.zeros(1), np.zeros((1, 1)), np.zeros((1, 1, 1)), np.zeros(1, np.uint32), np.zeros(1, np.int32),
+    np.zeros(1, np.int64), np.zeros((1, 1), np.int64),
+)  # fmt: skip

@@ -152,6 +152,39 @@ def test_compiled_loop_equals_the_loop_over_steps(case, monkeypatch) -> None:
         np.testing.assert_array_equal(values, again.activity.learning[act], err_msg=act)
 
 
+@pytest.mark.parametrize("kind", ["integer", "float"])
+def test_several_declared_rules_run_in_the_compiled_loop(kind: str, monkeypatch) -> None:
+    """Three rules at once, two on one population: the bits of the loop over steps, which must not be needed."""
+    net = network(kind, tagged if kind == "integer" else PAIR["float"])
+    weights = np.random.default_rng(8).integers(1, 60, (20, 20))
+    synapses = cs.loihi.Synapses(weights, sign="mixed") if kind == "integer" else cs.floats.Synapses(weights / 500)
+    net.connect("a", "a", synapses, rule=PAIR[kind])
+    net.add("b", cs.loihi.LIF(20, vth=400, du=2000, dv=400) if kind == "integer" else cs.floats.LavaLIF(20, vth=6.0))
+    net.connect(
+        "a",
+        "b",
+        synapses,
+        rule=cs.rules.homeostatic(target=0.3, eta=0.1, w_max=100.0, every=7, weight=BYTES)
+        if kind == "integer"
+        else PAIR["float"],
+    )
+    program = cs.compile(net, "unlimited" if kind == "integer" else "float")
+    slow = cs.Emulator(program)
+    options = {"third": reward(200)} if kind == "integer" else {}
+    with monkeypatch.context() as patch:
+        patch.setattr(Learning, "_compiled", Learning._stepwise)
+        wanted = slow.run(spikes(), 200, **options)
+    monkeypatch.setattr(Learning, "_stepwise", None)
+    fast = cs.Emulator(program)
+    result = fast.run(spikes(), 200, **options)
+    assert len(result.learning) == 3 and all(r.changed > 0 for r in result.learning.values())
+    for name in result.learning:
+        np.testing.assert_array_equal(fast.weights(name), slow.weights(name))
+        assert str(result.learning[name]) == str(wanted.learning[name])
+    for act, values in result.activity.learning.items():
+        np.testing.assert_array_equal(values, wanted.activity.learning[act], err_msg=act)
+
+
 def test_kernel_equals_the_reference_of_its_declaration() -> None:
     """The learner's numbers are those of the rule's NumPy reference, step by step, stochastic rounding included."""
     from chipsim.plastic import Plastic

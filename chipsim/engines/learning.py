@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numba import typeof
 
 from chipsim.errors import RunError
 from chipsim.learning import kind_of
@@ -20,7 +19,7 @@ from .learner_eprop import EPropLearner
 from .learner_pes import PesLearner
 from .learners import DeclaredLearner
 from .learners_loihi import LinearLearner, SopLearner
-from .learning_run import Learned, Session, compiled_run, teacher_of
+from .learning_run import Learned, Session, teacher_of
 from .load import Machine
 from .registers import STATE_ROW
 from .rewriting import matrix_of
@@ -154,21 +153,25 @@ class Learning:
         net = self.machine.net
         if not learn or not self.stepping:
             return machine_plastic.run_frozen(net, state, view, log, 0, t0, count, in_order, touched)
-        only = next(iter(self.stepping.values()))
-        if len(self.stepping) == 1 and isinstance(only, DeclaredLearner):
-            return self._compiled(only, state, view, log, t0, count, in_order, touched, row)
+        if all(isinstance(x, DeclaredLearner) for x in self.stepping.values()):
+            return self._compiled(state, view, log, t0, count, in_order, touched, row)
         return self._stepwise(state, view, log, t0, count, in_order, touched, row)
 
-    def _compiled(self, learner: DeclaredLearner, state, view, log, t0, count, in_order, touched, row) -> int:
-        teacher = teacher_of(learner)
-        arguments = (self.machine.net, state, view, log, t0, count, in_order, touched, teacher, row)
-        run = compiled_run(learner.plastic.dtype, tuple(typeof(a) for a in arguments))
-        made = run(learner.plastic.kernel, *arguments)
-        learner.plastic.step_index = int(teacher.where[4])
+    def _compiled(self, state, view, log, t0, count, in_order, touched, row) -> int:
+        """Declared rules only, any number of them."""
+        learners = list(self.stepping.values())
+        teachers = [teacher_of(x) for x in learners]
+        table = machine_plastic.table_of(teachers)
+        steps = (t0, count, in_order, touched)
+        made = machine_plastic.run_declared(
+            self.machine.net, state, view, log, *steps, table, machine_plastic.LIKES, row
+        )
+        for learner, teacher in zip(learners, teachers):
+            learner.plastic.step_index = int(teacher.where[4])
         return int(made)
 
     def _stepwise(self, state, view, log, t0, count, in_order, touched, row) -> int:
-        """The same in a Python loop: any learners, any number of them."""
+        """The same in a Python loop: any learners, also such as are no declared rules."""
         net, graded = self.machine.net, log.value.size > 1
         before = self._sent(state, log, 0)
         for i in range(count):

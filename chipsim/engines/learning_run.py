@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -75,15 +75,25 @@ class Session:
 
 
 def _moments(weights: np.ndarray) -> tuple[float, float]:
-    return (float(weights.mean()), float(weights.std())) if weights.size else (0.0, 0.0)
+    """Mean and standard deviation."""
+    if not weights.size:
+        return 0.0, 0.0
+    values = weights.astype(np.float64)
+    mean = float(values.mean())
+    values -= mean
+    return mean, math.sqrt(float(values @ values) / values.size)
 
 
 def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
     """A learner's arrays as the compiled loop takes them."""
     p, n_post = learner.plastic, learner.post.n
-    numbers = [learner.image.pre, learner.image.post, learner.v_row, p.seed, p.step_index]
+    numbers = [learner.image.pre, learner.image.post, learner.v_row, p.seed, p.step_index, p.address]
     return machine_plastic.Teacher(
-        index=(p.row_ptr, p.col, p.col_ptr, p.col_syn, p.col_pre),
+        row_ptr=p.row_ptr,
+        col=p.col,
+        col_ptr=p.col_ptr,
+        col_syn=p.col_syn,
+        col_pre=p.col_pre,
         w=p.w,
         syn=p.syn,
         pre_vars=p.pre_vars,
@@ -91,7 +101,7 @@ def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
         level=learner.level,
         const=p.const,
         counters=p.counters,
-        third=learner.third,
+        third=np.ascontiguousarray(learner.third),
         factors=np.zeros((len(learner.rule.third), n_post)),
         v=np.zeros(n_post),
         pre_ids=np.zeros(learner.pre.n, np.int32),
@@ -99,17 +109,4 @@ def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
         where=np.array(numbers, np.int64),
         unit=np.array([learner.v_unit]),
         done=learner.done,
-    )
-
-
-@lru_cache
-def compiled_run(weight: str, arguments: tuple[Any, ...]) -> Any:
-    """`kernels.machine_plastic.run_declared` for arguments of these Numba types; any rule's kernel is a pointer."""
-    from numba import njit, types
-
-    from chipsim.rule_kernel import signature
-
-    kernel = types.FunctionType(signature(weight))
-    return njit(types.int64(kernel, *arguments), cache=True, nogil=True, error_model="numpy")(
-        machine_plastic.run_declared
     )
