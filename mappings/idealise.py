@@ -31,6 +31,7 @@ from .quantise_ideal import _current_gain
 NEVER_LEAKS = 1e9  #: steps, for a membrane without leak behind a synapse with one
 
 
+ONE_SPIKE = "several spikes in one step become one"
 #: What a target can have beyond an ideal neuron of one spike per step; see `idealise`.
 KEEPS = ("counts", "waits", "drive")
 
@@ -146,7 +147,7 @@ def _spiking(
     if sends == "many" and "counts" in keeps and chosen == "subtract":
         made["spikes"] = "many"
     elif sends == "many":
-        notes.append(f"{name}: several spikes in one step become one")
+        notes.append(f"{name}: {ONE_SPIKE}")
     if after == "value" and chosen == "zero":
         made["v_reset"] = v["reset_to"]
     return made | _late(name, unit, v, dt, chosen == own, keeps, notes)

@@ -427,3 +427,18 @@ def test_idealise_refuses_what_has_no_decay():
 def test_describe():
     text = describe(GOLDEN / "norse_conv_lif" / "model.nir")
     assert "Conv2d" in text and "tau: (4, 4, 4) 0.01 s" in text and "does not say dt and scheme" in text
+
+
+def test_describe_follows_the_flow_and_says_what_is_wrong(tmp_path):
+    """Nodes from input to output with their shapes; what would be repaired, what cannot run; units of the file."""
+    w = random(3, 4)
+    nodes = {"z": nir.Output(np.array([3])), "b": nir.Linear(w), "a": lif((3,)), "input": nir.Input(np.array([1, 4]))}
+    edges = [("input", "b"), ("b", "a"), ("a", "z")]
+    lines = describe(nir.NIRGraph(nodes, edges, type_check=False)).splitlines()
+    heads = [line.strip() for line in lines if line.startswith("  ") and not line.startswith("   ")]
+    assert heads[:4] == ["input: Input", "b: Linear -> (3,)", "a: LIF -> (3,)", "z: Output -> (3,)"]
+    text = "\n".join(lines)
+    assert "tau: 0.005, 0.005, 0.005 s" in text and "shortest time constant 0.005 s" in text
+    assert "would be repaired: node 'input': batch axis" in text and "cannot be run" not in text
+    bad = describe(nir.NIRGraph(nodes | {"b": nir.Linear(random(3, 5))}, [*edges, ("a", "gone")], type_check=False))
+    assert "(there is no node 'gone')" in bad and "cannot be run: edge 'a' -> 'gone'" in bad

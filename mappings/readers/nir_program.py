@@ -1,38 +1,23 @@
-"""NIR graphs onto chips in one call, and a readable account of what a graph holds."""
+"""NIR graphs onto chips in one call."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from chipsim.description import load_chip
 from chipsim.program import Program
 from chipsim.schema import Chip
 
-from ..idealise import idealise
+from ..idealise import ONE_SPIKE, idealise
 from ..network import Network
 from ..pipeline import compile
 from ..quantise import quantise as make_native
 from ..substeps import substepped
 from .nir import from_nir
-from .nir_file import Graph, Node, read_graph
-from .nir_linear import KINDS
-from .nir_schemes import NEURONS
 from .nir_start import started
+from .nir_text import describe as describe
 
-#: NIR's units: seconds for time constants and delays (sinabs: steps), the neuron's own for the rest.
-UNITS = {
-    "tau": "s",
-    "tau_mem": "s",
-    "tau_syn": "s",
-    "delay": "s",
-    "r": "Ohm",
-    "v_threshold": "V",
-    "v_leak": "V",
-    "v_reset": "V",
-}
 STEP_OF_STEPS = 1e-3  #: seconds per step on a chip where the graph counts steps and nothing else is said
 
 
@@ -96,6 +81,8 @@ def compile_nir(
         chosen = {"compartments": described.limits.soft_reset_compartments, **chosen}
     made, step = for_chip(net, chip, seconds=seconds, compartments=chosen.get("compartments", 1))
     notes = [*net.metadata["nir"]["notes"], *made.metadata.get("idealised", [])]
+    if any(note.endswith(ONE_SPIKE) for note in notes):
+        notes.append("substeps=k (command line: --substeps) lets up to k spikes of a step follow each other")
     if described.family == "loihi":
         program = _quantised(net, made, described, step, chosen)
         soft = [p.name for p in program.populations if p.model.compartments > 1]
@@ -115,46 +102,3 @@ def _quantised(net: Network, ideal: Network, chip: Chip, dt: float, options: dic
     projections = tuple(replace(p, unit=report.weight_units.get(p.name)) for p in program.projections)
     stages = {"quantise": report.report(), **program.stages}
     return replace(program, populations=populations, projections=projections, stages=stages)
-
-
-def describe(graph: Any) -> str:
-    """What a graph holds: nodes with parameters, ranges and units, edges, and what it does not say."""
-    read = read_graph(graph)
-    lines = [f"NIR graph {read.source}" + (f", version {read.version}" if read.version else "")]
-    lines += _lines(read, "  ")
-    missing = [k for k in ("dt", "scheme") if k not in read.metadata]
-    lines += [f"  says {k} = {v}" for k, v in read.metadata.items() if np.ndim(v) == 0]
-    if missing:
-        lines.append(f"  does not say {' and '.join(missing)}: give --dt and --scheme")
-    return "\n".join(lines)
-
-
-def _lines(graph: Graph, indent: str) -> list[str]:
-    out = []
-    for name, node in graph.nodes.items():
-        if isinstance(node, Graph):
-            out += [f"{indent}{name}: graph", *_lines(node, indent + "  ")]
-            continue
-        known = node.kind in (*NEURONS, *KINDS, "Input", "Output", "Delay")
-        out.append(f"{indent}{name}: {node.kind}" + ("" if known else "  (unknown type: cannot be run)"))
-        out += [f"{indent}  {k}: {_shown(k, v)}" for k, v in node.params.items()]
-        if node.kind in NEURONS and not _arrives(graph, node):
-            out.append(f"{indent}  (nothing arrives here)")
-    return [*out, f"{indent}edges: " + ", ".join(f"{a} -> {b}" for a, b in sorted(graph.edges))]
-
-
-def _arrives(graph: Graph, node: Node) -> bool:
-    return any(b == node.name for _, b in graph.edges)
-
-
-def _shown(name: str, value: Any) -> str:
-    unit = f" {UNITS[name]}" if name in UNITS else ""
-    if isinstance(value, str):
-        return value
-    array = np.asarray(value)
-    if array.size == 0 or array.dtype.kind not in "biuf":
-        return f"{array.shape} {array.dtype}"
-    if array.size <= 4:
-        return f"{', '.join(f'{v:g}' for v in array.ravel())}{unit}"
-    span = f"{array.min():g}" if array.min() == array.max() else f"{array.min():g} .. {array.max():g}"
-    return f"{array.shape} {span}{unit}"

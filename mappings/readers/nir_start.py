@@ -58,7 +58,9 @@ def _started(model: Any, steps: int, current: np.ndarray | None) -> Any:
         for _ in range(steps):
             v = np.clip(_before(v - u - bias, kept), model.per_neuron("vmin"), top)
             u = np.clip(_before(u, 4096 - (model.per_neuron("du") + 1)), -STATE_MAX, STATE_MAX)
-        values["u"], values["v"] = u, v
+        values["v"] = v
+        if np.any(u):
+            values["u"] = u
     return type(model)(model.shape, **values)
 
 
