@@ -197,14 +197,21 @@ def _evidence(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]]
 def _reward(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
     from mappings.experiments.delayed_reward_figure import figure
 
-    outcome = module.run(
-        plan.iterations or 200,
-        plan.seeds,
-        progress=lambda i, total, share: moved(i, total, f"{share:.0%} right"),
-        checkpoint=plan.folder / f"{plan.name}.npz",
-    )
+    total = plan.iterations or 200
+    runs = []
+    for k, seed in enumerate(plan.seeds):
+
+        def advance(state: Any, trials: int, seed: int = seed, k: int = k) -> Any:
+            def step(done: int, share: float) -> None:
+                moved(k * total + done, total * len(plan.seeds), f"seed {seed}, {share:.0%} right")
+
+            return _Stretch(module.run_seed(seed, trials, progress=step, resume=state))
+
+        runs.append(_resumed(plan, seed, total, advance, lambda state: len(state["correct"])))
+    outcome = module.joined(runs)
     right = outcome.accuracy()
-    return [{"seed": s, "right_of_last_100": float(a)} for s, a in zip(plan.seeds, right)], figure(outcome)
+    rows = [{"seed": s, "trials": total, "right_of_last_100": float(a)} for s, a in zip(plan.seeds, right, strict=True)]
+    return rows, figure(outcome)
 
 
 def _xor(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:

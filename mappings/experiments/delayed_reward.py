@@ -12,7 +12,7 @@ reward.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -162,23 +162,69 @@ def run(
         raise RunError(f"trials = {trials}, {len(seeds)} seeds: at least one of each is needed")
     done = _Finished(checkpoint, repr((trials, tuple(seeds), task, rule)))
     total = trials * len(seeds)
-    tag = other = np.zeros(0)
+    last = None
     for k, seed in enumerate(seeds):
-        last = k == len(seeds) - 1
-        if k < len(done.correct) and not last:
+        if k < len(done.correct) and k < len(seeds) - 1:
             continue
-        machine, rng = new_machine(task, rule, seed), np.random.default_rng([seed, 2])
-        correct = np.zeros(trials, bool)
-        for i in range(trials):
-            cue = int(rng.integers(task.cues))
-            action, tags = trial(machine, task, cue, rng, watch=last and i == 0)
-            correct[i] = action == cue
-            if len(tags):
-                tag, other = _mean_tags(tags, task, cue, action)
+
+        def step(i: int, share: float, k: int = k) -> None:
             if progress is not None:
-                progress(k * trials + i + 1, total, float(correct[max(0, i + 1 - WINDOW) : i + 1].mean()))
-        done.add(k, correct, machine.weights)
-    return Outcome(np.array(done.correct), np.array(done.weights), tag, other, task, rule)
+                progress(k * trials + i, total, share)
+
+        last = run_seed(seed, trials, task, rule, step)
+        done.add(k, last.correct, last.weights)
+    assert last is not None
+    return Outcome(np.array(done.correct), np.array(done.weights), last.tag, last.other, task, rule)
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One seed: correct (trials,) bool, weights, tags of the first trial as in `Outcome`; `state` continues it."""
+
+    correct: NDArray[np.bool_]
+    weights: NDArray[np.int32]
+    tag: NDArray[np.float64]
+    other: NDArray[np.float64]
+    state: Mapping[str, Any]
+
+
+def run_seed(
+    seed: int,
+    trials: int = 200,
+    task: Task | None = None,
+    rule: SumOfProducts | None = None,
+    progress: Callable[[int, float], None] | None = None,
+    resume: Mapping[str, Any] | None = None,
+) -> SeedRun:
+    """One seed up to `trials` trials in all; `resume`: the state of an earlier run. progress: (trials done, share)."""
+    task, rule = task or Task(), rule or tag_rule()
+    machine, rng = new_machine(task, rule, seed), np.random.default_rng([seed, 2])
+    correct: list[bool] = []
+    tag = other = np.zeros(0)
+    if resume is not None:
+        machine.set_state(resume["machine"])
+        rng.bit_generator.state = resume["random"]
+        correct, tag, other = [bool(c) for c in resume["correct"]], resume["tag"], resume["other"]
+    for i in range(len(correct), trials):
+        cue = int(rng.integers(task.cues))
+        action, tags = trial(machine, task, cue, rng, watch=i == 0)
+        correct.append(action == cue)
+        if len(tags):
+            tag, other = _mean_tags(tags, task, cue, action)
+        if progress is not None:
+            progress(i + 1, float(np.mean(correct[-WINDOW:])))
+    state = {"machine": machine.get_state(), "random": rng.bit_generator.state, "correct": np.array(correct),
+             "tag": tag, "other": other}  # fmt: skip
+    return SeedRun(np.array(correct), machine.weights, tag, other, state)
+
+
+def joined(runs: Sequence[SeedRun], task: Task | None = None, rule: SumOfProducts | None = None) -> Outcome:
+    """The runs of several seeds as one outcome."""
+    last = runs[-1]
+    weights = np.array([r.weights for r in runs])
+    return Outcome(
+        np.array([r.correct for r in runs]), weights, last.tag, last.other, task or Task(), rule or tag_rule()
+    )
 
 
 def control(trials: int = 200, seeds: Sequence[int] = (0, 1, 2), task: Task | None = None, **settings: Any) -> Outcome:
