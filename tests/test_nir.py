@@ -442,3 +442,26 @@ def test_describe_follows_the_flow_and_says_what_is_wrong(tmp_path):
     assert "would be repaired: node 'input': batch axis" in text and "cannot be run" not in text
     bad = describe(nir.NIRGraph(nodes | {"b": nir.Linear(random(3, 5))}, [*edges, ("a", "gone")], type_check=False))
     assert "(there is no node 'gone')" in bad and "cannot be run: edge 'a' -> 'gone'" in bad
+
+
+def test_layers_may_reset_in_their_own_ways(tmp_path):
+    """A node's metadata goes before the graph's, in files as well, and is written back."""
+    w1, w2 = 3 * random(5, 4) + 1, 3 * random(3, 5, seed=2) + 2
+    last = lif((3,))
+    last.metadata = {"reset": "subtract"}
+    g, x = chain(nir.Linear(w1), lif((5,)), nir.Linear(w2), last, shape=(4,)), spikes((4,))
+    nir.write(tmp_path / "mixed.nir", g)
+    net = from_nir(tmp_path / "mixed.nir", **EULER)
+    hidden, v, want = Euler((5,), DT, 5e-3, 0.5), np.zeros(3), []
+    for row in x:
+        v += DT / 5e-3 * (-v + w2 @ hidden(w1 @ row))
+        want.append(v > 0.5)
+        v -= 0.5 * want[-1]
+    assert np.any(want)
+    np.testing.assert_array_equal(played(net, x)["n3"], want)
+    to_nir(net, tmp_path / "out.nir")
+    back = from_nir(tmp_path / "out.nir")
+    assert nir.read(tmp_path / "out.nir").nodes["n1"].metadata == {}
+    np.testing.assert_array_equal(played(back, x)["n3"], want)
+    last.metadata = {"reset": "sometimes"}
+    refused("node 'n3' .LIF.: its metadata: reset must be one of", g)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import chipsim as cs
+from mappings.readers.nir import from_nir
 from mappings.readers.torch import from_torch
+from mappings.writers.nir import to_nir
 
 from .torch_runs import Recorder, emulated, spikes
 
@@ -68,14 +70,17 @@ def test_leaky(norm_input, tau_syn, train_alphas):
     check(louder(module, 8.0 if norm_input else 3.0), spikes(16))
 
 
-def test_layers_that_differ():
+def test_layers_that_differ(tmp_path):
     torch.manual_seed(2)
     module = nn.Sequential(
         nn.Linear(16, 24), sl.IAFSqueeze(min_v_mem=-1.0, **ONE), nn.Linear(24, 12),
         sl.LIFSqueeze(tau_mem=9.0, spike_fn=activation.SingleSpike, **ONE), nn.Linear(12, 5),
         sl.IAFSqueeze(reset_fn=activation.MembraneReset(), spike_threshold=torch.tensor(0.6), **ONE),
     )  # fmt: skip
-    net, _ = check(louder(module), spikes(16))
+    net, got = check(louder(module), spikes(16))
+    back = emulated(from_nir(to_nir(net, tmp_path / "m.nir")), spikes(16))
+    for name in ("1", "3", "5"):
+        np.testing.assert_array_equal(back[name], got[name])
     sends = [p.model.values["sends"] for p in net.populations.values() if not p.model.is_input]
     assert sends == ["many", "reached", "many"]
 

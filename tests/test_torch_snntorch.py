@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import chipsim as cs
+from mappings.readers.nir import from_nir
 from mappings.readers.torch import from_torch
+from mappings.writers.nir import to_nir
 
 from .torch_runs import Recorder, differences, emulated, spikes
 
@@ -57,7 +59,7 @@ def test_synaptic(reset, delay):
     check(ff([snn.Synaptic(0.6, 0.9, **options), snn.Synaptic(alpha=0.2, beta=0.5, **options)]), spikes(16))
 
 
-def test_layers_that_reset_in_their_own_ways_and_neurons_that_differ():
+def test_layers_that_reset_in_their_own_ways_and_neurons_that_differ(tmp_path):
     torch.manual_seed(3)
     neurons = [
         snn.Leaky(beta=torch.rand(24), threshold=torch.rand(24) + 0.5, reset_mechanism="zero", **HIDDEN),
@@ -65,6 +67,9 @@ def test_layers_that_reset_in_their_own_ways_and_neurons_that_differ():
         snn.Leaky(beta=torch.linspace(-0.2, 1.3, 8), learn_beta=True, **HIDDEN),  # clamped to 0 and 1
     ]
     net = check(ff(neurons, (16, 24, 12, 8)), spikes(16))
+    back = from_nir(to_nir(net, tmp_path / "m.nir"))  # each layer's reset stands in the file
+    for name, record in emulated(net, spikes(16)).items():
+        np.testing.assert_array_equal(emulated(back, spikes(16))[name], record)
     after = [p.model.values["after_spike"] for p in net.populations.values() if not p.model.is_input]
     assert after == ["late_forget", "late_subtract", "late_subtract"]
 
@@ -222,6 +227,8 @@ def test_refusals_name_the_layer():
     refused("scheme 'norse_box', but the neurons are snntorch's", good, scheme="norse_box")
     refused("percentile: only for networks of ReLUs", good, percentile=99)
     refused("takes a torch.nn.Module, not int", 5)
+    refused("is no tensor or array of numbers", good, ["a", "b"])
+    refused("lazy layers without weights", nn.Sequential(nn.LazyLinear(24), *good[1:]))
     refused("dt=-1.0 is not a positive number", good, dt=-1.0)
 
 

@@ -90,8 +90,13 @@ def from_torch(
 
 
 def _sample(torch: Any, module: Any, sample: Any) -> Any:
-    tensor = sample if isinstance(sample, torch.Tensor) else torch.as_tensor(np.asarray(sample))
+    try:
+        tensor = sample if isinstance(sample, torch.Tensor) else torch.as_tensor(np.asarray(sample))
+    except (TypeError, ValueError) as error:
+        raise NetworkError(f"from_torch: the sample is no tensor or array of numbers: {error}") from None
     parameters = [*module.parameters(), *module.buffers()]
+    if any(torch.nn.parameter.is_lazy(p) for p in parameters):
+        raise NetworkError("from_torch: the module has lazy layers without weights; run it once on data first")
     for kind, values in (("the sample", [tensor]), ("a parameter", parameters)):
         if any(v.is_complex() for v in values):
             raise NetworkError(f"from_torch: {kind} is complex; neurons compute with real numbers")

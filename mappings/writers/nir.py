@@ -77,12 +77,14 @@ def nir_graph(
     if tool is not None:
         net = fitted_to(net, tool)
         step = SNNTORCH_DT if tool == "snntorch" else step
-    options = options_of(net, chosen, step)
+    options, differing = options_of(net, chosen, step)
     late = stated["depth"] if read_as_is and "depth" in stated else _latency(net)
     outputs = stated.get("outputs") or {"output": _last(net)}
     made = _Made(net, options, late, {k: v for k, v in outputs.items() if v in net.populations})
     metadata = {"name": net.name, "written_by": "chipsim", **{k: v for k, v in options.items() if v is not None}}
     nodes, edges = made.build()
+    for population, own in differing.items():
+        nodes[population].metadata = {k: v for k, v in own.items() if v is not None}
     _check_known(nodes, tool)
     return nir.NIRGraph(nodes, edges, metadata=metadata, type_check=False)
 

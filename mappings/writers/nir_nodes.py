@@ -21,46 +21,63 @@ def library() -> Any:
     return import_module("nir")
 
 
-def options_of(net: Network, scheme: str, dt: float) -> dict[str, Any]:
+def options_of(net: Network, scheme: str, dt: float) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """dt, scheme, reset and the like that make `from_nir` read the same network back.
+
+    Returns
+    -------
+    graph, nodes : dict
+        What holds for the whole graph, and for populations that differ from it.
 
     Raises
     ------
     NetworkError
-        Populations that differ in what holds for a whole graph, or that the scheme cannot say.
+        Populations that the scheme cannot say.
     """
     if scheme not in SCHEMES:
         raise NetworkError(f"scheme {scheme!r} is not one of {', '.join(SCHEMES)}")
-    units = {n: p.model for n, p in net.populations.items() if not p.model.is_input}
-    found: dict[str, Any] = {"dt": dt, "scheme": scheme}
-    spiking = {n: u for n, u in units.items() if u.values["sends"] != "value" and u.values["after_spike"] != "nothing"}
-    after = _one(spiking, "after_spike", lambda a: "subtract" if a in ("subtract", "late_subtract") else "zero")
-    late = _one(spiking, "after_spike", lambda a: a.startswith("late"))
-    sends = _one(spiking, "sends", lambda s: s)
+    units: dict[str, Any] = {n: p.model for n, p in net.populations.items() if not p.model.is_input}
+    own = {n: _own(n, u, scheme) for n, u in units.items() if _spikes(u)}
+    found: dict[str, Any] = {
+        "dt": dt,
+        "scheme": scheme,
+        **(next(iter(own.values())) if own else _own("", None, scheme)),
+    }
+    if any(o.get("min_v_mem") is None for o in own.values()):
+        found["min_v_mem"] = None  # a node can name a floor, but not that it has none
+    differing = {n: {k: v for k, v in o.items() if v != found[k]} for n, o in own.items()}
+    return found, {n: o for n, o in differing.items() if o}
+
+
+def _spikes(unit: Any) -> bool:
+    """It sends spikes and has a state that they could reset."""
+    plain = not np.any(unit.values["kept"]) and not np.any(unit.values["gain"])
+    return unit.values["sends"] != "value" and not (unit.values["after_spike"] == "nothing" and plain)
+
+
+def _own(name: str, unit: Any, scheme: str) -> dict[str, Any]:
+    """reset, reset_delay, spike_fn and min_v_mem of a population, as far as the scheme asks for them."""
+    sends, after = ("above", "value") if unit is None else (unit.values["sends"], unit.values["after_spike"])
     allowed = {"sinabs": ("reached", "many"), "rockpool": ("many",)}.get(scheme, ("above",))
-    if sends is not None and sends not in allowed:
-        raise NetworkError(f"scheme '{scheme}' has no neurons that send '{sends}'; choose another scheme")
+    if sends not in allowed and unit is not None:
+        raise NetworkError(f"'{name}': scheme '{scheme}' has no neurons that send '{sends}'; choose another scheme")
+    late = after.startswith("late")
     if late and scheme != "snntorch":
-        raise NetworkError(f"scheme '{scheme}' has no reset that waits a step; only snntorch does")
-    if scheme not in ("sinabs", "rockpool"):
-        found["reset"] = after or "zero"
-    if scheme == "snntorch":
-        if spiking and not late:
-            raise NetworkError("scheme 'snntorch' resets by the spike of the step before; choose 'norse_import'")
-        found["reset_delay"] = not bool(_one(spiking, "at_once", int))
+        raise NetworkError(f"'{name}': scheme '{scheme}' has no reset that waits a step; only snntorch does")
+    resets = {"subtract": "subtract", "late_subtract": "subtract", "nothing": "none"}
+    reset = resets.get(after, "zero")
+    if scheme == "rockpool":
+        return {}
     if scheme == "sinabs":
-        found["spike_fn"] = "SingleSpike" if sends == "reached" else "MultiSpike"
-        lowest = _one(spiking, "lowest", lambda v: float(np.max(v)))
-        found["min_v_mem"] = None if lowest is None or lowest < -1e299 else lowest
-    return found
-
-
-def _one(units: dict[str, Any], register: str, meaning: Any) -> Any:
-    values = {n: meaning(u.values[register]) for n, u in units.items()}
-    if len(set(values.values())) > 1:
-        shown = ", ".join(f"{n}: {v}" for n, v in values.items())
-        raise NetworkError(f"a NIR graph has one {register} for all neurons, but they differ: {shown}")
-    return next(iter(values.values()), None)
+        lowest = -1e300 if unit is None else float(np.max(unit.values["lowest"]))
+        spike_fn = "SingleSpike" if sends == "reached" else "MultiSpike"
+        reset = "subtract" if unit is None else reset
+        return {"reset": reset, "spike_fn": spike_fn, "min_v_mem": None if lowest < -1e299 else lowest}
+    if scheme != "snntorch":
+        return {"reset": reset}
+    if not late and unit is not None and reset != "none":
+        raise NetworkError(f"'{name}': scheme 'snntorch' resets by the spike of the step before; choose 'norse_import'")
+    return {"reset": reset, "reset_delay": unit is None or not bool(unit.values["at_once"])}
 
 
 def node_of(unit: NeuronModel, name: str, shape: tuple[int, ...], options: dict[str, Any], alone: bool) -> Any:
