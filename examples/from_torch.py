@@ -1,12 +1,14 @@
 """A small convolutional network, trained with torch on handwritten digits, as spikes: in floats and on two chips.
 
-    python examples/from_torch.py
+    python examples/from_torch.py [mlp]
 
-Needs torch and scikit-learn (for the images). Prints accuracies and the error of every layer, draws both.
+With "mlp" a perceptron of one hidden layer instead. Needs torch and scikit-learn (for the images). Prints accuracies
+and the error of every layer, draws both.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 
 import matplotlib.pyplot as plt
@@ -84,19 +86,20 @@ def draw(runs: dict[str, Measured], labels: np.ndarray, before: float, path: str
     figure.savefig(path, dpi=120)
 
 
-def main() -> None:
+def main(perceptron: bool) -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)  # on matrices this small, threads wait for each other
     images, test_images, labels, test_labels = digits()
     start = time.perf_counter()
-    model = trained(cnn(), images, labels, epochs=10)
+    module, epochs = (mlp(), 20) if perceptron else (cnn(), 10)
+    model = trained(module, images, labels, epochs)
     print(f"trained in {time.perf_counter() - start:.1f} s")
     runs = {}
     for chip, (steps, options) in RUNS.items():
         conversion = cs.from_torch(model, images, **options)
         runs[chip] = run = measure(conversion, test_images, chip, steps=steps)
         accuracy, before = run.accuracy(test_labels), run.original_accuracy(test_labels)
-        shown = ", ".join(f"{t}: {accuracy[t - 1]:.2%}" for t in (16, 32, 64, 128) if t <= steps)
+        shown = ", ".join(f"{t}: {accuracy[t - 1]:.2%}" for t in (8, 16, 32, 64, 128) if t <= steps)
         print(f"{chip}: torch {before:.2%}, after steps {shown}; {run.spikes_per_sample:.0f} spikes per image")
         for name, error in run.layers.items():
             print(f"  {name}: rates correlate {error['correlation']:.4f}, rms error {error['rms_error']:.4f}")
@@ -105,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main("mlp" in sys.argv[1:])

@@ -59,6 +59,8 @@ NETS = {
     "groups": lambda: conv(nn.Conv2d(2, 4, 3, groups=2, padding="same"), nn.AvgPool2d((2, 4)), nn.ReLU(), n=32),
     "pool with padding": lambda: conv(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.AvgPool2d(3, 2, padding=1), n=36),
     "pool with a divisor": lambda: conv(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.AvgPool2d(2, divisor_override=3), n=36),
+    "pool before relu with a divisor": lambda: conv(nn.Conv2d(2, 4, 3), nn.AvgPool2d(2, divisor_override=3), nn.ReLU(),
+                                                    n=36),
     "functional": Functional,
 }  # fmt: skip
 

@@ -65,7 +65,7 @@ def test_leaky(norm_input, tau_syn, train_alphas):
     module = nn.Sequential(
         nn.Linear(16, 24), sl.LIFSqueeze(tau_mem=torch.linspace(3, 30, 24), min_v_mem=-1.0, **options),
         nn.Linear(24, 8), sl.LIFSqueeze(tau_mem=8.0, spike_threshold=torch.tensor(0.4), **options),
-        nn.Linear(8, 4), sl.ExpLeakSqueeze(tau_mem=10.0, norm_input=norm_input, **ONE),
+        nn.Linear(8, 4), sl.ExpLeakSqueeze(tau_mem=10.0, norm_input=norm_input, min_v_mem=-0.05, **ONE),
     )  # fmt: skip
     check(louder(module, 8.0 if norm_input else 3.0), spikes(16))
 
