@@ -129,6 +129,22 @@ def test_refuses_synapses_and_rules(synapses, rule, said) -> None:
         one(synapses, rule)
 
 
+def test_refuses_payloads_that_lava_drops() -> None:
+    net = cs.Network("payloads")
+    net.add("x", cs.SpikeSource(3, graded=1))
+    net.add("a", cs.loihi.LIF(3))
+    rule = SumOfProducts(dw="x1*y0", x1_tau=4, graded=1)
+    for bits, said in ((8, None), (0, "drops with message_bits=0")):
+        label = f"of {bits} bits"
+        net.connect("x", "a", cs.loihi.Synapses(np.ones((3, 3), int), message_bits=bits), rule=rule, name=label)
+        program = cs.compile(net, "unlimited")
+        if said is None:
+            assert "GradedSpikeCfg.OVERWRITE" in lava_source(program)
+            continue
+        with pytest.raises(cs.CompileError, match=f"'{label}'.*{said}"):
+            lava_source(program)
+
+
 def test_refuses_pes() -> None:
     weights = cs.loihi.Synapses(all_to_all(np.ones((3, 3), int)), sign="mixed")
     with pytest.raises(cs.CompileError, match="no PES"):

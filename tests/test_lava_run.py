@@ -108,6 +108,15 @@ def test_script_runs_alone(tmp_path: Path) -> None:
     compare(found, expected)
 
 
+def test_given_factors_take_the_place_of_the_neurons_own_trace() -> None:
+    net, inputs, third = CASES["reward"](20)
+    third["x->a"] = {"y1": np.arange(20) * 3, "y2": third["x->a"]}
+    program = compiled(net)
+    lava = to_lava(program)
+    record = {"x->a": ("w", "t", "y1")}
+    compare(lava.run(inputs, 20, third, record), emulated(program, inputs, third, record, 20))
+
+
 def test_record_and_several_runs() -> None:
     """Only what is asked for; a second run starts anew."""
     net, inputs, _ = CASES["graded"](20)

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.arithmetic import PRESETS
+from chipsim.engines.pieces import carries_values
 from chipsim.engines.weights import effective
 from chipsim.errors import CompileError, NetworkError
 from chipsim.learning import kind_of as kind_of_rule
@@ -136,6 +137,11 @@ def _rule(program: Program, p: ProjectionImage, where: str) -> None:
         raise CompileError(f"{where}: Lava's traces decay by exp(-1/tau); compile with arithmetic='lava'")
     if s.max_delay:
         raise CompileError(f"{where}: Lava's LearningDense has no delays; set delays=0")
+    if chosen.rule.graded and not s.message_bits and carries_values(program.populations[p.pre].model):
+        raise CompileError(
+            f"{where}: {chosen.rule.name} reads payloads, which Lava's LearningDense drops with message_bits=0: set "
+            "message_bits=8, or graded=0"
+        )
     given = s.mantissa.nnz if sp.issparse(s.mantissa) else int(np.count_nonzero(s.mantissa))
     pairs = s.shape[0] * s.shape[1]
     if given < pairs:
