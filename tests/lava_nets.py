@@ -156,4 +156,29 @@ def random_case(seed: int, steps: int) -> Case:
         kind = {"exponent": int(rng.integers(-3, 3)), "bits": int(rng.integers(1, 9)), "sign": sign}
         given = sp.csc_array(weights) if rng.random() < 0.5 else weights
         net.connect(pre, post, cs.loihi.Synapses(given, delays=delays, **kind), name=f"c{j}")
+    if rng.random() < 0.6:
+        _learning(rng, net, str(rng.choice(names[1:])))
     return net, {"x": spikes(rng, steps, net.populations["x"].n)}, {}
+
+
+def _learning(rng, net: cs.Network, post: str) -> None:
+    """A projection from the input that learns by a random sum of products, with random traces and start values."""
+    shape = (net.populations[post].n, net.populations["x"].n)
+    products = ["2^-2*x1*y0", "x2*x0", "2^-3*y1*x0*w", "u1*t", "u0*sgn(w-9)", "2^-1*y3*y0", "3*x0*(5-y2)", "u1*2^-4*d"]
+
+    def text() -> str:
+        return " - ".join(rng.choice(products, 3, replace=False)).replace("u0", "u1")
+
+    traces = {f"{k}_impulse": rng.integers(0, 500) / 8 for k in ("x1", "x2", "y1", "y2", "y3")}
+    traces |= {f"{k}_tau": float(rng.choice([0, 2, 11.5])) for k in ("x1", "x2", "y1", "y2", "y3")}
+    rule = SumOfProducts(dw=text(), dt=text(), t_epoch=int(rng.integers(1, 6)), **traces)
+    start = {
+        "tags": rng.integers(-200, 200, shape),
+        "delays": rng.integers(0, 200, shape),
+        "seed": int(rng.integers(99)),
+    }
+    sign = str(rng.choice(["mixed", "excitatory", "inhibitory"]))
+    low, high = {"mixed": (-256, 256), "excitatory": (0, 256), "inhibitory": (-255, 1)}[sign]
+    kind = {"sign": sign, "bits": int(rng.integers(2, 9)), "exponent": int(rng.integers(-2, 2))}
+    weights = cs.loihi.Synapses(all_to_all(rng.integers(low, high, shape)), **kind)
+    net.connect("x", post, weights, rule=EngineRule(rule, **start), name="learns")
