@@ -191,7 +191,7 @@ def _evidence(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]]
             {"seed": seed, "iterations": len(result.errors), "solved_at": result.solved_at, "test_error": wrong}
         )
         results.append(result)
-    return rows, evidence_figure(results[0])
+    return rows, evidence_figure(results)
 
 
 def _reward(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:

@@ -12,10 +12,10 @@ from mappings.experiments.evidence_accumulation import EvidenceResult
 from mappings.experiments.pattern_generation import PatternResult
 
 
-def smooth(values: np.ndarray, width: int = 20) -> np.ndarray:
-    """Running mean over at most `width` values."""
-    width = max(1, min(width, len(values)))
-    return np.convolve(values, np.ones(width) / width, mode="valid")
+def smooth(values: np.ndarray, width: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """Iterations (from 1) and the mean over the `width` values that end there, over fewer where there are few."""
+    width = max(1, min(width, len(values) // 5))
+    return np.arange(width, len(values) + 1), np.convolve(values, np.ones(width) / width, mode="valid")
 
 
 def pattern_figure(groups: Mapping[str, Sequence[PatternResult]]) -> Figure:
@@ -27,7 +27,7 @@ def pattern_figure(groups: Mapping[str, Sequence[PatternResult]]) -> Figure:
     for k, (name, results) in enumerate(groups.items()):
         for r in results:
             power = 0.5 * float((r.target**2).sum())
-            left.semilogy(smooth(r.losses / power), color=f"C{k}", lw=1, label=name if r is results[0] else None)
+            left.semilogy(*smooth(r.losses / power), color=f"C{k}", lw=1, label=name if r is results[0] else None)
         right.plot(results[0].y[:, 0], color=f"C{k}", lw=1, label=name)
     first = next(iter(groups.values()))[0]
     right.plot(first.target[:, 0], "k--", lw=1, label="target")
@@ -37,12 +37,18 @@ def pattern_figure(groups: Mapping[str, Sequence[PatternResult]]) -> Figure:
     return figure
 
 
-def evidence_figure(result: EvidenceResult, rows: Sequence[Mapping[str, Any]] = ()) -> Figure:
-    """Error over iterations; with rows of the precision table also a bar for each setting."""
+def evidence_figure(
+    result: EvidenceResult | Sequence[EvidenceResult], rows: Sequence[Mapping[str, Any]] = ()
+) -> Figure:
+    """Error over iterations, a line for each seed; with rows of the precision table also a bar for each setting."""
+    results = result if isinstance(result, Sequence) else [result]
     figure = Figure(figsize=(10 if rows else 5, 3.6), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, 2 if rows else 1))
-    axes[0].plot(smooth(result.errors), color="C0")
-    axes[0].axhline(0.07, color="0.6", ls=":")
+    for r in results:
+        axes[0].plot(*smooth(r.errors), color="C0", lw=1, label="training" if r is results[0] else None)
+    axes[0].axhline(0.5, color="0.6", ls="--", lw=0.8, label="chance")
+    axes[0].axhline(0.07, color="0.6", ls=":", label="learned: 7 %")
+    axes[0].legend(frameon=False, fontsize=8, loc="upper right")
     axes[0].set(xlabel="iteration", ylabel="wrong answers", ylim=(0, 1), title="evidence accumulation by e-prop")
     if rows:
         names = [
