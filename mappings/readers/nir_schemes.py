@@ -143,7 +143,7 @@ def unit_of(
     made |= {"start": start, "bias": compact(bias)}
     if scheme.name.startswith("norse") and ("v_leak" in p or "v_reset" in p):
         made["v"] = p["v_leak"] if "v_leak" in p else p["v_reset"]
-    if scheme.min_v_mem is not None and scheme.name == "sinabs":
+    if scheme.min_v_mem is not None and scheme.name == "sinabs" and node.kind not in SILENT:
         made["lowest"] = scheme.min_v_mem
     return Unit(shape, **{k: compact(v) if isinstance(v, np.ndarray) else v for k, v in made.items()})
 
