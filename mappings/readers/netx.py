@@ -253,13 +253,14 @@ def _bias(layer: Layer, shape: tuple[int, ...]) -> tuple[Any, Any]:
     if given is None:
         return 0, 0
     n = product(shape)
-    if len(shape) == 3 and given.shape == shape[:1]:
-        given = np.broadcast_to(given[:, None, None], shape)
-    elif len(shape) == 3 and given.shape == shape[::-1]:
-        given = given.transpose(2, 1, 0)
+    if len(shape) == 3:  # per channel, or per neuron as (width, height, channels), the order of NetX's processes
+        if given.shape not in (shape[:1], shape[::-1]):
+            raise FileError(f"bias has shape {given.shape}; an image of {shape} takes {shape[:1]} or {shape[::-1]}")
+        image = given[:, None, None] if given.ndim == 1 else given.transpose(2, 1, 0)
+        given = np.broadcast_to(image, shape).ravel()
     if given.size not in (1, n):
         raise FileError(f"bias has shape {given.shape}, the layer {shape}")
-    bias = np.broadcast_to(given.ravel(), (n,)) if given.size == 1 else given.ravel()
+    bias = np.broadcast_to(given.ravel(), (n,))
     if np.all((bias >= -4096) & (bias <= 4095)):
         return bias, BIAS_EXP
     if np.any(np.abs(bias) > 2 * 4095):
