@@ -50,7 +50,7 @@ def quantise(
     calibration: Mapping[str, Any] | None = None,
     headroom: float = 1.5,
     undershoot: float = 4.0,
-    compensate: bool = True,
+    compensate: bool | str = True,
     low_bits: int = 0,
     compartments: int = 1,
 ) -> tuple[Network, QuantiseReport]:
@@ -80,8 +80,9 @@ def quantise(
         Factor on the largest current seen in the calibration.
     undershoot : float
         How many thresholds below its reset a voltage should be able to sink before it is clipped.
-    compensate : bool
-        Scale weights and biases so that rounded decays keep the response to a constant input.
+    compensate : bool or "readouts"
+        Scale weights and biases so that rounded decays keep the response to a constant input; "readouts": only of
+        neurons that never spike. A neuron that spikes within its time constant is nearer to the ideal one without.
 
     compartments : int
         Compartments that a neuron may take: with 2, a chip that only clears v (Loihi 1) subtracts through a second
@@ -138,7 +139,7 @@ def _options(
     bits: int,
     headroom: float,
     undershoot: float,
-    compensate: bool,
+    compensate: bool | str,
     low_bits: int,
     compartments: int,
 ) -> Options:
@@ -150,6 +151,8 @@ def _options(
         raise NetworkError(f"quantise: percentile={percentile} is outside (0, 100]")
     whole(bits, "quantise: bits", 1, 8)
     whole(low_bits, "quantise: low_bits", 0, 8)
+    if not isinstance(compensate, bool) and compensate != "readouts":
+        raise NetworkError(f"quantise: compensate={compensate!r} is not True, False or 'readouts'")
     whole(compartments, "quantise: compartments", 1, 2)
     if low_bits == 1:
         raise NetworkError("quantise: low_bits=1 has no value above 0; give 0, or 2 to 8")

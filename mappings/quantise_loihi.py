@@ -67,7 +67,9 @@ def lower(
     soft = _check(population.name, rec, chip, ranges, options.compartments)
     _check_counts(population.name, rec, chip)
     du, dv = decay_registers(rec, ranges)
-    u_fix, v_fix = _compensation(rec, du, dv) if options.compensate else (np.ones(rec.n), np.ones(rec.n))
+    silent = bool(np.all(np.isinf(rec.threshold)))
+    fixed = options.compensate is True or (options.compensate == "readouts" and silent)
+    u_fix, v_fix = _compensation(rec, du, dv) if fixed else (np.ones(rec.n), np.ones(rec.n))
     if options.low_bits:
         incoming = [unrolled(p) for p in incoming]
     gain, bias = rec.gain * u_fix * v_fix, rec.bias * v_fix

@@ -32,7 +32,7 @@ class Options:
     bits: int = 8
     headroom: float = 1.5
     undershoot: float = 4.0
-    compensate: bool = True
+    compensate: bool | str = True
     low_bits: int = 0
     compartments: int = 1
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 
 import chipsim as cs
 from chipsim.errors import CompileError, NetworkError
-from mappings.ideal import IF, LIF
+from mappings.ideal import IF, LI, LIF
 from mappings.idealise import KEEPS, idealise
 from mappings.quantise import quantise
 from mappings.quantise_reference import run_float, run_integer
@@ -337,3 +337,21 @@ def test_rounding_by_data_on_the_chip():
     assert far[1] < 0.6 * far[0]
     with pytest.raises(NetworkError, match="method='data' needs calibration"):
         quantise(net, LOIHI2, method="data")
+
+
+def test_readouts_alone_are_compensated():
+    """Their response to a constant input stays; a spiking neuron's weights are left as they are."""
+    w = np.full((1, 1), 0.7)
+    net = cs.Network("both")
+    x = net.add("x", cs.SpikeSource(1))
+    net.connect(x, net.add("h", LIF(1, tau_mem=901e-3)), w)
+    net.connect(x, net.add("o", LI(1, tau_mem=901e-3)), w)
+    got = {}
+    for compensate in (True, False, "readouts"):
+        native, report = quantise(net, LOIHI2, dt=DT, compensate=compensate)
+        for p in ("h", "o"):
+            s = native.projections[f"x->{p}"].synapses
+            got[compensate, p] = float(s.mantissa[0, 0] * 2.0 ** (s.exponent + 6) / report.populations[p].scale / 0.7)
+    off = 5 / 4096 * 901  # of the leak, which is rounded from 4.54 to 5
+    assert got["readouts", "h"] == got[False, "h"] == pytest.approx(1.0, rel=0.01)
+    assert got["readouts", "o"] == got[True, "o"] == got[True, "h"] == pytest.approx(off, rel=0.01)

@@ -237,6 +237,7 @@ def test_refusals_name_the_thing() -> None:
         (pair(LIF(2), w), {"method": "best"}, "method 'best'"),
         (pair(LIF(2), w), {"granularity": "layer"}, "granularity 'layer'"),
         (pair(LIF(2), w), {"bits": 9}, "bits=9"),
+        (pair(LIF(2), w), {"compensate": "all"}, "compensate='all'"),
         (pair(LIF(2), w), {"low_bits": 9}, "low_bits=9"),
         (pair(LIF(2), w), {"low_bits": 1}, "low_bits=1"),
         (pair(IF(2, reset="subtract", spikes="many"), w), {}, "'h': reset='subtract'"),

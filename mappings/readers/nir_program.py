@@ -18,6 +18,7 @@ from .nir import from_nir
 from .nir_start import started
 from .nir_text import describe as describe
 
+QUANTISE = {"compensate": "readouts"}  #: options of the quantiser unless others are given
 STEP_OF_STEPS = 1e-3  #: seconds per step on a chip where the graph counts steps and nothing else is said
 
 
@@ -74,7 +75,7 @@ def compile_nir(
 
     The program's `stages["nir"]` holds source, dt, scheme, depths and all notes.
     """
-    net, described, chosen = from_nir(graph, **options), load_chip(chip), dict(quantise or {})
+    net, described, chosen = from_nir(graph, **options), load_chip(chip), {**QUANTISE, **(quantise or {})}
     if substeps > 1 and described.family != "float":
         net = substepped(net, substeps)
     if described.limits.soft_reset_compartments is not None:
