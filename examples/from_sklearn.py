@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 import chipsim as cs
 from mappings.convert_run import Measured, measure
@@ -65,11 +66,12 @@ def draw(
 
 
 def main() -> None:
-    classes, truth, before = classifier()
+    with threadpool_limits(1):  # on matrices this small, threads wait for each other
+        classes, truth, before = classifier()
+        values, _ = regressor()
     for chip, run in classes.items():
         shown = ", ".join(f"{t}: {run.accuracy(truth)[t - 1]:.2%}" for t in (16, 32, 64, 128))
         print(f"classifier on {chip}: scikit-learn {before:.2%}, after steps {shown}")
-    values, _ = regressor()
     for chip, run in values.items():
         got, want = run.values[:, -1, 0], run.wanted[:, 0]
         print(f"regressor on {chip}: values correlate {np.corrcoef(got, want)[0, 1]:.4f} with scikit-learn's")
