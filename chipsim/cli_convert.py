@@ -56,6 +56,7 @@ def convert(
     planes: Planes = None,
     quantise: Quantise = None,
     substeps: Substeps = 1,
+    tool: Annotated[str, typer.Option("--tool", help="Write .nir for the importer of snntorch or norse.")] = "",
     as_json: Json = False,
 ) -> None:
     """Convert a network or program to another format; nothing is written if anything is refused."""
@@ -65,7 +66,9 @@ def convert(
         if out.suffix.lower() in LAVA and source.suffix.lower() == ".nir" and chip:
             mapped["quantise"].setdefault("compartments", 1)
         value, notes = _read(source, chip, seconds, options, {"encoding": encoding or None, "planes": planes}, mapped)
-        written = _write(value, out)
+        if tool and out.suffix.lower() != ".nir":
+            raise RunError(f"--tool says who will read a .nir file, not {out.name}")
+        written = _write(value, out, tool or None)
     data = {"from": str(source), "written": str(out), "kind": written, "notes": notes}
     say(data, as_json, *(f"note: {n}" for n in notes), f"{value!r} written to {out} as {written}")
 
@@ -114,7 +117,7 @@ def _read(
     return compile(net, chip, dt=options["dt"] or 1e-3, quantise=mapped["quantise"] or None), notes
 
 
-def _write(value: Any, out: Path) -> str:
+def _write(value: Any, out: Path, tool: str | None) -> str:
     from .program import Program
 
     suffix = out.suffix.lower()
@@ -130,7 +133,7 @@ def _write(value: Any, out: Path) -> str:
     if suffix == ".nir":
         from mappings.writers.nir import to_nir
 
-        to_nir(value, out)
+        to_nir(value, out, tool=tool)
         return "NIR graph"
     if suffix == ".net":
         from mappings.writers.netx import write_netx

@@ -40,6 +40,25 @@ def test_convert_to_network_program_script_and_back(tmp_path):
     assert "quantise={'compartments': 1}" in str(soft.exception)
 
 
+def test_convert_for_the_importer_of_a_tool(tmp_path):
+    import nir
+
+    net = "import numpy as np, chipsim as cs\nnet = cs.Network('n')\nx, h = net.add('x', cs.SpikeSource(3)), "
+    net += "net.add('h', cs.LIF(2, tau_mem=5e-3, threshold=0.5))\nnet.connect(x, h, np.ones((2, 3)))\n"
+    (tmp_path / "net.py").write_text(net)
+    for tool, tau in (("norse", 5.5e-3), ("snntorch", 5.5e-4)):  # Euler's time constant, in seconds and in snnTorch's
+        assert called("convert", tmp_path / "net.py", "-o", tmp_path / "m.nir", "--tool", tool).exit_code == 0
+        node = nir.read(tmp_path / "m.nir").nodes["h"]
+        np.testing.assert_allclose(node.tau, tau, rtol=0.01)
+        np.testing.assert_allclose(node.r, 1.0 if tool == "norse" else node.tau / 1e-4)
+    assert "one of snntorch, norse" in str(
+        called("convert", tmp_path / "net.py", "-o", tmp_path / "m.nir", "--tool", "lava").exception
+    )
+    assert "not m.h5" in str(
+        called("convert", tmp_path / "net.py", "-o", tmp_path / "m.h5", "--tool", "norse").exception
+    )
+
+
 def test_run_equals_the_recorded_run(tmp_path):
     with np.load(MODEL / "run.npz") as run:
         np.savez(tmp_path / "in.npz", input=np.pad(run["input"], ((0, 2), (0, 0))))
