@@ -92,9 +92,20 @@ def program_of(conversion: Conversion, chip: Any = "float", steps: int = 32, **o
 def measure(
     conversion: Conversion, data: np.ndarray, chip: Any = "float", steps: int = 32, **options: Any
 ) -> Measured:  # fmt: skip
-    """Run samples (m, n_in) through a converted network, `steps` steps each; options as in `program_of`."""
-    program = program_of(conversion, chip, steps, **options)
-    samples = np.asarray(data, dtype=np.float64).reshape(len(data), -1)
+    """Run samples (m, n_in) through a converted network, `steps` steps each; options as in `program_of`.
+
+    Raises
+    ------
+    NetworkError
+        Samples of another size than the network's input, NaN, no step.
+    """
+    samples, n_in = np.asarray(data, dtype=np.float64), conversion.layers[0].n_in
+    if samples.ndim < 2 or not samples.size or samples[0].size != n_in or not np.all(np.isfinite(samples)):
+        raise NetworkError(f"measure: samples have shape {samples.shape}; give finite numbers, {n_in} for each sample")
+    if not isinstance(steps, (int, np.integer)) or steps < 1:
+        raise NetworkError(f"measure: steps={steps!r}; a sample is shown for one step at least")
+    samples = samples.reshape(len(samples), -1)
+    program = program_of(conversion, chip, int(steps), **options)
     spikes = (_apart if program.chip.family == "float" else _together)(conversion, program, samples, steps)
     windows = conversion.window(spikes["out"], "out", steps)
     counts = windows.cumsum(axis=1)

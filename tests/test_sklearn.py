@@ -124,5 +124,10 @@ def test_measuring_refuses_labels_that_do_not_fit():
     run = measure(from_sklearn(LogisticRegression(max_iter=1000).fit(x, score > 0), x), x, steps=4)
     with pytest.raises(cs.NetworkError, match="one for each of the 20 samples"):
         run.accuracy([0, 1])
+    conversion = from_sklearn(LogisticRegression(max_iter=1000).fit(x, score > 0), x)
+    with pytest.raises(cs.NetworkError, match=r"samples have shape \(20, 3\); give finite numbers, 6"):
+        measure(conversion, x[:, :3])
+    with pytest.raises(cs.NetworkError, match="steps=0; a sample"):
+        measure(conversion, x, steps=0)
     with pytest.raises(cs.NetworkError, match="computes in floats"):
         measure(from_sklearn(LogisticRegression(max_iter=1000).fit(x, score > 0), x), x, bits=4)
