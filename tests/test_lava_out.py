@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
+import importlib
+import sys
 
 import numpy as np
 import pytest
@@ -170,3 +172,34 @@ def test_patched_import_leaves_dataclasses_alone() -> None:
     with contextlib.suppress(ImportError):
         patched_import()
     assert dataclasses.dataclass is before
+
+
+VAR_MODEL = """
+from dataclasses import dataclass
+@dataclass
+class ByteEncoder:
+    bits: int = 8
+@dataclass
+class Encoders:
+    encoder: ByteEncoder = ByteEncoder()
+"""
+
+
+def test_patched_import_helps_where_a_plain_one_fails(tmp_path, monkeypatch) -> None:
+    """On a module with the pattern of lava-nc's, which Python 3.11 and later refuse."""
+    folder = tmp_path / "lava" / "magma" / "compiler"
+    folder.mkdir(parents=True)
+    (folder / "var_model.py").write_text(VAR_MODEL)
+    for name in [n for n in sys.modules if n.partition(".")[0] == "lava"]:
+        monkeypatch.delitem(sys.modules, name)
+    for package in (folder.parent.parent, folder.parent, folder):
+        (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    name = "lava.magma.compiler.var_model"
+    if sys.version_info >= (3, 11):
+        with pytest.raises(ValueError, match="mutable default"):
+            importlib.import_module(name)
+        patched_import()
+    assert importlib.import_module(name).Encoders().encoder.bits == 8
+    for found in [n for n in sys.modules if n.partition(".")[0] == "lava"]:
+        del sys.modules[found]
