@@ -125,10 +125,15 @@ def linear_perturbation(data, checks: Checks) -> None:
         changes.append(d_w)
     checks["E_np"] = (energies, data["E_np"][: len(energies)], TIGHT)
     checks["dW_np_first20"] = (changes, data["dW_np_first20"], 1e-10)
-    for name in ("dW_wp_mean", "dW_np_mean"):
-        mean = data[name]
+    power = {"wp": float((r**2).sum()) * len(weights) / len(r), "np": float(len(weights))}
+    for kind in ("wp", "np"):
+        mean, draws, costs = data[f"dW_{kind}_mean"], data[f"dW_{kind}_first20"], data[f"E_{kind}"]
         cosine = -(mean * residual).sum() / np.linalg.norm(mean) / np.linalg.norm(residual)
-        checks[f"{name} against -gradient"] = (cosine, 1.0, 0.01)
+        checks[f"dW_{kind}_mean against -gradient"] = (cosine, 1.0, 0.01)
+        error = np.sqrt((draws**2).mean() / len(costs))  # of a mean over all draws; their noise is recorded for 20 only
+        checks[f"dW_{kind}_mean is -gradient"] = (np.abs(mean + residual).max() < 6 * error, True, EXACT)
+        far = abs(costs.mean() - e0 - 0.5 * sigma**2 * power[kind]) / (costs.std() / np.sqrt(len(costs)))
+        checks[f"E_{kind} on average"] = (far < 5, True, EXACT)
 
 
 RATE_KINDS = {"rflo": replay_rflo, "superspike": replay_superspike, "perturbation": replay_perturbation}

@@ -192,6 +192,7 @@ def replay_surrogates(path: Path, data) -> Checks:
     checks: Checks = {}
     names = {"fast_sigmoid_derivative": "fast_sigmoid", "arctan_derivative": "arctan"}
     length = len(data["times"])
+    checks["times"] = (np.arange(1, length + 1), data["times"], EXACT)
     x = np.zeros((length + 5, 1), np.uint8)
     x[np.asarray(p["generator_spikes"], int) - 1] = 1
     for recorded in ("piecewise_linear", "exponential", "fast_sigmoid_derivative", "arctan_derivative"):
