@@ -59,7 +59,7 @@ def test_integrators(spike_fn, lowest, reset):
 @pytest.mark.parametrize("norm_input", [True, False])
 @pytest.mark.parametrize("tau_syn", [None, 4.0])
 @pytest.mark.parametrize("train_alphas", [True, False])
-def test_leaky(norm_input, tau_syn, train_alphas):
+def test_leaky(norm_input, tau_syn, train_alphas, tmp_path):
     torch.manual_seed(1)
     options = {"norm_input": norm_input, "tau_syn": tau_syn, "train_alphas": train_alphas, **ONE}
     module = nn.Sequential(
@@ -67,7 +67,9 @@ def test_leaky(norm_input, tau_syn, train_alphas):
         nn.Linear(24, 8), sl.LIFSqueeze(tau_mem=8.0, spike_threshold=torch.tensor(0.4), **options),
         nn.Linear(8, 4), sl.ExpLeakSqueeze(tau_mem=10.0, norm_input=norm_input, min_v_mem=-0.05, **ONE),
     )  # fmt: skip
-    check(louder(module, 8.0 if norm_input else 3.0), spikes(16))
+    net, got = check(louder(module, 8.0 if norm_input else 3.0), spikes(16))
+    back = emulated(from_nir(to_nir(net, tmp_path / "m.nir")), spikes(16))
+    np.testing.assert_allclose(back["5"], got["5"], rtol=1e-6)
 
 
 def test_layers_that_differ(tmp_path):

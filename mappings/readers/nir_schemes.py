@@ -143,7 +143,8 @@ def unit_of(
     made |= {"start": start, "bias": compact(bias)}
     if scheme.name.startswith("norse") and ("v_leak" in p or "v_reset" in p):
         made["v"] = p["v_leak"] if "v_leak" in p else p["v_reset"]
-    if scheme.min_v_mem is not None and scheme.name == "sinabs" and node.kind not in SILENT:
+    floored = node.kind not in SILENT or "min_v_mem" in node.metadata  # a graph's floor is one of spiking neurons
+    if scheme.min_v_mem is not None and scheme.name == "sinabs" and floored:
         made["lowest"] = scheme.min_v_mem
     return Unit(shape, **{k: compact(v) if isinstance(v, np.ndarray) else v for k, v in made.items()})
 

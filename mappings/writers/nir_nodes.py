@@ -46,6 +46,8 @@ def options_of(net: Network, scheme: str, dt: float) -> tuple[dict[str, Any], di
     if any(o.get("min_v_mem") is None for o in own.values()):
         found["min_v_mem"] = None  # a node can name a floor, but not that it has none
     differing = {n: {k: v for k, v in o.items() if v != found[k]} for n, o in own.items()}
+    floors = {n: float(np.max(u.values["lowest"])) for n, u in units.items() if n not in own and scheme == "sinabs"}
+    differing |= {n: {"min_v_mem": floor} for n, floor in floors.items() if floor > -1e299}
     return found, {n: o for n, o in differing.items() if o}
 
 
