@@ -17,9 +17,9 @@ DAMPING = 0.01  #: of the mean of H's diagonal, added to it: for sources that we
 
 def moments(trains: np.ndarray, alpha: float, beta: float) -> np.ndarray:
     """(pre, pre) float64 H of spike trains (steps, pre), filtered by a current (beta) and a membrane (alpha)."""
-    filtered = lfilter([1.0], [1.0, -alpha], trains.astype(np.float64), axis=0)
+    filtered = np.asarray(lfilter([1.0], [1.0, -alpha], trains.astype(np.float64), axis=0))
     if beta > 0:
-        filtered = lfilter([1.0], [1.0, -beta], filtered, axis=0)
+        filtered = np.asarray(lfilter([1.0], [1.0, -beta], filtered, axis=0))
     return filtered.T @ filtered
 
 

@@ -41,15 +41,15 @@ def for_chip(
     described = load_chip(chip)
     stated = net.metadata.get("nir", {})
     own = float(stated.get("dt", STEP_OF_STEPS))
-    seconds = (seconds or (STEP_OF_STEPS if stated.get("scheme") == "sinabs" else own)) / stated.get("substeps", 1)
+    step = (seconds or (STEP_OF_STEPS if stated.get("scheme") == "sinabs" else own)) / stated.get("substeps", 1)
     if described.family == "float":
-        return net, seconds
+        return net, step
     allowed = described.arithmetic.reset_modes
     joined = described.limits.soft_reset_compartments
     if reset is None and len(allowed) == 1 and (joined is None or joined > compartments):
         reset = allowed[0]
     keeps = features(described)
-    return idealise(net, seconds, reset=reset, graded="counts" in keeps, keeps=keeps), seconds
+    return idealise(net, step, reset=reset, graded="counts" in keeps, keeps=keeps), step
 
 
 def features(chip: Chip) -> frozenset[str]:
