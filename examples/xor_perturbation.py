@@ -10,6 +10,7 @@ import argparse
 import numpy as np
 from rich.progress import Progress
 
+from mappings.experiments.xor_chip import XorChip
 from mappings.experiments.xor_figure import xor_figure
 from mappings.experiments.xor_perturbation import CHIP, FLOAT, NODES, PARALLEL, run
 
@@ -38,6 +39,15 @@ def main() -> None:
         print(
             f"{name:34} solved {result.solved} of {args.seeds}, median {result.median_epochs:g} epochs, "
             f"{runs:g} runs of the box"
+        )
+    on_chip = [result for (_, how), result in zip(chosen, groups.values(), strict=True) if how.format is not None]
+    if on_chip:
+        box = XorChip()
+        box(on_chip[0].runs[0].weights)
+        estimate = box.last.estimate()
+        print(
+            f"a run of the chip (four patterns): at least {1e9 * estimate.dynamic_energy:.0f} nJ of events, "
+            f"{1e6 * estimate.latency:.0f} us on {estimate.chip.title}, cost set {estimate.cost_set}"
         )
     xor_figure(groups, on_chip=chosen[-1][1].format is not None).savefig(args.out, dpi=150)
     print(f"wrote {args.out}")
