@@ -3,7 +3,8 @@
 `python benchmarks/bench_learning.py [--rounds 5] [--steps 2000] [--no-peers] [--json FILE]`
 chipsim runs the rule in three forms: 8-bit weights rounded stochastically (what a chip does), 8-bit weights rounded to
 nearest, and float64 weights on the float chip. Its time includes the counters per step and core. "fixed weights" is
-the same network without learning.
+the same network without learning. All times are CPU time of one thread: that is what Brian2's standalone mode reports
+of its own run (`std::clock`), and on a shared machine the two would not compare otherwise.
 """
 
 from __future__ import annotations
@@ -67,13 +68,13 @@ def emulator_of(data: dict[str, Any], form: str) -> cs.Emulator:
 
 
 def runner(emulator: cs.Emulator):
-    """run(steps) -> (seconds with counters, spikes), from the initial weights."""
+    """run(steps) -> (CPU seconds with counters, spikes), from the initial weights."""
 
     def run(steps: int) -> tuple[float, int]:
         emulator.reset()
-        begin = time.perf_counter()
+        begin = time.process_time()
         spikes = int(emulator.run(steps=steps).activity.spikes.sum())
-        return time.perf_counter() - begin, spikes
+        return time.process_time() - begin, spikes
 
     run(2)
     return run

@@ -13,6 +13,7 @@ import math
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from chipsim.checks import finite
@@ -138,13 +139,13 @@ class Rule:
     follows_gradient: bool = False
     notes: tuple[str, ...] = field(default=())
 
-    @property
+    @cached_property
     def reads(self) -> frozenset[str]:
         """Every name the body reads."""
         names = (n for s in self.body for n in ast.walk(s) if isinstance(n, ast.Name))
         return frozenset(n.id for n in names if isinstance(n.ctx, ast.Load))
 
-    @property
+    @cached_property
     def writes(self) -> tuple[str, ...]:
         """Stored names the body assigns: w and state, in declaration order."""
         assigned = assigned_names(self.body)

@@ -245,9 +245,9 @@ def emit_rows(out: Writer, rule: Rule, weight: str) -> None:
     pre, post = loads_of(rule)
     out.block(f"for k in range({'pre_ids.shape[0]' if rule.event_driven else 'row_ptr.shape[0] - 1'}):")
     out.add(f"i = np.uint32({'pre_ids[k]' if rule.event_driven else 'k'})")
+    names = ["w", *(f"syn[{row}]" for row in range(len(rule.state)))]
     for name, (array, _) in pre.items():
         out.add(f"{name} = 1.0" if rule.event_driven and name == own("pre") else f"{name} = {array}[i]")
-    names = ["w", *(f"syn[{row}]" for row in range(len(rule.state)))]
     out.add("first, end = np.int64(row_ptr[i]), np.int64(row_ptr[i + np.uint32(1)])")
     out.block(f"for b in range(first, end, {BLOCK}):")
     out.add(f"m = min({BLOCK}, end - b)")

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from .intrinsics import array_at, call_address
-from .jit import ENTRY, INLINE, INNER
+from .jit import ENTRY, INLINE
 from .machine import advance, collect, deliver, observe, touch
 
 DEPARTS = 2  #: value of Fans.early of a projection that learns
@@ -69,7 +69,7 @@ def table_of(teachers: list[Teacher]) -> np.ndarray:
     return table
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def depart(net, st, log, i, t, in_order):
     """Deliver the spikes of step t, row i + 1 of the log, through the projections that learn."""
     fans = net.fans
@@ -83,7 +83,7 @@ def depart(net, st, log, i, t, in_order):
                 deliver(net, st, j, log.ids[lo:hi], values, t + 1, in_order)
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def forward(net, st, inputs, log, i, t, in_order, touched):
     """Step t without learning: all tiles, the log, the spikes of learning projections sent off."""
     if touched.size > 1:
@@ -106,7 +106,7 @@ def run_frozen(net, st, inputs, log, first, t0, steps, in_order, touched):
     return steps
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def sent(net, st, log, i, p, out):
     """Neurons of population p that fired in log row i + 1, counted from its first, into `out`; returns how many."""
     lo, hi = log.ptr[i + 1] + st.last_ptr[p], log.ptr[i + 1] + st.last_ptr[p + 1]
@@ -116,7 +116,7 @@ def sent(net, st, log, i, p, out):
     return hi - lo
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def third_factors(third, factors, row):
     """The factors of this step, spread to all neurons where one value serves them."""
     width = third.shape[2]
@@ -125,7 +125,7 @@ def third_factors(third, factors, row):
             factors[f, j] = third[row, f, j if width > 1 else 0]
 
 
-@njit(**INNER)
+@njit(**INLINE)
 def membranes(net, st, v, where, unit):
     """Membranes of the postsynaptic neurons after this step, in the rule's unit."""
     first, row = net.pop_ptr[where[1]], where[2]

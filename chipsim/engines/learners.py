@@ -107,6 +107,7 @@ class DeclaredLearner(Learner):
         super().__init__(program, image, matrix, weights)
         rule: Rule = chip_rule(image.rule, image, self.is_float)
         self.rule, self.name = rule, rule.name
+        self.words_read = cost(rule).reads
         dtype = "float64" if self.is_float else "int32"
         step = 1.0 if self.is_float or rule.weight is None else rule.weight.step
         given = sp.csc_array((matrix.data * step, matrix.indices, matrix.indptr), shape=matrix.shape)
@@ -169,11 +170,11 @@ class DeclaredLearner(Learner):
         active = self.done.shape[0]
         traces = [t.side for t in self.rule.traces.values()]
         each = sum(self.pre.n if side == "pre" else self.post.n for side in traces)
-        words, own = cost(self.rule), len(self.rule.writes) - ("w" in self.rule.writes)
+        own = len(self.rule.writes) - ("w" in self.rule.writes)
         return {
             "trace_update": np.full(active, each, np.int64),
             "synapse_update": self.done[:, 0],
-            "weight_read": self.done[:, 0] * words.reads,
+            "weight_read": self.done[:, 0] * self.words_read,
             "weight_write": self.done[:, 1] + self.done[:, 0] * own,
             "third_factor": _messages(self.third),
         }

@@ -81,7 +81,8 @@ def _moments(weights: np.ndarray) -> tuple[float, float]:
     values = weights.astype(np.float64)
     mean = float(values.mean())
     values -= mean
-    return mean, math.sqrt(float(values @ values) / values.size)
+    values *= values
+    return mean, math.sqrt(float(values.mean()))
 
 
 def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
