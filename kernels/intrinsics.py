@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
-from numba import njit, types
+from numba import extending, njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from .jit import ENTRY, INNER
+
+
+def intrinsic(implementation: Any) -> Any:
+    """Numba's decorator; type checkers do not see that it takes the first parameter away."""
+    return extending.intrinsic(implementation)
 
 
 @intrinsic
