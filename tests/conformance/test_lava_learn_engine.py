@@ -135,6 +135,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(argument, files, ids=golden_id)
 
 
+def whole_sequences(seed: int, data: dict) -> None:
+    """Also the numbers that Lava draws and the engine does not use: generators seed, + 1, + 2, + 3, and 2."""
+    for k, name in enumerate(("rng_x_decay", "rng_x_imp", "rng_y_decay", "rng_y_imp")):
+        source, n = np.random.default_rng(seed + k), data[name].size
+        drawn = source.integers(0, 128, n) if name.endswith("imp") else source.random(n)
+        np.testing.assert_array_equal(drawn, data[name], err_msg=name)
+    n = data["rng_w_round"].size
+    np.testing.assert_array_equal(np.random.default_rng(2).random(n), data["rng_w_round"], err_msg="rng_w_round")
+
+
 def test_streams_of_seed(learn_file: Path) -> None:
     """With Lava's seeds: every recorded array of the run, and the recorded random numbers themselves."""
     spec, data = load(learn_file)
@@ -150,6 +160,7 @@ def test_streams_of_seed(learn_file: Path) -> None:
         for name, mine, theirs in zip(draws._fields, draws, recorded):
             keep = ends if name == "w_round" else slice(None)
             np.testing.assert_array_equal(mine[keep], theirs[keep], err_msg=name)
+        whole_sequences(spec["seed"], data)
     compare(data, replay(spec, data, draws, rule))
 
 
