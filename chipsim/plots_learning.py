@@ -131,7 +131,15 @@ def _distribution(ax: Axes, step: np.ndarray, weights: np.ndarray, exists: Any, 
     first, last = weights[0][exists], weights[-1][exists]
     edges = np.histogram_bin_edges(np.concatenate([first, last]), bins=min(30, max(5, first.size // 8)))
     for values, shade, at in ((first, "0.7", step[0]), (last, colour(0), step[-1])):
-        ax.hist(values, bins=edges, histtype="step", color=shade, lw=1.3, orientation="horizontal", label=f"step {at}")
+        ax.hist(
+            values,
+            bins=edges.tolist(),
+            histtype="step",
+            color=shade,
+            lw=1.3,
+            orientation="horizontal",
+            label=f"step {at}",
+        )
     ax.set_xlabel("synapses")
     if inside:
         ax.legend(fontsize=7)

@@ -135,7 +135,7 @@ def test_chip_computes_what_plain_integers_compute_and_nearly_sigmoids(chip: str
 
 def test_xor_is_solved_on_the_chip_and_every_run_is_counted() -> None:
     box = XorChip()
-    made = xor_perturbation.run_one(5, xor_perturbation.PARALLEL, box=box, max_epochs=2000)
+    made = xor_perturbation.run_one(3, xor_perturbation.PARALLEL, box=box, max_epochs=2000)
     assert made.epochs is not None and np.abs(box(made.weights) - xor_perturbation.TARGETS).max() < 0.2
     assert made.chip_runs == box.runs - 1 == 2 * made.epochs + 1
     np.testing.assert_array_equal(made.weights * 8, np.rint(made.weights * 8))

@@ -66,6 +66,6 @@ class NoiseSource:
         """Continue from `state`."""
         if self.noisy:
             self._random.set_state(
-                ("MT19937", np.asarray(state["noise/keys"], np.uint32), int(state["noise/position"]))
+                ("MT19937", np.asarray(state["noise/keys"], np.uint32), int(state["noise/position"]), 0, 0.0)
             )
             self._spare = np.array(state["noise/spare"])

@@ -133,10 +133,10 @@ class XorChip:
 
     def fire(self, first: Array, second: Array) -> None:
         """Write weights (h, 3) and (1, h + 1), biases last, and run."""
-        first, second = (_mantissas(w) for w in (first, second))
-        self._emulator.set_weights("in->hidden", first)
-        self._emulator.set_weights("hidden->out", second[:, :-1])
-        self._emulator.set_weights("one->out", second[:, -1:])
+        onto_hidden, onto_out = _mantissas(first), _mantissas(second)
+        self._emulator.set_weights("in->hidden", onto_hidden)
+        self._emulator.set_weights("hidden->out", onto_out[:, :-1])
+        self._emulator.set_weights("one->out", onto_out[:, -1:])
         self.last = self._emulator.run(self._inputs, len(self._inputs["in"]))
         self.runs += 1
 
