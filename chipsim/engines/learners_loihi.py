@@ -12,6 +12,7 @@ from chipsim.errors import RunError
 from chipsim.program import Program, ProjectionImage
 from chipsim.sop_state import SopStreams, float_state, linear_state, sop_state
 from chipsim.sum_of_products import TRACES, WEIGHT_RANGE
+from kernels.machine_sop import Engine
 from kernels.sop_records import CHANGED, CLIPPED, PRODUCTS, STALLED
 from kernels.sum_of_products import neuron_traces, sop_step
 from kernels.sum_of_products_float import float_step, linear_step
@@ -95,6 +96,17 @@ class SopLearner(Learner):
                 self.time, row, self.payload, self.spikes, traces, self.draws, self.tables, self.params, self.state
             )
         self.done[row] = counts[[PRODUCTS, CHANGED]] - was
+
+    def engine(self) -> Engine:
+        """The learner's arrays as the compiled loop takes them; integer engines only."""
+        own = bool(self.chosen.y1_impulse)
+        given = [name in self.given or not (k == 0 and own) for k, name in enumerate(Y)]
+        decay = np.exp(-1 / self.chosen.y1_tau) if self.chosen.y1_tau else 0.0
+        return Engine(
+            self.tables, self.params, self.draws, self.state, np.ascontiguousarray(self.third),
+            np.array(given, np.uint8), np.array([decay, float(self.chosen.y1_impulse)]), self.sent, self.last,
+            self.payload, self.spikes, np.array([self.image.pre, self.image.post, self.time], np.int64), self.done,
+        )  # fmt: skip
 
     def _float_step(self, traces: np.ndarray) -> None:
         """The floating-point engine visits every synapse at the end of an epoch; its acts are counted here."""

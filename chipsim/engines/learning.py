@@ -12,7 +12,7 @@ from chipsim.errors import RunError
 from chipsim.learning import kind_of
 from chipsim.pes import PesStreams
 from chipsim.program import Program
-from kernels import machine_plastic, records
+from kernels import machine_plastic, machine_sop, records
 
 from .eprop_network import Episode, EPropNetwork, networks
 from .learner_eprop import EPropLearner
@@ -155,6 +155,8 @@ class Learning:
             return machine_plastic.run_frozen(net, state, view, log, 0, t0, count, in_order, touched)
         if all(isinstance(x, DeclaredLearner) for x in self.stepping.values()):
             return self._compiled(state, view, log, t0, count, in_order, touched, row)
+        if all(isinstance(x, DeclaredLearner) or _in_integers(x) for x in self.stepping.values()):
+            return self._with_engines(state, view, log, t0, count, in_order, touched, row)
         return self._stepwise(state, view, log, t0, count, in_order, touched, row)
 
     def _compiled(self, state, view, log, t0, count, in_order, touched, row) -> int:
@@ -168,6 +170,22 @@ class Learning:
         )
         for learner, teacher in zip(learners, teachers):
             learner.plastic.step_index = int(teacher.where[4])
+        return int(made)
+
+    def _with_engines(self, state, view, log, t0, count, in_order, touched, row) -> int:
+        """Sums of products in integers, beside declared rules if there are any."""
+        declared = [x for x in self.stepping.values() if isinstance(x, DeclaredLearner)]
+        loihi = [x for x in self.stepping.values() if isinstance(x, SopLearner)]
+        teachers, engines = [teacher_of(x) for x in declared], tuple(x.engine() for x in loihi)
+        table = machine_plastic.table_of(teachers)
+        steps = (t0, count, in_order, touched)
+        made = machine_sop.run_engines(
+            self.machine.net, state, view, log, *steps, table, machine_plastic.LIKES, engines, row
+        )
+        for learner, teacher in zip(declared, teachers):
+            learner.plastic.step_index = int(teacher.where[4])
+        for learner, engine in zip(loihi, engines):
+            learner.time = int(engine.where[2])
         return int(made)
 
     def _stepwise(self, state, view, log, t0, count, in_order, touched, row) -> int:
@@ -245,3 +263,7 @@ class Learning:
         for k, learner in enumerate(self.learners.values()):
             prefix = f"learn/{k}/"
             learner.restore({n[len(prefix) :]: np.asarray(a) for n, a in state.items() if n.startswith(prefix)})
+
+
+def _in_integers(learner: Any) -> bool:
+    return isinstance(learner, SopLearner) and not learner.is_float
