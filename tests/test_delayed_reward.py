@@ -56,19 +56,21 @@ def test_layer_equals_numpy_and_continues_itself() -> None:
     task = Task()
     rng = np.random.default_rng(0)
     inputs = rng.random((90, 60)) < 0.05
-    noise = (rng.random((90, 24)) < 0.05) * 150
+    noise = rng.random((90, 24)) < 0.05
     nothing = np.zeros(90, int)
     layer = new_machine(task, tag_rule(), 0)
     spikes = layer.run(inputs, noise, nothing, learn=False)
-    w, lateral, p = layer.weights.astype(np.int64), layer.params.lateral, layer.params
+    w, p = layer.weights.astype(np.int64), task.neurons
+    group = np.arange(24) // task.per_action
+    lateral = np.where(group[:, None] != group, task.inhibit, 0)
     u, v, drive = (np.zeros(24, np.int64) for _ in range(3))
     for t in range(90):
-        u = trunc12(u * p.keep_u) + (drive + noise[t]) * 64
-        v = np.maximum(trunc12(v * p.keep_v) + u, -p.vth)
-        s = v > p.vth
+        u = trunc12(u * (4095 - p.du)) + drive * 64
+        v = np.maximum(trunc12(v * (4096 - p.dv)) + u, -64 * p.vth)
+        s = v > 64 * p.vth
         v[s] = 0
         np.testing.assert_array_equal(spikes[t], s)
-        drive = w @ inputs[t] + lateral @ s
+        drive = w @ inputs[t] + lateral @ s + task.kick * noise[t]
     assert spikes.sum() > 20
     reward = rng.integers(-20, 20, 90)
     whole, parts = new_machine(task, tag_rule(), 1), new_machine(task, tag_rule(), 1)
@@ -85,7 +87,7 @@ def test_layer_equals_numpy_and_continues_itself() -> None:
 
 def test_bad_input_is_refused() -> None:
     layer = new_machine(Task(), tag_rule(), 0)
-    inputs, noise = np.zeros((4, 60), int), np.zeros((4, 24), int)
+    inputs, noise = np.zeros((4, 60), bool), np.zeros((4, 24), bool)
     for reward, fragment in (
         (np.zeros(3, int), "one row per step"),
         (np.zeros(4), "integers"),
@@ -95,7 +97,7 @@ def test_bad_input_is_refused() -> None:
         with pytest.raises(RunError, match=fragment):
             layer.run(inputs, noise, reward)
     with pytest.raises(RunError, match="three_factor"):
-        RewardLayer(SumOfProducts(dw="x0*y1"), np.zeros((2, 2)), np.zeros((2, 2)))
+        RewardLayer(SumOfProducts(dw="x0*y1"), np.zeros((2, 2), int), np.zeros((2, 2), int), 1)
     with pytest.raises(RunError, match="at least one"):
         run(0)
 

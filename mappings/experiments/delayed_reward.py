@@ -1,9 +1,9 @@
 """Delayed-reward choice in Loihi's own learning engine: the reward comes one second after the choice.
 
-One of three cues is shown; three groups of neurons, inhibiting each other, answer; the group that fires more
-is the choice. Only after a silent delay of a second comes a reward (right: +, wrong: -), the same to all
-synapses. What bridges the delay is the synaptic tag: dt = pre-before-post - post-before-pre - t * 2^-7 per
-epoch (8 steps), which leaves a third of it after 1000 steps; dw = t * reward (Izhikevich 2007, distal reward;
+One of three cues is shown; three groups of neurons, inhibiting each other, answer; the group that fires more is the
+choice. Only after a silent delay of a second comes a reward (right: +, wrong: -), the same to all synapses. The network
+runs on an emulated chip. What bridges the delay is the synaptic tag: dt = pre-before-post - post-before-pre - t * 2^-7
+per epoch (8 steps), which leaves a third of it after 1000 steps; dw = t * reward (Izhikevich 2007, distal reward;
 Frémaux & Gerstner 2016). The rule is sum-of-products text, all numbers are the chip's integers.
 
 The control is the same network with a tag that is gone within a few epochs: it cannot learn, whatever the
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from chipsim.errors import RunError
 from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp
 
-from .reward_layer import Machine, NeuronSettings, RewardLayer
+from .reward_layer import NeuronSettings, RewardLayer
 
 #: progress(trials done, trials in all, share of right choices over the last 20 trials)
 Progress = Callable[[int, int, float], None]
@@ -84,7 +84,7 @@ def tag_rule(decay: float = 2**-7, t_epoch: int = 8) -> SumOfProducts:
     return reward_modulated_stdp(0.5, 1, -0.5, 20, 16, decay, t_epoch=t_epoch)
 
 
-def choose(spikes: NDArray[np.uint8], task: Task, rng: np.random.Generator) -> int:
+def choose(spikes: NDArray[np.bool_], task: Task, rng: np.random.Generator) -> int:
     """The group that fired most; a coin decides between equals."""
     counts = spikes.reshape(spikes.shape[0], task.actions, task.per_action).sum(axis=(0, 2))
     best = np.flatnonzero(counts == counts.max())
@@ -98,11 +98,11 @@ def new_machine(task: Task, rule: SumOfProducts, seed: int) -> RewardLayer:
     weights = rng.integers(task.weight // 2, task.weight * 3 // 2 + 1, (n_out, task.cues * task.per_cue))
     group = np.arange(n_out) // task.per_action
     lateral = np.where(group[:, None] != group[None, :], task.inhibit, 0)
-    return RewardLayer(rule, weights, lateral, task.neurons, seed=seed)
+    return RewardLayer(rule, weights, lateral, task.kick, task.neurons, seed=seed)
 
 
 def trial(
-    machine: Machine,
+    machine: RewardLayer,
     task: Task,
     cue: int,
     rng: np.random.Generator,
@@ -119,7 +119,7 @@ def trial(
     inputs = np.zeros((task.cue_steps, n_in), np.uint8)
     mine = slice(cue * task.per_cue, (cue + 1) * task.per_cue)
     inputs[:, mine] = rng.random((task.cue_steps, task.per_cue)) < task.rate
-    noise = (rng.random((task.cue_steps, n_out)) < task.background) * task.kick
+    noise = rng.random((task.cue_steps, n_out)) < task.background
     spikes = machine.run(inputs, noise, np.zeros(task.cue_steps, int), learn=learn, record_tag=watch)
     tags = machine.tags
     action = choose(spikes, task, rng)
@@ -127,7 +127,7 @@ def trial(
     reward = np.zeros(rest, int)
     reward[task.delay : task.delay + task.hold] = task.reward if action == cue else -task.reward
     silence = np.zeros((rest, n_in), np.uint8)
-    machine.run(silence, np.zeros((rest, n_out), int), reward, learn=learn, record_tag=watch)
+    machine.run(silence, np.zeros((rest, n_out), bool), reward, learn=learn, record_tag=watch)
     return action, np.concatenate([tags, machine.tags])
 
 
