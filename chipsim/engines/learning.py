@@ -19,7 +19,7 @@ from .learner_eprop import EPropLearner
 from .learner_pes import PesLearner
 from .learners import DeclaredLearner
 from .learners_loihi import LinearLearner, SopLearner
-from .learning_run import Learned, Session, teacher_of
+from .learning_run import Learned, Lesson, teacher_of
 from .load import Machine
 from .registers import STATE_ROW
 from .rewriting import matrix_of
@@ -105,7 +105,7 @@ class Learning:
         state: records.State,
         watch: Mapping[str, Any],
         steps: int,
-    ) -> Session:
+    ) -> Lesson:
         """Check and take what teaches a run of `steps` steps, of which `learning` learn (all or none)."""
         self._check_targets(targets)
         for name, learner in self.learners.items():
@@ -115,7 +115,7 @@ class Learning:
                 learner.prepare(learning, third.get(name))
         for network in self.networks if learning else ():
             network.begin(learning, targets.get(network.group.readout))
-        return Session(self, steps, watch)
+        return Lesson(self, steps, watch)
 
     def _check_targets(self, targets: Mapping[str, Any]) -> None:
         readouts = [network.group.readout for network in self.networks]

@@ -26,7 +26,7 @@ class Learned(NamedTuple):
     reports: dict[str, LearningReport]
 
 
-class Session:
+class Lesson:
     """One learning run: what it started from, what is recorded on the way."""
 
     def __init__(self, learning: Learning, steps: int, watch: Mapping[str, Any]) -> None:

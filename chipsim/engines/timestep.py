@@ -127,10 +127,10 @@ class TimeStepEngine:
         """
         self._reload()
         net = self.machine.net
-        session = None
+        lesson = None
         if self.learning.any:
             taught = steps if learn else 0
-            session = self.learning.begin(taught, third or {}, targets or {}, self._state, watch or {}, steps)
+            lesson = self.learning.begin(taught, third or {}, targets or {}, self._state, watch or {}, steps)
         # Only the general LIF kernel keeps the input sum: take it when that is recorded.
         net.segments.options[:, 0] = self._plain & (not any(p.row == INPUT_ROW for p in probes))
         asked = int(sum(p.hi - p.lo for p in probes))
@@ -148,13 +148,13 @@ class TimeStepEngine:
         done, call = 0, 256
         while done < steps:
             count = min(call, steps - done)
-            if session is not None and watch:
+            if lesson is not None and watch:
                 count = min(count, every - done % every)
             log = self._log(count, inputs, done, graded, table, trace, active, saturated, masks)
             noise = self._noise.draw(count)
             view = records.Inputs(inputs.ptr[done : done + count + 1], inputs.ids, inputs.value, noise)
             started = time.perf_counter()
-            if session is None:
+            if lesson is None:
                 made = self._call(net, view, log, count, touched)
             else:
                 rest = (count, self.program.arithmetic.is_float, touched, learn, done)
@@ -165,13 +165,13 @@ class TimeStepEngine:
             self._noise.keep(made)
             self.step += made
             done += made
-            if session is not None and done % every == 0:
-                session.look(done)
+            if lesson is not None and done % every == 0:
+                lesson.look(done)
             call = max(16, min(4 * count, int(count * SECONDS_PER_CALL / max(spent, 1e-6))))
             if progress is not None:
                 progress(done, steps)
         spikes = _join(parts, steps, self._number)
-        if session is not None and learn:
+        if lesson is not None and learn:
             self.learning.gather(spikes, trace[:, asked:])
         return RawRun(
             spikes,
@@ -179,7 +179,7 @@ class TimeStepEngine:
             saturated.sum(axis=0),
             active if masks else np.zeros((0, 1), np.uint8),
             trace[:, :asked],
-            None if session is None else session.end(learn),
+            None if lesson is None else lesson.end(learn),
         )
 
     def _call(self, net: records.Net, view: records.Inputs, log: records.Log, count: int, touched: np.ndarray) -> int:
