@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import types
 from numba.extending import overload
@@ -34,7 +36,7 @@ cut_lif, lava_lif, unit = neuron_float.cut_lif, neuron_float.lava_lif, neuron_un
 lsnn_real, lsnn_integer = neuron_lsnn.real, neuron_lsnn.integer
 
 
-def update_segment(model, params, reals, st, lo, hi, options, noise, touched, t):
+def update_segment(model, params, reals, st, lo, hi, options, noise, touched, t) -> Any:
     """Advance neurons [lo, hi) by one step; returns (active, clipped, folded) counts."""
     raise TypeError("compiled only")
 

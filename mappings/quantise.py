@@ -110,8 +110,8 @@ def quantise(
         )
     taught = {k for k in ideal if learns_by_eprop(_into(net, k))}
     rules = resolved({k: p.rule for k, p in net.projections.items() if p.post.name in taught}, net, chip, bits)
-    whole_net = calibration is not None and not taught and ideal == _neurons(net)
-    floats = run_float(net, calibration, dt) if whole_net else None
+    runs_whole = not taught and ideal == _neurons(net)
+    floats = run_float(net, calibration, dt) if calibration is not None and runs_whole else None
     if method == "data" and floats is None:
         raise NetworkError("quantise: method='data' needs calibration inputs, and a network of ideal neurons only")
     lowered = {
