@@ -87,6 +87,8 @@ class EPropNet:
             raise NetworkError(f"eprop: feedback has shape {self.feedback.shape}, expected {(n, m)}")
         self._moments = [[np.zeros_like(w), np.zeros_like(w)] for w in self._weights]
         self.updates = self.saturated = self.stalled = 0
+        #: Of the last update, by weight table: which changes were rounded away, which left the format; none in float64.
+        self.lost: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]] = []
         alpha = float(np.exp(-1.0 / rule.tau_m))
         beta = np.ascontiguousarray(np.broadcast_to(np.asarray(rule.beta, np.float64), (n,)))
         self.constants = adjoint.Lsnn(
@@ -226,6 +228,7 @@ class EPropNet:
         weight format.
         """
         self.updates += 1
+        self.lost = []
         before = self._weights[2].copy()
         for index, (w, g) in enumerate(zip(self._weights, gradients)):
             old = w.copy() if self.rule.precision is not None else w
@@ -240,19 +243,23 @@ class EPropNet:
                 adjoint.gradient_descent(w, g, choice.eta * rate)
             if self.rule.precision is not None and self.rule.precision.weights is not None:
                 wanted = w != old
-                self._round(w, index)
-                self.stalled += int((wanted & (w == old)).sum())
+                clipped = self._round(w, index)
+                stalled = wanted & (w == old)
+                self.stalled += int(stalled.sum())
+                self.lost.append((stalled, clipped))
         if self.rule.feedback == "adaptive":
             self.feedback += self._weights[2] - before
 
-    def _round(self, w: Array, index: int, first: bool = False) -> None:
-        """Bring weights to their declared format; initial weights to the nearest step."""
+    def _round(self, w: Array, index: int, first: bool = False) -> NDArray[np.bool_]:
+        """Bring weights to their declared format, initial ones to the nearest step; returns which left its range."""
         form = self.rule.precision.weights if self.rule.precision is not None else None
         if form is None:
-            return
+            return np.zeros(w.shape, bool)
         mode = MODES["nearest"] if first else MODES[form.rounding]
-        self.saturated += int(((w < form.low) | (w > form.high)).sum())
+        clipped = (w < form.low) | (w > form.high)
+        self.saturated += int(clipped.sum())
         round_array(w.reshape(-1), form.step, form.low, form.high, mode, self.seed, self.updates, index)
+        return clipped
 
     def _formats(self) -> fixed.Formats:
         p = self.rule.precision or Precision()

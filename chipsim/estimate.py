@@ -180,7 +180,7 @@ class Estimate:
         return {"energy": energy, "latency": latency, "edp": energy * latency}
 
     def table(self) -> Any:
-        """A rich table of energy by line, with the share of each and what is unknown."""
+        """A rich table of energy by line, with the share of each and what is unknown; `print` shows it as text."""
         from .provenance import table
 
         return table(self)

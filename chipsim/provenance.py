@@ -230,11 +230,11 @@ def to_dict(est: Estimate) -> dict[str, Any]:
 
 
 def table(est: Estimate) -> Any:
-    """Energy by line as a rich table; the caption says what is unknown."""
-    from rich.table import Table
+    """Energy by line as a rich table that prints as text; the caption says what is unknown."""
+    from .printed_table import PrintedTable
 
     bound = ">= " if est.unknown else ""
-    out = Table(title=f"{est.chip.title}: {bound}{human(est.total_energy, 'J')} in {human(est.latency, 's')}")
+    out = PrintedTable(title=f"{est.chip.title}: {bound}{human(est.total_energy, 'J')} in {human(est.latency, 's')}")
     for name, justify in (("line", "left"), ("energy", "right"), ("share", "right"), ("status", "left")):
         out.add_column(name, justify=justify)  # type: ignore[arg-type]
     status: dict[str, set[str]] = {}

@@ -163,6 +163,25 @@ def test_what_learning_costs_is_counted() -> None:
     assert bits_of > replace(RULE, precision=BYTES).state_bits()["synapse"] == 8 + 32 + 2 * 8
 
 
+def test_reports_say_what_the_update_did_and_what_went_wrong() -> None:
+    weights, x, target = problem()
+    for eta, rounding, word in ((1e-9, "nearest", "stalls"), (1e3, "stochastic", "saturates")):
+        formats = replace(BYTES, weights=fixed(8, 2.0, rounding=rounding))
+        trainer = Trainer(replace(RULE, precision=formats, optimizer=cs.rules.Descent(eta)), *weights, chip="research")
+        before = {k: np.array(v) for k, v in trainer.weights.items()}
+        episode = trainer.step([(x, target)])[0]
+        changed = {k: int(np.count_nonzero(before[k] != v)) for k, v in trainer.weights.items()}
+        assert episode.changed == sum(changed.values()) and any(word in w for w in episode.warnings)
+        first = trainer.emulator.run({"in": x}, targets={"out": target}).learning
+        for name in ("in->rec", "rec->rec", "rec->out"):
+            assert first[name].changed == changed[name] and first[name].updates > 0
+        assert sum(r.stalled for r in first.values()) == episode.stalled
+        assert sum(r.saturated for r in first.values()) == episode.saturated
+        assert any(word in w for r in first.values() for w in r.warnings)
+        again = trainer.emulator.run({"in": x}, targets={"out": target}).learning
+        assert all(r.changed == 0 for r in again.values())
+
+
 def test_a_core_that_cannot_hold_the_learning_state_is_refused() -> None:
     rng = np.random.default_rng(0)
     rule = EProp(thr=0.6, precision=BYTES, optimizer=Adam(1e-3))

@@ -158,6 +158,8 @@ def test_forms(busy):
     assert data["sources"][0]["source"] and data["unknown"]
     table = est.table()
     assert table.row_count == len({item.line for item in est.items})
+    text = str(table)
+    assert all(item.line in text for item in est.items) and "share" in text and "object at" not in text
     assert "SANA-FE" in str(est)
     with pytest.raises(RunError, match="did you mean 'synapse'"):
         est.energy["synapses"]

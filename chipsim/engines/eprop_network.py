@@ -21,6 +21,7 @@ from chipsim.eprop_group import Group, Link, eprop_groups
 from chipsim.eprop_loss import loss_and_error
 from chipsim.eprop_net import EPropNet
 from chipsim.errors import RunError
+from chipsim.learning import troubles
 from chipsim.program import PopulationImage, Program
 from kernels.rules import eprop as adjoint
 
@@ -39,7 +40,8 @@ class Episode(NamedTuple):
 
     loss: as the rule defines it, over the steps that had a target. output, error: (S - 2, m) of the readout, in ideal
     units, after the softmax if there is one. changed, stalled, saturated: weights changed by the update, updates that
-    rounded to nothing, weights held at the end of their format; all 0 if the episode did not update.
+    rounded to nothing, weights held at the end of their format; all 0 if the episode did not update. at_bound: share of
+    the weights that stand at an end of their format.
     """
 
     loss: float
@@ -48,6 +50,12 @@ class Episode(NamedTuple):
     changed: int = 0
     stalled: int = 0
     saturated: int = 0
+    at_bound: float = 0.0
+
+    @property
+    def warnings(self) -> list[str]:
+        """What went wrong with the update, in words; empty if nothing did."""
+        return troubles("eprop", self.changed, self.stalled, self.saturated, self.at_bound)
 
 
 class EPropNetwork:
@@ -82,7 +90,6 @@ class EPropNetwork:
         self.out_row = STATE_ROW[self.readout.model.model]["v"]
         self.clear()
         self.sums, self.episodes = [np.zeros(s) for s in shapes], 0
-        self.visited = self.changed = 0
         self.written: dict[str, int] = {}
 
     def _feedback(self, n: int, m: int, index: int) -> np.ndarray:
@@ -119,7 +126,8 @@ class EPropNetwork:
         self.rows["psi"].append(psi * self.psi_unit)
         self.rows["y"].append(y * (1.0 if self.program.arithmetic.is_float else self.readout.unit))
         self.rows["goal"].append(self.coming)
-        self.visited += len(psi) * sum(x.weights.size for x in self.learners)
+        for learner in self.learners:
+            learner.work(len(psi))
 
     def end(self, update: bool, rate: float = 1.0) -> Episode | None:
         """Gradient of the episode; with `update` the optimiser's step over all episodes since the last one."""
@@ -144,18 +152,21 @@ class EPropNetwork:
         return self._update(loss, output, error, rate)
 
     def _update(self, loss: float, output: np.ndarray, error: np.ndarray, rate: float) -> Episode:
-        net, before = self.net, [x.weights.copy() for x in self.learners]
-        stalled, saturated = net.stalled, net.saturated
-        net.apply([total / self.episodes if self.episodes > 1 else total.copy() for total in self.sums], rate)
+        self.net.apply([total / self.episodes if self.episodes > 1 else total.copy() for total in self.sums], rate)
         for total in self.sums:
             total[:] = 0.0
-        self.episodes, changed = 0, 0
-        for learner, old in zip(self.learners, before):
-            learner.store()
-            changed += int(np.count_nonzero(learner.weights != old))
+        self.episodes, made = 0, np.zeros(3, np.int64)
+        at_bound = 0
+        for learner in self.learners:
+            told = learner.store()
+            learner.totals[1:] += told
+            made += told
+            low, high = learner.bounds()
+            at_bound += np.count_nonzero((learner.weights <= low) | (learner.weights >= high))
             self.written[learner.image.name] = self.written.get(learner.image.name, 0) + learner.weights.size
-        self.changed += changed
-        return Episode(loss, output, error, changed, net.stalled - stalled, net.saturated - saturated)
+        share = at_bound / max(sum(x.weights.size for x in self.learners), 1)
+        changed, stalled, saturated = (int(c) for c in made)
+        return Episode(loss, output, error, changed, stalled, saturated, share)
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """All that changes but the machine's weights."""
@@ -163,8 +174,9 @@ class EPropNetwork:
         logs = {f"log/{k}": np.concatenate(v) if v else np.zeros((0, 0), LOGGED[k]) for k, v in self.rows.items()}
         sums = {f"sum/{k}": s.copy() for k, s in enumerate(self.sums)}
         names = [x.image.name for x in self.learners]
-        counts = [self.episodes, self.visited, self.changed, *(self.written.get(k, 0) for k in names)]
-        return own | logs | sums | {"counts": np.array(counts, np.int64)}
+        counts = [self.episodes, *(self.written.get(k, 0) for k in names)]
+        totals = np.array([x.totals for x in self.learners])
+        return own | logs | sums | {"counts": np.array(counts, np.int64), "totals": totals}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Continue from a checkpoint, bit for bit."""
@@ -174,7 +186,9 @@ class EPropNetwork:
         self.clear()
         if saved["log/x"].size:
             self.rows = {k: [np.array(saved[f"log/{k}"])] for k in self.rows}
-        self.episodes, self.visited, self.changed, *written = (int(c) for c in saved["counts"])
+        for learner, totals in zip(self.learners, saved["totals"]):
+            learner.totals[:] = totals
+        self.episodes, *written = (int(c) for c in saved["counts"])
         self.written = {x.image.name: w for x, w in zip(self.learners, written) if w}
 
 

@@ -20,21 +20,32 @@ class EPropLearner(Learner):
 
     variables = ("w",)
     name = "eprop"
+    late = True
 
     def attach(self, group: EPropNetwork, table: int, first: int) -> None:
         """The projection's matrix is rows first, first + 1, ... of the group's weight table number `table`."""
         rows = first + np.repeat(np.arange(self.pre.n), np.diff(self.matrix.indptr))
         self.group, self.table, self.place = group, table, (rows, np.asarray(self.matrix.indices))
         self.rate = 1.0 if self.is_float else float(self.image.unit or 1.0)
+        self.totals = np.zeros(4, np.int64)  # eligibilities computed; weights changed, rounded away, held at an end
+        self.worked = np.zeros(0, np.int64)
 
     def changed_outside(self) -> None:
         """The user, or a checkpoint, overwrote the machine's weights."""
         self.group.net.tables[self.table][self.place] = self.weights * self.rate
 
-    def store(self) -> None:
-        """The group's weights into the machine."""
-        values = self.group.net.tables[self.table][self.place]
+    def store(self) -> np.ndarray:
+        """The group's weights into the machine; returns how many changed, were rounded away, left the format."""
+        old, values = self.weights.copy(), self.group.net.tables[self.table][self.place]
         self.weights[:] = values if self.is_float else np.rint(values / self.rate)
+        lost = self.group.net.lost
+        masks = [np.count_nonzero(mask[self.place]) for mask in lost[self.table]] if lost else [0, 0]
+        return np.array([np.count_nonzero(self.weights != old), *masks], np.int64)
+
+    def work(self, steps: int) -> None:
+        """A run of `steps` steps was seen: the eligibilities it took."""
+        self.worked = self._evaluated(np.ones(steps, np.int64))
+        self.totals[0] += self.worked.sum()
 
     def bounds(self) -> tuple[float, float]:
         """Range of the weights in the machine's numbers."""
@@ -58,7 +69,7 @@ class EPropLearner(Learner):
         episode is booked on the first step of the next run.
         """
         full = np.ones(self.steps, np.int64)
-        made = {"trace_update": full * self.pre.n, "synapse_update": self._evaluated(full)}
+        made = {"trace_update": full * self.pre.n, "synapse_update": self.worked}
         made["third_factor"] = self.group.taught * self.post.n
         made["weight_read"], made["weight_write"] = full * 0, full * 0
         if self.steps:
@@ -74,11 +85,8 @@ class EPropLearner(Learner):
         return (self.group.rows["psi"][-1] != 0) @ fan_in
 
     def tally(self) -> Tally:
-        """Totals since reset, all of the group booked on its last projection."""
-        if self.image.name != self.group.group.out:
-            return Tally()
-        net = self.group.net
-        return Tally(self.group.visited, self.group.changed, net.stalled, net.saturated, 0)
+        """Totals since reset."""
+        return Tally(*(int(c) for c in self.totals))
 
     def value(self, name: str) -> np.ndarray:
         """Weights now."""

@@ -73,6 +73,8 @@ class Learner:
         self.third = np.zeros((0, 0, 1))
         self.done = np.zeros((0, 2), np.int64)
 
+    #: True if weights change between runs, at the end of an episode: the next run's report says it.
+    late = False
     #: Names of the variables that can be recorded, the rule's name, third factors needed.
     variables: tuple[str, ...] = ("w",)
     name = ""

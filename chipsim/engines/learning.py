@@ -37,6 +37,7 @@ class Learning:
         self._patterns = {name: self._pattern(name, j) for name, j in machine.learns.items()}
         self.learners: dict[str, Any] = {}
         self.networks: list[EPropNetwork] = []
+        self.reported: dict[str, Any] = {}  # what the last report of a learner that changes between runs ended with
         self.has_pes = False
 
     @property
@@ -65,7 +66,7 @@ class Learning:
             return
         self.machine.net.weight[:] = self._initial
         streams = PesStreams(self.program.seed % 2**32)
-        self.has_pes, self.learners = False, {}
+        self.has_pes, self.learners, self.reported = False, {}, {}
         for image in self.program.projections:
             if image.rule is not None:
                 self.learners[image.name] = self._learner(image, streams)
@@ -260,6 +261,7 @@ class Learning:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from `state`, bit for bit; the weights are in place already."""
+        self.reported = {}
         for k, learner in enumerate(self.learners.values()):
             prefix = f"learn/{k}/"
             learner.restore({n[len(prefix) :]: np.asarray(a) for n, a in state.items() if n.startswith(prefix)})

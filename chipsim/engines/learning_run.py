@@ -31,7 +31,7 @@ class Lesson:
 
     def __init__(self, learning: Learning, steps: int, watch: Mapping[str, Any]) -> None:
         self.learning, self.steps, self.watch = learning, steps, watch
-        self.started = {n: (x.tally(), _moments(x.weights)) for n, x in learning.learners.items()}
+        self.started = {n: learning.reported.get(n) or standing(x) for n, x in learning.learners.items()}
         self.step: list[int] = []
         self.kept: dict[str, dict[str, list[np.ndarray]]] = {n: {v: [] for v in vs} for n, vs in watch.items()}
 
@@ -54,6 +54,8 @@ class Lesson:
                     counts[act] += values
             trace = {v: np.array(rows) for v, rows in self.kept.get(name, {}).items()}
             reports[name] = self._report(name, learner, trace, learned)
+            if learner.late:
+                self.learning.reported[name] = standing(learner)
         return Learned(counts, reports)
 
     def _report(self, name: str, learner: Any, trace: dict[str, np.ndarray], learned: bool) -> LearningReport:
@@ -72,6 +74,11 @@ class Lesson:
             trace=trace,
             **delta,
         )
+
+
+def standing(learner: Any) -> tuple[Any, tuple[float, float]]:
+    """A learner's totals and the moments of its weights now."""
+    return learner.tally(), _moments(learner.weights)
 
 
 def _moments(weights: np.ndarray) -> tuple[float, float]:
