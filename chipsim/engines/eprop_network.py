@@ -121,9 +121,9 @@ class EPropNetwork:
                 f"population '{self.readout.name}': its potential is no longer finite; lower the rule's learning rate"
             )
         parts = [dense_spikes(spikes, p) for p in self.sources]
-        self.rows["x"].append(np.concatenate(parts, axis=1))
+        self.rows["x"].append(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
         self.rows["z"].append(dense_spikes(spikes, self.recurrent))
-        self.rows["psi"].append(psi * self.psi_unit)
+        self.rows["psi"].append(psi if self.psi_unit == 1.0 else psi * self.psi_unit)
         self.rows["y"].append(y * (1.0 if self.program.arithmetic.is_float else self.readout.unit))
         self.rows["goal"].append(self.coming)
         for learner in self.learners:
@@ -133,7 +133,7 @@ class EPropNetwork:
         """Gradient of the episode; with `update` the optimiser's step over all episodes since the last one."""
         if not self.rows["x"]:
             return None
-        x, z, psi, y, goal = (np.concatenate(self.rows[k]) for k in ("x", "z", "psi", "y", "goal"))
+        x, z, psi, y, goal = (_joined(self.rows[k]) for k in LOGGED)
         length = len(x) - LAG
         if length < 1:
             raise RunError(f"an episode of {len(x)} steps teaches nothing: spikes need {LAG} to reach the readout")
@@ -200,6 +200,11 @@ def networks(program: Program, learners: Mapping[str, EPropLearner]) -> list[EPr
     ]
     groups = eprop_groups({p.name: p.model for p in program.populations}, links, RunError)
     return [EPropNetwork(program, group, learners, k) for k, group in enumerate(groups)]
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """The parts one after the other; one alone is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def dense_spikes(spikes: Any, image: PopulationImage) -> np.ndarray:
