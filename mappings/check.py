@@ -212,10 +212,12 @@ def engine_problem(rule: Any, chip: Chip) -> str | None:
         return None
     why = "; ".join(found.reasons) or "it runs there without changes"
     if found.runs == "cannot" or "sum_of_products" not in engines:
-        return f"the learning engine of {chip.name} cannot run rule {rule.name}: {why}; use 'research', 'unlimited' or 'float'"
+        ways = "use 'research', 'unlimited' or 'float'"
+        return f"the learning engine of {chip.name} cannot run rule {rule.name}: {why}; {ways}"
     return (
         f"the learning engine of {chip.name} takes sums of products, no declared rules: {rule.name} {found.runs} there "
-        f"({why}); give rule=SumOfProducts(**cs.rules.verdict(rule, 'sum_of_products').export), or use 'research' or 'unlimited'"
+        f"({why}); give rule=SumOfProducts(**cs.rules.verdict(rule, 'sum_of_products').export), or 'research' or "
+        "'unlimited'"
     )
 
 
