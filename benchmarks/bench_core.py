@@ -11,8 +11,6 @@ import argparse
 import json
 import sys
 import time
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,6 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 import networks
 import workloads
+from peers import runner_of
 
 import chipsim as cs
 
@@ -74,9 +73,7 @@ def measure(name: str, rounds: int, threads: int, peers: bool) -> dict[str, Any]
     if threads == 1:
         runners["chipsim 2 threads"] = chipsim_runner(data, 2)[0]
     for module, path in PEERS.items() if peers else ():
-        if find_spec(module) is not None:
-            peer = import_module(path)
-            runners[peer.NAME] = peer.build(data)
+        runners |= runner_of(module, path, data)
     times: dict[str, list[float]] = {label: [] for label in runners}
     spikes: dict[str, int] = {}
     for _ in range(rounds):

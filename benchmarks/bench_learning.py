@@ -13,8 +13,6 @@ import argparse
 import json
 import sys
 import time
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,6 +21,7 @@ import scipy.sparse as sp
 
 sys.path.insert(0, str(Path(__file__).parent))
 import workloads
+from peers import runner_of
 
 import chipsim as cs
 
@@ -87,9 +86,8 @@ def measure(rounds: int, steps: int, peers: bool) -> dict[str, dict[str, float]]
     labels["chipsim float64"] = "float"
     runners = {label: runner(emulator_of(data, form)) for label, form in labels.items()}
     runners["chipsim fixed weights"] = runner(emulator_of(data, "fixed"))
-    if peers and find_spec("brian2") is not None:
-        peer = import_module("peers.brian2_stdp")
-        runners[peer.NAME] = peer.build(data)
+    if peers:
+        runners |= runner_of("brian2", "peers.brian2_stdp", data)
     times: dict[str, list[float]] = {label: [] for label in runners}
     spikes: dict[str, int] = {}
     for _ in range(rounds):
