@@ -6,6 +6,7 @@ counted, because each is a run of the chip.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +68,7 @@ class NodePerturbation:
 
 
 @dataclass
-class BlackBoxLearner:
+class BlackBoxLearner(ABC):
     """Weights (N,) of a black box, changed by -eta times an estimate of the gradient and stored in their format.
 
     evaluations: runs of the chip so far; `updates`: steps so far; `changed`, `stalled`: wanted changes of a weight that
@@ -90,9 +91,9 @@ class BlackBoxLearner:
             self._store(self.weights.copy(), "nearest")
         self._rng = np.random.default_rng(self.seed)
 
+    @abstractmethod
     def gradient(self) -> Array:
         """Estimate (N,) of the gradient at the present weights."""
-        raise NotImplementedError
 
     def step(self) -> None:
         """One update."""
