@@ -175,7 +175,7 @@ class Emulator:
         -------
         dict readout -> Episode
             Loss, output and error of each network that learns by e-prop and learned in this episode
-            (`chipsim.engines.learner_eprop.Episode`); empty for other rules.
+            (`chipsim.engines.eprop_network.Episode`); empty for other rules.
 
         Raises
         ------

@@ -186,9 +186,13 @@ class Network:
 
 def _rule_for(rule: Any, source: Population, target: Population) -> Any:
     """The rule as this projection can carry it."""
-    if rule is None or type(rule).__name__ != "EProp":
-        return rule
+    if rule is None:
+        return None
+    from chipsim.eprop import EProp
     from chipsim.eprop_group import is_lsnn
+
+    if not isinstance(rule, EProp):
+        return rule
     from chipsim.rule_library_three import synapse_of
 
     return rule if is_lsnn(source.model) or is_lsnn(target.model) else synapse_of(rule)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -28,13 +28,6 @@ from .quantise_report import PopulationReport, ProjectionReport
 
 TOP = 256  #: mantissa that stands for the span of the weights
 CLOSE = 1e-9
-
-
-class _Dynamics(NamedTuple):
-    """What both kinds of chip need: decay of v per step, gain of the input."""
-
-    kept: np.ndarray
-    gain: np.ndarray
 
 
 def learns_by_eprop(incoming: list[Projection]) -> bool:
@@ -129,7 +122,7 @@ def _lsnn(population: Population, incoming: list[Projection], chip: Chip, dt: fl
         "levels": levels,
     }  # fmt: skip
     _fit(population.name, chip, registers["vth"], registers["beta"])
-    return _integer(population, loihi.LSNN(model.shape, **_compacted(registers)), incoming, rule, unit, chip)
+    return _integer(population, loihi.LSNN(model.shape, **_compacted(registers)), incoming, rule, unit)
 
 
 def _compacted(registers: dict[str, Any]) -> dict[str, Any]:
@@ -162,7 +155,7 @@ def _readout(population: Population, incoming: list[Projection], chip: Chip, dt:
         model.shape, du=4095, dv=compact(np.round(DECAY_ONE * (1 - kept))), vth=STATE_MAX >> VTH_SHIFT,
         vmax=(STATE_MAX >> VTH_SHIFT) << VTH_SHIFT,
     )  # fmt: skip
-    return _integer(population, made, incoming, rule, unit, chip)
+    return _integer(population, made, incoming, rule, unit)
 
 
 def _agree(name: str, rule: EProp, dt: float, found: dict[str, np.ndarray]) -> None:
@@ -216,12 +209,10 @@ def _real(population: Population, model: Any, incoming: list[Projection]) -> Low
         p.name: ProjectionReport(p.name, population.name, 1.0, 0, "float", 64.0, 0.0, 0.0, 0, 0, _size(p))
         for p in incoming
     }
-    return Lowered(model, synapses, _report(population, None, 1.0, (0, 0)), reports, ())
+    return Lowered(model, synapses, _report(population, 1.0, (0, 0)), reports, ())
 
 
-def _integer(
-    population: Population, model: Any, incoming: list[Projection], rule: EProp, unit: float, chip: Chip
-) -> Lowered:
+def _integer(population: Population, model: Any, incoming: list[Projection], rule: EProp, unit: float) -> Lowered:
     form, step = _weights(rule), _mantissa_unit(rule)
     least = round(form.step / step)
     synapses, reports = {}, {}
@@ -240,13 +231,11 @@ def _integer(
             int(np.count_nonzero(np.abs(error) > 0.5)), int(np.count_nonzero((kept == 0) & (wanted != 0))), wanted.size,
         )  # fmt: skip
     vth = model.per_neuron("vth")
-    return Lowered(
-        model, synapses, _report(population, 1.0 / unit, unit, (int(vth.min()), int(vth.max()))), reports, ()
-    )
+    return Lowered(model, synapses, _report(population, unit, (int(vth.min()), int(vth.max()))), reports, ())
 
 
-def _report(population: Population, scale: float | None, unit: float, vth: tuple[int, int]) -> PopulationReport:
-    return PopulationReport(population.name, scale or 1.0, unit, 0.0, vth, 0, 0.0, 0.0, 0.0, 0, 0, population.n)
+def _report(population: Population, unit: float, vth: tuple[int, int]) -> PopulationReport:
+    return PopulationReport(population.name, 1.0 / unit, unit, 0.0, vth, 0, 0.0, 0.0, 0.0, 0, 0, population.n)
 
 
 def _size(p: Projection) -> int:

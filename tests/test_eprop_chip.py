@@ -230,21 +230,37 @@ def _compiled(change=None, chip="float", **rule):
         (lambda: _compiled(precision=replace(BYTES, membrane=fixed(16, 8.0)), chip="research"), "membrane"),
         (lambda: _compiled(precision=Precision(weights=fixed(12, 1.0)), chip="research"), "12 signed bits.*2 to 8"),
         (lambda: _compiled(tau_m=12.0, thr=1e6, precision=BYTES, chip="research"), "threshold of mantissa"),
-        (lambda: _compiled(feedback_weights=np.ones((2, 2))) and None, "shapes"),
     ],
 )
 def test_bad_rules_are_refused(make, message: str) -> None:
-    with pytest.raises(cs.ChipsimError, match=message):
-        program = make()
-        cs.Emulator(program or _emulated(feedback_weights=np.ones((2, 2))))
+    with pytest.raises(cs.CompileError, match=message):
+        make()
 
 
-def _emulated(**rule):
-    weights, _, _ = problem()
-    try:
-        cs.Emulator(cs.compile(eprop_network(replace(RULE, **rule), *weights[:3]), "float"))
-    except cs.RunError as error:
-        raise cs.RunError(str(error).replace("shape ", "shapes ")) from error
+def test_bad_feedback_and_endless_episodes_are_refused(monkeypatch) -> None:
+    weights, x, _ = problem()
+    network = eprop_network(replace(RULE, feedback_weights=np.ones((2, 2))), *weights[:3])
+    with pytest.raises(cs.RunError, match=r"feedback_weights have shape \(2, 2\).*\(9, 2\)"):
+        cs.Emulator(cs.compile(network, "float"))
+    emulator = cs.Emulator(cs.compile(eprop_network(RULE, *weights), "float"))
+    monkeypatch.setattr("chipsim.engines.eprop_network.EPISODE_LIMIT", 70 * (N_IN + 17 * N + 24 * M))
+    emulator.run({"in": x})
+    with pytest.raises(cs.RunError, match=r"more than 70 steps does not fit memory.*end_episode"):
+        emulator.run({"in": x})
+    assert emulator.step == T
+    emulator.end_episode()
+    emulator.run({"in": x})
+
+
+def test_an_episode_too_short_is_refused_and_nothing_is_lost() -> None:
+    weights, x, target = problem()
+    whole, cut = (cs.Emulator(cs.compile(eprop_network(RULE, *weights), "float")) for _ in range(2))
+    cut.run({"in": x[:2]}, targets={"out": target[:2]})
+    with pytest.raises(cs.RunError, match="2 steps teaches nothing"):
+        cut.end_episode()
+    cut.run({"in": x[2:]}, targets={"out": target[2:]})
+    whole.run({"in": x}, targets={"out": target})
+    assert cut.end_episode()["out"].loss == whole.end_episode()["out"].loss
 
 
 def test_networks_that_do_not_fit_the_rule_are_refused() -> None:

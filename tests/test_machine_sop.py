@@ -43,7 +43,7 @@ def test_compiled_loop_is_the_loop_in_python(first, second) -> None:
         emulator = cs.Emulator(cs.compile(network(first, second, graded), "unlimited", seed=3))
         if stepwise:
             learning = emulator._engine.learning
-            learning._with_engines = learning._stepwise
+            learning._compiled = learning._stepwise
         parts = []
         for cut in (slice(0, 61), slice(61, STEPS)):
             given = {k: v[cut] for k, v in third.items()}

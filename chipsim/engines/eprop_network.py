@@ -30,6 +30,7 @@ from .learner_eprop import EPropLearner
 from .registers import STATE_ROW
 from .targets import target_rows
 
+EPISODE_LIMIT = 8 << 30  #: bytes that an episode may take
 LAG = 2  #: steps from an input spike to the readout
 #: What is kept of an episode, and as what: inputs, spikes, pseudo-derivatives, readout, targets.
 LOGGED = {"x": np.uint8, "z": np.uint8, "psi": np.float64, "y": np.float64, "goal": np.float64}
@@ -85,8 +86,8 @@ class EPropNetwork:
             self.net.to_format()
             for learner in self.learners:
                 learner.store()
-        rate = self.learners[0].rate
-        self.net.constants, self.psi_unit = constants_of(program, self.recurrent, self.readout, self.rule, rate)
+        unit = self.learners[0].unit
+        self.net.constants, self.psi_unit = constants_of(program, self.recurrent, self.readout, self.rule, unit)
         self.out_row = STATE_ROW[self.readout.model.model]["v"]
         self.clear()
         self.sums, self.episodes = [np.zeros(s) for s in shapes], 0
@@ -110,7 +111,17 @@ class EPropNetwork:
         self.taught = np.zeros(0, np.int64)
 
     def begin(self, steps: int, targets: Any) -> None:
-        """Targets of the coming run, checked: (steps, m), rows of NaN where there is none."""
+        """Targets of the coming run, checked: (steps, m), rows of NaN where there is none.
+
+        Raises RunError for targets that do not fit, and for an episode too long to be kept.
+        """
+        each = self.net.tables[0].shape[0] + 17 * self.recurrent.n + 24 * self.readout.n  # bytes: log and probes
+        longest = EPISODE_LIMIT // each
+        if sum(len(x) for x in self.rows["x"]) + steps > longest:
+            raise RunError(
+                f"population '{self.recurrent.name}' learns by e-prop, which keeps its episode: one of more than "
+                f"{longest} steps does not fit memory; call end_episode() between trials, or run with learn=False"
+            )
         self.coming = target_rows(self.readout, targets, steps, self.rule.loss)
         self.taught = (~np.isnan(self.coming[:, 0])).astype(np.int64)
 

@@ -26,18 +26,18 @@ class EPropLearner(Learner):
         """The projection's matrix is rows first, first + 1, ... of the group's weight table number `table`."""
         rows = first + np.repeat(np.arange(self.pre.n), np.diff(self.matrix.indptr))
         self.group, self.table, self.place = group, table, (rows, np.asarray(self.matrix.indices))
-        self.rate = 1.0 if self.is_float else float(self.image.unit or 1.0)
+        self.unit = 1.0 if self.is_float else float(self.image.unit or 1.0)
         self.totals = np.zeros(4, np.int64)  # eligibilities computed; weights changed, rounded away, held at an end
         self.worked = np.zeros(0, np.int64)
 
     def changed_outside(self) -> None:
         """The user, or a checkpoint, overwrote the machine's weights."""
-        self.group.net.tables[self.table][self.place] = self.weights * self.rate
+        self.group.net.tables[self.table][self.place] = self.weights * self.unit
 
     def store(self) -> np.ndarray:
         """The group's weights into the machine; returns how many changed, were rounded away, left the format."""
         old, values = self.weights.copy(), self.group.net.tables[self.table][self.place]
-        self.weights[:] = values if self.is_float else np.rint(values / self.rate)
+        self.weights[:] = values if self.is_float else np.rint(values / self.unit)
         lost = self.group.net.lost
         masks = [np.count_nonzero(mask[self.place]) for mask in lost[self.table]] if lost else [0, 0]
         return np.array([np.count_nonzero(self.weights != old), *masks], np.int64)
@@ -50,7 +50,7 @@ class EPropLearner(Learner):
     def bounds(self) -> tuple[float, float]:
         """Range of the weights in the machine's numbers."""
         form = self.group.rule.precision.weights if self.group.rule.precision is not None else None
-        return (-np.inf, np.inf) if form is None else (form.low / self.rate, form.high / self.rate)
+        return (-np.inf, np.inf) if form is None else (form.low / self.unit, form.high / self.unit)
 
     def prepare(self, steps: int, third: Any) -> None:
         """Nothing comes in by projection: e-prop takes targets of its readout."""

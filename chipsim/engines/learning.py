@@ -144,9 +144,9 @@ class Learning:
 
     def end_episode(self, update: bool, rate: float) -> dict[str, Episode]:
         """Traces to rest, weights stay; what e-prop learned, by readout (see `Emulator.end_episode`)."""
+        found = {network.group.readout: network.end(update, rate) for network in self.networks}
         for learner in self.learners.values():
             learner.rest()
-        found = {network.group.readout: network.end(update, rate) for network in self.networks}
         return {name: episode for name, episode in found.items() if episode is not None}
 
     def advance(self, state, view, log, t0: int, count: int, in_order: bool, touched, learn: bool, row: int) -> int:
@@ -154,35 +154,22 @@ class Learning:
         net = self.machine.net
         if not learn or not self.stepping:
             return machine_plastic.run_frozen(net, state, view, log, 0, t0, count, in_order, touched)
-        if all(isinstance(x, DeclaredLearner) for x in self.stepping.values()):
-            return self._compiled(state, view, log, t0, count, in_order, touched, row)
         if all(isinstance(x, DeclaredLearner) or _in_integers(x) for x in self.stepping.values()):
-            return self._with_engines(state, view, log, t0, count, in_order, touched, row)
+            return self._compiled(state, view, log, t0, count, in_order, touched, row)
         return self._stepwise(state, view, log, t0, count, in_order, touched, row)
 
     def _compiled(self, state, view, log, t0, count, in_order, touched, row) -> int:
-        """Declared rules only, any number of them."""
-        learners = list(self.stepping.values())
-        teachers = [teacher_of(x) for x in learners]
-        table = machine_plastic.table_of(teachers)
-        steps = (t0, count, in_order, touched)
-        made = machine_plastic.run_declared(
-            self.machine.net, state, view, log, *steps, table, machine_plastic.LIKES, row
-        )
-        for learner, teacher in zip(learners, teachers):
-            learner.plastic.step_index = int(teacher.where[4])
-        return int(made)
-
-    def _with_engines(self, state, view, log, t0, count, in_order, touched, row) -> int:
-        """Sums of products in integers, beside declared rules if there are any."""
+        """Declared rules and sums of products in integers, any number of them."""
         declared = [x for x in self.stepping.values() if isinstance(x, DeclaredLearner)]
         loihi = [x for x in self.stepping.values() if isinstance(x, SopLearner)]
         teachers, engines = [teacher_of(x) for x in declared], tuple(x.engine() for x in loihi)
-        table = machine_plastic.table_of(teachers)
         steps = (t0, count, in_order, touched)
-        made = machine_sop.run_engines(
-            self.machine.net, state, view, log, *steps, table, machine_plastic.LIKES, engines, row
-        )
+        taught = (machine_plastic.table_of(teachers), machine_plastic.LIKES)
+        net = self.machine.net
+        if engines:
+            made = machine_sop.run_engines(net, state, view, log, *steps, *taught, engines, row)
+        else:
+            made = machine_plastic.run_declared(net, state, view, log, *steps, *taught, row)
         for learner, teacher in zip(declared, teachers):
             learner.plastic.step_index = int(teacher.where[4])
         for learner, engine in zip(loihi, engines):
