@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from .learning import existing
 from .native.synapses import Conv, FloatSynapses
 
 if TYPE_CHECKING:
@@ -28,15 +29,16 @@ class FanOut(NamedTuple):
     delay_events: np.ndarray
 
 
-def pattern(synapses: Any) -> sp.csc_array:
-    """Which synapses exist, as a CSC array (post, pre) of ones; zeros of a dense matrix do not."""
+def pattern(projection: Any) -> sp.csc_array:
+    """Which synapses of a projection exist, as a CSC array (post, pre) of ones (`chipsim.learning.existing`)."""
+    synapses = projection.synapses
     if isinstance(synapses, Conv):
         post, pre, _ = synapses.targets()
         return sp.csc_array((np.ones(post.size, np.int64), (post, pre)), shape=synapses.shape)
     matrix = synapses.weights if isinstance(synapses, FloatSynapses) else synapses.mantissa
     if sp.issparse(matrix):
         return sp.csc_array((np.ones(matrix.nnz, np.int64), matrix.indices, matrix.indptr), shape=matrix.shape)
-    return sp.csc_array((matrix != 0).astype(np.int64))
+    return sp.csc_array(existing(matrix, projection.rule, projection.pre == projection.post).astype(np.int64))
 
 
 def fan_out(program: Program) -> FanOut:
@@ -45,7 +47,7 @@ def fan_out(program: Program) -> FanOut:
     total = sp.csr_array((n, columns), dtype=np.int64)
     for projection in program.projections:
         pre, post = program.populations[projection.pre], program.populations[projection.post]
-        ones = pattern(projection.synapses)
+        ones = pattern(projection)
         home = program.column[post.start : post.stop]
         if home.size and np.all(home == home[0]):
             counts = np.diff(ones.indptr).astype(np.int64)
@@ -96,7 +98,7 @@ def _delays(program: Program) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         synapses, pre = projection.synapses, program.populations[projection.pre]
         if synapses.max_delay == 0:
             continue
-        ones = pattern(synapses)
+        ones = pattern(projection)
         column = np.repeat(np.arange(pre.n), np.diff(ones.indptr))
         delays = synapses.delays
         if np.ndim(delays) == 0:

@@ -22,7 +22,7 @@ from .rule_declaration import Rule
 from .sop_state import WEIGHT_SEED
 from .sum_of_products import SumOfProducts
 
-__all__ = ["EngineRule", "LearningReport", "all_to_all", "kind_of", "rule_state", "troubles"]
+__all__ = ["EngineRule", "LearningReport", "all_to_all", "existing", "kind_of", "rule_state", "troubles"]
 
 #: A rule stalls if this share of its updates rounds to nothing, saturates if this share passes a bound, and has
 #: drifted if this share of its weights stands at a bound.
@@ -185,6 +185,22 @@ def all_to_all(weights: Any) -> Any:
     post, pre = dense.shape
     ptr = np.arange(pre + 1, dtype=np.int64) * post
     return sp.csc_array((dense.T.ravel(), np.tile(np.arange(post), pre), ptr), shape=dense.shape)
+
+
+def existing(weights: Any, rule: Any, onto_itself: bool = False) -> np.ndarray:
+    """Which entries of a dense (post, pre) matrix are synapses, as (post, pre) bool.
+
+    Fixed weights of 0 are none. Under a rule every entry is one, as in `chipsim.rules.Plastic`: what is 0 now may grow
+    (a sparse matrix keeps a pattern). E-prop never changes a neuron's synapse onto itself (`onto_itself`: from a
+    population to itself), so that there a 0 stays none.
+    """
+    dense = np.asarray(weights)
+    if rule is None:
+        return dense != 0
+    found = np.ones(dense.shape, bool)
+    if onto_itself and isinstance(rule, EProp):
+        np.fill_diagonal(found, dense.diagonal() != 0)
+    return found
 
 
 def rule_state(rule: Any) -> dict[str, int]:

@@ -31,7 +31,7 @@ def _(net: Network) -> str:
     for p in net.projections.values():
         rule = f", learns ({getattr(p.rule, 'name', type(p.rule).__name__)})" if p.rule is not None else ""
         kind = "convolution" if isinstance(p.synapses, Conv) else type(p.synapses).__name__
-        count = synapse_count(p.synapses)
+        count = synapse_count(p.synapses, p.rule, p.pre == p.post)
         lines.append(f"  projection {p.name}: {count} synapses, {kind}, delays to {p.max_delay}{rule}")
     return "\n".join(lines) + "\n"
 
@@ -86,7 +86,7 @@ def _(program: Program) -> str:
         lines += ["  " + line for line in _core_lines(program.core[image.start : image.stop], image.start)]
     for p in program.projections:
         ends = f"{program.populations[p.pre].name} -> {program.populations[p.post].name}"
-        lines.append(f"  projection {p.name}: {ends}, {synapse_count(p.synapses)} synapses")
+        lines.append(f"  projection {p.name}: {ends}, {synapse_count(p.synapses, p.rule, p.pre == p.post)} synapses")
     return "\n".join(lines) + "\n"
 
 

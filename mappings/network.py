@@ -9,6 +9,7 @@ import numpy as np
 
 from chipsim.checks import name_of
 from chipsim.errors import NetworkError
+from chipsim.learning import existing
 from chipsim.native.base import NeuronModel
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses, as_delays, as_matrix, stored
 
@@ -122,7 +123,8 @@ class Network:
         pre, post
             Populations of this network, or their names.
         weights : (post, pre) ndarray, scipy.sparse, `Conv2d(...)`, or native synapses
-            A zero in an ndarray is no synapse; every stored entry of a sparse matrix is one.
+            A zero in an ndarray is no synapse, unless the projection learns: then every pair is one (0 may grow). Every
+            stored entry of a sparse matrix is one, and nothing else: give a sparse matrix to keep a pattern.
         delay : int or (post, pre) array of int
             Extra steps, 0..62. A spike of step t acts at step t + 1 + delay.
         rule
@@ -180,7 +182,7 @@ class Network:
 
     def __repr__(self) -> str:
         """Name and size."""
-        synapses = sum(synapse_count(p.synapses) for p in self.projections.values())
+        synapses = sum(synapse_count(p.synapses, p.rule, p.pre is p.post) for p in self.projections.values())
         return f"Network({self.name!r}: {len(self.populations)} populations, {self.n} neurons, {synapses} synapses)"
 
 
@@ -198,11 +200,13 @@ def _rule_for(rule: Any, source: Population, target: Population) -> Any:
     return rule if is_lsnn(source.model) or is_lsnn(target.model) else synapse_of(rule)
 
 
-def synapse_count(synapses: Any) -> int:
-    """Number of synapses: nonzero entries of a dense matrix, stored entries of a sparse one, table rows of a Conv."""
+def synapse_count(synapses: Any, rule: Any = None, onto_itself: bool = False) -> int:
+    """Number of synapses: stored entries of a sparse matrix, table rows of a Conv, of a dense matrix `existing` ones."""
     if isinstance(synapses, Conv):
         return len(synapses.targets()[0])
     matrix = getattr(synapses, "mantissa", None)
     if matrix is None:
         matrix = synapses.weights if isinstance(synapses, FloatSynapses) else synapses
-    return int(matrix.nnz) if hasattr(matrix, "indptr") else int(np.count_nonzero(matrix))
+    if hasattr(matrix, "indptr"):
+        return int(matrix.nnz)
+    return int(np.count_nonzero(existing(matrix, rule, onto_itself)))

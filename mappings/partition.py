@@ -175,7 +175,7 @@ class _Maker:
         return int(self.found[name][0].max()) + 1
 
     def _worth_a_graph(self) -> bool:
-        synapses = sum(len(pattern(p.synapses).indices) for p in self.net.projections.values())
+        synapses = sum(len(pattern(p).indices) for p in self.net.projections.values())
         return 0 < synapses <= GRAPH_SYNAPSES
 
     def _pays(self, than: str) -> bool:

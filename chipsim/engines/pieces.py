@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.learning import existing
 from chipsim.native.synapses import Conv, FloatSynapses, stored
 from chipsim.program import Program, ProjectionImage
 from kernels import update
@@ -76,7 +77,7 @@ def cut_projection(
         return [Piece(0, port, projection, CONV, synapses, 0, graded)]
     matrix, low = _as_matrix(synapses, weights.matrix), 0
     if projection.rule is not None and not sp.issparse(matrix):
-        matrix = _with_pattern(matrix, synapses)
+        matrix = _with_pattern(matrix, projection)
     if not is_float and projection.rule is None:
         low = common_shift(stored(matrix))
         if low:
@@ -98,11 +99,13 @@ def cut_projection(
     return out
 
 
-def _with_pattern(matrix: np.ndarray, synapses: Any) -> sp.csc_array:
-    """A dense matrix as rows of the synapses that were given: one that is cut to zero may still learn."""
+def _with_pattern(matrix: np.ndarray, projection: ProjectionImage) -> sp.csc_array:
+    """A dense matrix as rows of the synapses that it means: one that is 0, or cut to it, may still learn."""
+    synapses = projection.synapses
     given = synapses.weights if isinstance(synapses, FloatSynapses) else synapses.mantissa
-    ptr = np.concatenate(([0], np.cumsum(np.count_nonzero(given, axis=0))))
-    pre, post = np.nonzero(np.asarray(given).T)
+    found = existing(given, projection.rule, projection.pre == projection.post)
+    ptr = np.concatenate(([0], np.cumsum(np.count_nonzero(found, axis=0))))
+    pre, post = np.nonzero(found.T)
     return sp.csc_array((np.asarray(matrix)[post, pre], post, ptr), shape=matrix.shape)
 
 

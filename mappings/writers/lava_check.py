@@ -142,12 +142,12 @@ def _rule(program: Program, p: ProjectionImage, where: str) -> None:
             f"{where}: {chosen.rule.name} reads payloads, which Lava's LearningDense drops with message_bits=0: set "
             "message_bits=8, or graded=0"
         )
-    given = s.mantissa.nnz if sp.issparse(s.mantissa) else int(np.count_nonzero(s.mantissa))
     pairs = s.shape[0] * s.shape[1]
+    given = s.mantissa.nnz if sp.issparse(s.mantissa) else pairs
     if given < pairs:
         raise CompileError(
             f"{where}: learns {given} synapses of {pairs} pairs, Lava's LearningDense learns all of them; "
-            "give chipsim.learning.all_to_all(weights)"
+            "give a dense array, or chipsim.learning.all_to_all(weights)"
         )
     if program.populations[p.post].model.is_input and chosen.y1_impulse and not chosen.rule.three_factor:
         raise CompileError(f"{where}: y1 is sent by neurons, and '{program.populations[p.post].name}' has none")
