@@ -22,7 +22,7 @@ from .rule_declaration import Rule
 from .sop_state import WEIGHT_SEED
 from .sum_of_products import SumOfProducts
 
-__all__ = ["EngineRule", "LearningReport", "all_to_all", "existing", "kind_of", "rule_state", "troubles"]
+__all__ = ["EngineRule", "LearningReport", "all_to_all", "existing", "in_own_format", "kind_of", "rule_state", "troubles"]
 
 #: A rule stalls if this share of its updates rounds to nothing, saturates if this share passes a bound, and has
 #: drifted if this share of its weights stands at a bound.
@@ -201,6 +201,15 @@ def existing(weights: Any, rule: Any, onto_itself: bool = False) -> np.ndarray:
     if onto_itself and isinstance(rule, EProp):
         np.fill_diagonal(found, dense.diagonal() != 0)
     return found
+
+
+def in_own_format(rule: Any, unit: float | None) -> bool:
+    """True if a projection's weights are whole steps of its rule's format, all of whose bits the synapse keeps.
+
+    So where the compiler chose the mantissas by the rule (`unit`: the ideal weight of one) and where the format's step
+    is not the mantissa's own. Other weights lose the bits that their synapse format lacks when they are loaded.
+    """
+    return isinstance(rule, Rule) and (unit is not None or (rule.weight is not None and rule.weight.step != 1.0))
 
 
 def rule_state(rule: Any) -> dict[str, int]:

@@ -43,7 +43,7 @@ class Teacher(NamedTuple):
     pre_ids: np.ndarray  # (i,) int32
     post_ids: np.ndarray  # (j,) int32
     where: np.ndarray  # (6,) int64: pre and post population, row of v or -1, seed, steps learned, kernel's address
-    unit: np.ndarray  # (1,) float64: what one unit of v means to the rule
+    unit: np.ndarray  # (2,) float64: what one unit of v, and v = 0, mean to the rule
     done: np.ndarray  # (t, 2) int64, written: synapses evaluated and weights changed
 
 
@@ -130,7 +130,7 @@ def membranes(net, st, v, where, unit):
     """Membranes of the postsynaptic neurons after this step, in the rule's unit."""
     first, row = net.pop_ptr[where[1]], where[2]
     for j in range(v.size):
-        v[j] = st.rows[row, first + j] * unit[0]
+        v[j] = st.rows[row, first + j] * unit[0] + unit[1]
 
 
 @njit(**INLINE)

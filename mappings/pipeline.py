@@ -22,12 +22,14 @@ from chipsim.schema import Chip
 from .allocate import allocate
 from .axons import kept_patterns, starts, total
 from .check import check_network
+from .check_plastic import check_plastic
 from .lower_crossbar import lower_crossbar
 from .lower_reckon import lower_reckon
 from .lower_xylo import lower_xylo
 from .network import Network
 from .partition import partition as make_partition
 from .place import cores_per_chip, place
+from .quantise_learning import in_rule_steps
 
 #: Families whose chips run time steps on cores; these passes map them.
 TIME_STEP_FAMILIES = ("loihi", "float")
@@ -109,7 +111,10 @@ def compile(
             net, chip, dt=dt, seed=seed, arithmetic=arithmetic, placement=placement, rates=rates, name=name
         )
     native, report = _native(net, chip, dt, options)
+    chosen = _arithmetic(arithmetic, chip)
+    native = in_rule_steps(native, chip, () if report is None else report.projections)
     check_network(native, chip)
+    check_plastic(native, chosen)
     stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
     _check_taught(native, placement)
     with kept_patterns():
@@ -130,7 +135,7 @@ def compile(
         populations=populations,
         projections=projections,
         core=core,
-        arithmetic=_arithmetic(arithmetic, chip),
+        arithmetic=chosen,
         dt=float(dt),
         seed=int(seed),
         name=name or net.name,

@@ -28,6 +28,7 @@ from .third import third_array
 
 #: Where a model keeps its threshold among the kernel's parameters.
 THRESHOLD_ROW = {"lif": 2, "atrlif": 7, "float_lif": 0, "lava_float_lif": 0, "unit": 7}
+CLOSE = 1e-9  #: of a step: by so much a bound may miss one
 DEFAULT_BITS = 9  #: of a learned weight on an integer chip, if the rule declares no format
 
 
@@ -52,11 +53,12 @@ def chip_rule(rule: Rule, image: ProjectionImage, is_float: bool) -> Rule:
     step = image.unit or (form.step if form is not None else 1.0)
     bits, rounding = (DEFAULT_BITS, "stochastic") if form is None else (form.bits, form.rounding)
     low, high = MANTISSA_RANGE[synapses.sign or "mixed"]
-    bounds = max(rule.bounds[0], low * step), min(rule.bounds[1], high * step)
+    low, high = max(low, np.ceil(rule.bounds[0] / step - CLOSE)), min(high, np.floor(rule.bounds[1] / step + CLOSE))
+    bounds = float(low * step), float(high * step)
     if not bounds[0] < bounds[1]:
         raise RunError(
             f"projection '{image.name}': rule {rule.name} keeps weights in {rule.bounds}, {synapses.sign} mantissas "
-            f"span {low * step:g}..{high * step:g}; choose another sign or other bounds"
+            f"span {MANTISSA_RANGE[synapses.sign or 'mixed']} of {step:g}; choose another sign or other bounds"
         )
     signed = True if form is None else form.signed
     return replace(rule, weight=Fixed(bits, step, signed, rounding), bounds=bounds)
@@ -130,7 +132,7 @@ class DeclaredLearner(Learner):
         rule, model = self.rule, self.post.model.model
         self.v_row = -1
         self.level = np.zeros(self.post.n)
-        self.v_unit = self.post.unit or 1.0
+        self.v_unit, self.v_offset = self.post.unit or 1.0, self.post.offset if self.post.unit else 0.0
         if "v" not in rule.reads and rule.surrogate is None:
             return
         self.v_row = STATE_ROW.get(model, {}).get("v", -1)
@@ -146,7 +148,7 @@ class DeclaredLearner(Learner):
         """Thresholds from the machine's parameters, in the rule's unit."""
         row = THRESHOLD_ROW.get(self.post.model.model)
         if self.v_row >= 0 and row is not None:
-            self.level = np.ascontiguousarray(params[row, self.post.start : self.post.stop] * self.v_unit, np.float64)
+            self.level = np.ascontiguousarray(params[row, self.post.start : self.post.stop] * self.v_unit + self.v_offset, np.float64)
 
     def prepare(self, steps: int, third: Any) -> None:
         """Third factors of the coming run, (steps, factors, 1 or post)."""
@@ -160,7 +162,7 @@ class DeclaredLearner(Learner):
         factors = np.array(np.broadcast_to(self.third[row], (len(self.rule.third), self.post.n)))
         v = np.zeros(self.post.n)
         if self.v_row >= 0:
-            v = self.machine_state.rows[self.v_row, self.post.start : self.post.stop] * self.v_unit
+            v = self.machine_state.rows[self.v_row, self.post.start : self.post.stop] * self.v_unit + self.v_offset
         was = p.counters[:2].copy()
         p.step_ids(pre.astype(np.int32), post.astype(np.int32), v, self.level, factors)
         self.done[row] = p.counters[:2] - was

@@ -115,6 +115,6 @@ def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
         pre_ids=np.zeros(learner.pre.n, np.int32),
         post_ids=np.zeros(n_post, np.int32),
         where=np.array(numbers, np.int64),
-        unit=np.array([learner.v_unit]),
+        unit=np.array([learner.v_unit, learner.v_offset]),
         done=learner.done,
     )

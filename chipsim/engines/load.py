@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chipsim.errors import RunError
+from chipsim.learning import in_own_format
 from chipsim.native.synapses import Conv
 from chipsim.program import Program
 from kernels import records, update
@@ -113,7 +114,9 @@ def _segments(program: Program, options: list, tiles: int, is_float: bool) -> tu
 def _synapses(program: Program, tiles: int, is_float: bool) -> tuple[dict[str, Any], dict[str, int], dict[str, int]]:
     ports, pieces, clipped = PortTable(), [], {}
     for projection in program.projections:
-        weights = effective(projection.synapses, program.arithmetic)
+        weights = effective(
+            projection.synapses, program.arithmetic, in_own_format(projection.rule, projection.unit)
+        )
         if weights.clipped:
             clipped[projection.name] = weights.clipped
         pieces += cut_projection(program, projection, weights, ports, tiles, is_float)

@@ -22,19 +22,23 @@ class Effective(NamedTuple):
     clipped: int
 
 
-def effective(synapses: Synapses | FloatSynapses | Conv, arithmetic: Arithmetic) -> Effective:
+def effective(
+    synapses: Synapses | FloatSynapses | Conv, arithmetic: Arithmetic, whole: bool = False
+) -> Effective:
     """The integers of `synapses` under `arithmetic`.
 
     lava: low bits cleared by floor, the exponent shifts the sum (Lava 0.10.0 proc/dense). nengo_loihi: rounded to
     nearest, clipped, always in mixed format, each synapse shifted by itself. brian2_loihi: cut toward zero, each
-    synapse shifted and clipped. A convolution uses its kernel as it is (Lava ignores its bits and exponent).
+    synapse shifted and clipped. `whole` keeps mantissas as they are: a learning rule's own steps. A convolution uses its kernel as it is (Lava ignores its bits and exponent).
     """
     if isinstance(synapses, FloatSynapses):
         return Effective(synapses.weights, 0, 0)
     if isinstance(synapses, Conv):
         return Effective(np.asarray(synapses.kernel), 0, 0)
     mantissa = stored(synapses.mantissa)
-    if arithmetic.weight_rounding == "floor":
+    if whole:
+        values, clipped = mantissa, 0
+    elif arithmetic.weight_rounding == "floor":
         values, clipped = _cut_floor(mantissa, synapses), 0
     elif arithmetic.weight_rounding == "zero":
         values, clipped = _cut_toward_zero(mantissa, synapses), 0
