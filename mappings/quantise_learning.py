@@ -90,9 +90,10 @@ def _grid(p: Projection, chip: Chip) -> Grid:
     least, most = MANTISSA_RANGE[sign]
     if form is None:
         step = max(high / most if most else 0.0, low / least if least else 0.0)
-        while step * most > high > 0 or step * least < low < 0:  # a bound is reached, not passed by rounding
-            step = np.nextafter(step, 0.0)
-        return Grid(float(step), max(least, round(low / step)), min(most, round(high / step)), sign)
+        span = max(least, round(low / step)), min(most, round(high / step))
+        if step * span[0] < low or step * span[1] > high:  # a bound is reached, not passed by rounding
+            step = float(np.nextafter(step, 0.0))
+        return Grid(step, *span, sign)
     span = int(np.ceil(low / form.step - CLOSE)), int(np.floor(high / form.step + CLOSE))
     if span[0] < least or span[1] > most:
         raise CompileError(
