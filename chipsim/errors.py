@@ -7,6 +7,10 @@ class ChipsimError(ValueError):
     """Refused input. The command line prints the message and exits with code 1."""
 
 
+class ChipsimWarning(UserWarning):
+    """What the compiler did, or found, that a user probably did not mean; also in `program.warnings`."""
+
+
 class NetworkError(ChipsimError):
     """A network that means nothing: wrong shapes, duplicate names, values outside a register."""
 

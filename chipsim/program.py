@@ -99,6 +99,12 @@ class Program:
         self.core.setflags(write=False)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the compiler warned of, in words; `compile` gives each to `warnings.warn` (`cs.ChipsimWarning`)."""
+        found = [w for stage in ("network", "quantise") for w in (self.stages.get(stage) or {}).get("warnings", ())]
+        return tuple(dict.fromkeys(found))
+
+    @property
     def n(self) -> int:
         """Neurons and input lines."""
         return self.populations[-1].stop if self.populations else 0

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
-from chipsim.checks import name_of
+from chipsim.checks import name_of, product
 from chipsim.errors import NetworkError
 from chipsim.learning import existing
 from chipsim.native.base import NeuronModel
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses, as_delays, as_matrix, stored
+
+UNROLLED = 1 << 26  #: synapses of a convolution that is kept synapse by synapse
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,7 @@ class Network:
     Examples
     --------
     >>> import numpy as np
+import scipy.sparse as sp
     >>> net = Network("demo")
     >>> from chipsim.native.base import SpikeSource
     >>> from mappings.ideal import LIF
@@ -126,7 +130,8 @@ class Network:
             A zero in an ndarray is no synapse, unless the projection learns: then every pair is one (0 may grow). Every
             stored entry of a sparse matrix is one, and nothing else: give a sparse matrix to keep a pattern.
         delay : int or (post, pre) array of int
-            Extra steps, 0..62. A spike of step t acts at step t + 1 + delay.
+            Extra steps, 0..62. A spike of step t acts at step t + 1 + delay. A convolution with a delay is kept synapse by
+            synapse.
         rule
             A learning rule: from `chipsim.rules`, a `SumOfProducts` or `Pes` (see `chipsim.learning`); None keeps the
             weights fixed. A projection that learns may end at a spike source: its given spikes then teach the
@@ -146,6 +151,8 @@ class Network:
         if target.model.is_input and rule is None:
             raise NetworkError(f"projection '{label}': '{target.name}' is a spike source and takes no input")
         synapses = weights
+        if isinstance(weights, Conv) and (np.ndim(delay) or delay):
+            synapses = weights = unrolled(weights, target, label)
         if not isinstance(weights, (Synapses, FloatSynapses, Conv)):
             synapses = as_matrix(weights, f"projection '{label}'")
             delay = as_delays(delay, synapses, f"projection '{label}'")
@@ -184,6 +191,24 @@ class Network:
         """Name and size."""
         synapses = sum(synapse_count(p.synapses, p.rule, p.pre is p.post) for p in self.projections.values())
         return f"Network({self.name!r}: {len(self.populations)} populations, {self.n} neurons, {synapses} synapses)"
+
+
+def unrolled(conv: Conv, target: Population, name: str) -> Any:
+    """The synapses of a convolution as a (post, pre) CSC array, which can have delays; refuses too many."""
+    if target.model.family not in ("ideal", "float"):
+        raise NetworkError(
+            f"projection '{name}': a convolution onto a chip's own neurons has no delays; give its synapses as a matrix, "
+            "cs.loihi.Synapses(matrix, delays=...), or let a population in between pass its spikes on"
+        )
+    count = product(conv.out_image) * conv.kernel[0].size
+    if count > UNROLLED:
+        raise NetworkError(
+            f"projection '{name}': a convolution with a delay is kept synapse by synapse, and has {count} ({UNROLLED} at "
+            "most); let a population in between pass its spikes on instead"
+        )
+    post, pre, index = conv.targets()
+    matrix = sp.csc_array((np.asarray(conv.kernel, np.float64).ravel()[index], (post, pre)), shape=conv.shape)
+    return matrix
 
 
 def _rule_for(rule: Any, source: Population, target: Population) -> Any:

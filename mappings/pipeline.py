@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from chipsim.arithmetic import arithmetic as named_arithmetic
 from chipsim.checks import mapping, whole
 from chipsim.description import load_chip
 from chipsim.emulator import MEMORY_LIMIT
-from chipsim.errors import CompileError
+from chipsim.errors import ChipsimWarning, CompileError
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses
 from chipsim.program import PopulationImage, Program, ProjectionImage
 from chipsim.schema import Chip
 
 from .allocate import allocate
 from .axons import kept_patterns, starts, total
+from .cautions import cautions
 from .check import check_network
 from .check_plastic import check_plastic
 from .lower_crossbar import lower_crossbar
@@ -30,6 +32,7 @@ from .network import Network
 from .partition import partition as make_partition
 from .place import cores_per_chip, place
 from .quantise_learning import in_rule_steps
+from .relays import relayed
 
 #: Families whose chips run time steps on cores; these passes map them.
 TIME_STEP_FAMILIES = ("loihi", "float")
@@ -58,6 +61,7 @@ def compile(
     quantise: Mapping[str, Any] | None = None,
     max_neurons: int | None = None,
     packing: str = "indexed",
+    relays: bool = False,
     name: str | None = None,
 ) -> Program:
     """Map a network onto a chip.
@@ -87,13 +91,17 @@ def compile(
         Fewer neurons per core than the chip allows.
     packing : {"indexed", "nengo_loihi"}
         How synapse memory is counted, see `mappings.packing`.
+    relays : bool
+        Give populations whose neurons have more sources than a core has input axons a layer of relays that adds their
+        inputs up, at the cost of steps of delay: see `mappings.relays`. Notes are in ``stages["relays"]``.
     name : str or None
         The program's name; the network's if None.
 
     Returns
     -------
     Program
-        With `stages`: what each pass reported, by its name.
+        With `stages`: what each pass reported, by its name. What looks unmeant is given to `warnings.warn` as
+        `cs.ChipsimWarning` and kept in `program.warnings`.
 
     Raises
     ------
@@ -116,6 +124,11 @@ def compile(
     check_network(native, chip)
     check_plastic(native, chosen)
     stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
+    found = cautions(net, native, chip, float(dt))
+    stages |= {"network": {"warnings": found}} if found else {}
+    if relays:
+        native, notes = relayed(native, chip, chosen)
+        stages["relays"] = {"notes": notes}
     _check_taught(native, placement)
     with kept_patterns():
         if placement is not None:
@@ -130,7 +143,7 @@ def compile(
             stages |= {"partition": parts.report(), "place": spot.report()}
         stages["allocate"] = allocate(native, core, chip, packing=packing).report()
     populations, projections = _images(native, report)
-    return Program(
+    program = Program(
         chip=chip,
         populations=populations,
         projections=projections,
@@ -141,6 +154,14 @@ def compile(
         name=name or net.name,
         stages=stages,
     )
+    tell(program.warnings)
+    return program
+
+
+def tell(found: Iterable[str]) -> None:
+    """Give warnings of the compiler to Python, as of the line that called it."""
+    for text in found:
+        warnings.warn(text, ChipsimWarning, stacklevel=3)
 
 
 def _check_arguments(net: Any, dt: float, seed: int, name: str | None) -> None:

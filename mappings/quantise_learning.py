@@ -141,6 +141,20 @@ def _reach(p: Projection) -> tuple[float, float]:
     return max(low, -room), min(high, room)
 
 
+def bounded(rule: Rule) -> bool:
+    """True if bounds or a format say what weights the rule may make."""
+    return rule.weight is not None or bool(np.all(np.isfinite(rule.bounds)))
+
+
+def open_ended(p: Projection, grid: Grid) -> str:
+    """What was assumed of a rule that does not say how far its weights go."""
+    return (
+        f"projection '{p.name}': rule {p.rule.name} has no bounds; the chip's weights span "
+        f"{grid.low * grid.step:.3g}..{grid.high * grid.step:.3g}, {SPARE:g} times the largest start weight: give the "
+        "rule bounds=(lowest, highest)"
+    )
+
+
 def _coarser(p: Projection, grid: Grid, base: float) -> Grid:
     """`grid` of a rule without a format, its step the next larger power of two times `base`."""
     step = base * 2.0 ** np.ceil(np.log2(grid.step / base) - CLOSE)

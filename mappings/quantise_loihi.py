@@ -18,7 +18,7 @@ from chipsim.schema import Chip
 
 from .network import Population, Projection
 from .quantise_ideal import Recurrence, recurrence, scaled_rows
-from .quantise_learning import Grid, check_membrane, filled, grids, shift_of, snapped, start_steps
+from .quantise_learning import Grid, bounded, check_membrane, filled, grids, open_ended, shift_of, snapped, start_steps
 from .quantise_report import PopulationReport, ProjectionReport
 from .quantise_rounding import MOST_SOURCES, moments
 from .quantise_scale import Demand, Ranges, choose_scale, full_scale, top_weight, weight_step
@@ -110,7 +110,8 @@ def lower(
             seconds[p.name], reports[report.name] = low, report
     report = _report(population, rec, du, dv, bias, scale, exponent, model)
     check_membrane(incoming, report.unit, report.offset, population.name)
-    notes = (_overflow_note(population.name),) if overflows else ()
+    notes = (_overflow_note(population.name),) if overflows and not learnt else ()
+    notes += tuple(open_ended(p, learnt[p.name]) for p in incoming if p.name in learnt and not bounded(p.rule))
     return Lowered(model, synapses, report, reports, notes, seconds)
 
 

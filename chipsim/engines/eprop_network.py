@@ -52,11 +52,12 @@ class Episode(NamedTuple):
     stalled: int = 0
     saturated: int = 0
     at_bound: float = 0.0
+    stochastic: bool = False
 
     @property
     def warnings(self) -> list[str]:
         """What went wrong with the update, in words; empty if nothing did."""
-        return troubles("eprop", self.changed, self.stalled, self.saturated, self.at_bound)
+        return troubles("eprop", self.changed, self.stalled, self.saturated, self.at_bound, self.stochastic)
 
 
 class EPropNetwork:
@@ -177,7 +178,10 @@ class EPropNetwork:
             self.written[learner.image.name] = self.written.get(learner.image.name, 0) + learner.weights.size
         share = at_bound / max(sum(x.weights.size for x in self.learners), 1)
         changed, stalled, saturated = (int(c) for c in made)
-        return Episode(loss, output, error, changed, stalled, saturated, share)
+        precision = self.net.rule.precision
+        form = None if precision is None else precision.weights
+        stochastic = form is not None and form.rounding == "stochastic"
+        return Episode(loss, output, error, changed, stalled, saturated, share, stochastic)
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """All that changes but the machine's weights."""

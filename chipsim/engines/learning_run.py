@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from chipsim.eprop import EProp
 from chipsim.learning import LearningReport
 from kernels import machine_plastic
 
@@ -72,8 +73,21 @@ class Lesson:
             after=_moments(learner.weights),
             step=np.array(self.step if trace else [], np.int64),
             trace=trace,
+            stochastic=rounds_stochastically(learner),
             **delta,
         )
+
+
+def rounds_stochastically(learner: Any) -> bool:
+    """True for declared rules with such a weight format, and Loihi's own engines, which always do."""
+    rule = learner.image.rule
+    if isinstance(rule, EProp):
+        form = None if rule.precision is None else rule.precision.weights
+    elif isinstance(learner, DeclaredLearner):
+        form = learner.rule.weight
+    else:
+        return not learner.is_float
+    return form is not None and form.rounding == "stochastic"
 
 
 def standing(learner: Any) -> tuple[Any, tuple[float, float]]:
