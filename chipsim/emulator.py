@@ -220,11 +220,13 @@ class Emulator:
         return self._engine.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state` returned, bit for bit, for the same program and number of threads."""
-        own = {name for name in self._engine.state() if not name.startswith("rewritten/")}
-        missing = sorted(own - set(mapping(state, "state", "name -> array", RunError)))
+        """Continue from what `state` returned, bit for bit, for the same program and any number of threads."""
+        from .storage import may_lack
+
+        given = set(mapping(state, "state", "name -> array", RunError))
+        missing = sorted(name for name in set(self._engine.state()) - given if not may_lack(self.program, name))
         if missing:
-            raise RunError(f"the state lacks '{missing[0]}': it is not one of this program and number of threads")
+            raise RunError(f"the state lacks '{missing[0]}': it is not one of this program")
         self._engine.restore(dict(state))
 
     def _probes(self, record: Record) -> tuple[list[Any], list[tuple[str, str, int]]]:

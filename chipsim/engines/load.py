@@ -15,7 +15,7 @@ from kernels.synapse import SPARSE
 
 from .pieces import Piece, PortTable, carries_values, cut_projection, tile_bounds
 from .registers import BUILDERS, N_OPTIONS, PARAM_ROWS, REAL_ROWS, STATE_ROWS
-from .store import fans_record, ports_record
+from .store import fans_record, homes, ports_record
 from .weights import effective
 
 
@@ -27,6 +27,8 @@ class Machine(NamedTuple):
     clipped: dict[str, int]
     #: Row of `Fans` of each projection that learns, by name.
     learns: dict[str, int]
+    #: Place of each accumulator of a machine of one tile in this machine's `state.acc`, (acc,) int64; all as they lie.
+    home: np.ndarray | slice
 
 
 def load(program: Program, tiles: int = 1) -> Machine:
@@ -34,7 +36,7 @@ def load(program: Program, tiles: int = 1) -> Machine:
     is_float = program.arithmetic.is_float
     number = program.arithmetic.number
     tiles = 1 if any(isinstance(p.synapses, Conv) for p in program.projections) else tiles
-    net_part, clipped, learns = _synapses(program, tiles, is_float)
+    net_part, clipped, learns, whose = _synapses(program, tiles, is_float)
     params, reals, rows, options = _neurons(program, number, is_float)
     segments, segment_ptr = _segments(program, options, tiles, is_float)
     pops = program.populations
@@ -60,7 +62,7 @@ def load(program: Program, tiles: int = 1) -> Machine:
         active=np.zeros(padded, np.uint8),
         last_ptr=np.zeros(len(pops) + 1, np.int64),
     )
-    return Machine(net, state, clipped, learns)
+    return Machine(net, state, clipped, learns, homes(ports, whose) if tiles > 1 else slice(None))
 
 
 def _neurons(program: Program, number: type, is_float: bool) -> tuple:
@@ -110,7 +112,9 @@ def _segments(program: Program, options: list, tiles: int, is_float: bool) -> tu
     return records.Segments(*parts), np.array(pointer, np.int64)
 
 
-def _synapses(program: Program, tiles: int, is_float: bool) -> tuple[dict[str, Any], dict[str, int], dict[str, int]]:
+def _synapses(
+    program: Program, tiles: int, is_float: bool
+) -> tuple[dict[str, Any], dict[str, int], dict[str, int], list]:
     ports, pieces, clipped = PortTable(), [], {}
     for projection in program.projections:
         weights = effective(projection.synapses, program.arithmetic)
@@ -123,7 +127,7 @@ def _synapses(program: Program, tiles: int, is_float: bool) -> tuple[dict[str, A
     built = ports_record(rows, tiles)
     pieces = sorted(pieces, key=lambda piece: piece.tile)
     fans, flat = fans_record(program, pieces, place, built["ports"], tiles, is_float)
-    return built | fans | flat, clipped, _learning_rows(pieces)
+    return built | fans | flat, clipped, _learning_rows(pieces), [ports.whole[q] for q in order]
 
 
 def _learning_rows(pieces: list[Piece]) -> dict[str, int]:

@@ -180,7 +180,7 @@ class Conv:
     channels : {"last", "first"}
         Layout of both populations.
     exponent, message_bits
-        As in `Synapses`.
+        As in `Synapses`; on float chips weights are kernel * 2**exponent.
     """
 
     kernel: Any
@@ -246,6 +246,11 @@ class Conv:
     def shape(self) -> tuple[int, int]:
         """(post, pre) as if it were a matrix."""
         return product(self.out_image), product(self.in_image)
+
+    @property
+    def floats(self) -> np.ndarray:
+        """kernel * 2**exponent, float64."""
+        return np.asarray(self.kernel, np.float64) * 2.0**self.exponent
 
     max_delay = 0
     delays = 0
