@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..checks import numbers, product
-from ..errors import NetworkError
+from chipsim.checks import numbers, product
+from chipsim.errors import NetworkError
 
 ArrayLike = npt.ArrayLike
 Shape = int | Sequence[int]

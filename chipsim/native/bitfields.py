@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..errors import NetworkError
+from chipsim.errors import NetworkError
 
 Fields = Mapping[str, tuple[int, int]]  #: name -> (lowest bit, bits)
 

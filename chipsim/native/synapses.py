@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..checks import numbers, product, whole
-from ..errors import NetworkError
+from chipsim.checks import numbers, product, whole
+from chipsim.errors import NetworkError
 
 SIGNS = ("mixed", "excitatory", "inhibitory")
 MAX_DELAY = 63  #: what the delay field can hold; a chip's own limit (62 on Loihi) is checked by the mapper

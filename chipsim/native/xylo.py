@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import NetworkError
+from chipsim.errors import NetworkError
+
 from .base import NeuronModel, Register
 from .synapses import Synapses as MatrixSynapses
 from .synapses import as_matrix, stored
