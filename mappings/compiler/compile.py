@@ -27,7 +27,7 @@ from chipsim.mappings.network.network import Network
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses
 from chipsim.program.program import PopulationImage, Program, ProjectionImage
 
-from .check import check_network
+from .check import check_network, check_ranges
 
 #: Families whose chips run time steps on cores; these passes map them.
 TIME_STEP_FAMILIES = ("loihi", "float")
@@ -110,6 +110,8 @@ def compile(
         )
     native, report = _native(net, chip, dt, options)
     check_network(native, chip)
+    chosen = _arithmetic(arithmetic, chip)
+    check_ranges(native, chosen)
     stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
     _check_taught(native, placement)
     with kept_patterns():
@@ -130,7 +132,7 @@ def compile(
         populations=populations,
         projections=projections,
         core=core,
-        arithmetic=_arithmetic(arithmetic, chip),
+        arithmetic=chosen,
         dt=float(dt),
         seed=int(seed),
         name=name or net.name,

@@ -11,6 +11,7 @@ from chipsim.errors import RunError
 from chipsim.kernels.core import records, update
 from chipsim.kernels.core.delivery import SPARSE
 from chipsim.native.effective import effective
+from chipsim.native.ranges import neuron_problems, synapse_problems
 from chipsim.native.synapses import Conv
 from chipsim.program.program import Program
 
@@ -77,6 +78,8 @@ def _neurons(program: Program, number: type, is_float: bool) -> tuple:
             continue
         if image.model.model not in BUILDERS:
             raise RunError(f"population '{image.name}': chip family {program.chip.family} runs no {image.model!r}")
+        for problem in neuron_problems(image.model, program.arithmetic):
+            raise RunError(f"population '{image.name}': {problem.text}")
         built = BUILDERS[image.model.model](image.model, program.arithmetic)
         part = slice(image.start, image.stop)
         for row, values in built.params.items():
@@ -117,6 +120,8 @@ def _synapses(
 ) -> tuple[dict[str, Any], dict[str, int], dict[str, int], list]:
     ports, pieces, clipped = PortTable(), [], {}
     for projection in program.projections:
+        for problem in synapse_problems(projection.synapses, program.arithmetic):
+            raise RunError(f"projection '{projection.name}': {problem.text}")
         weights = effective(projection.synapses, program.arithmetic)
         if weights.clipped:
             clipped[projection.name] = weights.clipped
