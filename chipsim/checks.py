@@ -138,7 +138,7 @@ def text_of(value: Any, what: str, error: type[ChipsimError] = NetworkError) -> 
         raise error(f"{what} {shown(value)} must be a string")
     if not value.isprintable():
         wrong = next(c for c in value if not c.isprintable())
-        raise error(f"{what} {shown(value)} holds the unprintable character {ascii(wrong)}; names are printable text")
+        raise error(f"{what} {shown(value)} holds the unprintable character {wrong!a}; names are printable text")
     if len(value) > MAX_NAME:
         raise error(f"{what} {shown(value)} has {len(value)} letters; at most {MAX_NAME} are kept")
     return value

@@ -217,11 +217,13 @@ class Emulator:
         return self._engine.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state` returned, bit for bit, for the same program and number of threads."""
-        own = {name for name in self._engine.state() if not name.startswith("rewritten/")}
-        missing = sorted(own - set(mapping(state, "state", "name -> array", RunError)))
+        """Continue from what `state` returned, bit for bit, for the same program and any number of threads."""
+        from .storage import may_lack
+
+        given = set(mapping(state, "state", "name -> array", RunError))
+        missing = sorted(name for name in set(self._engine.state()) - given if not may_lack(self.program, name))
         if missing:
-            raise RunError(f"the state lacks '{missing[0]}': it is not one of this program and number of threads")
+            raise RunError(f"the state lacks '{missing[0]}': it is not one of this program")
         self._engine.restore(dict(state))
 
     def _probes(self, record: Record) -> tuple[list[Any], list[tuple[str, str, int]]]:
@@ -244,7 +246,7 @@ class Emulator:
         return probes, layout
 
     def _check_memory(self, steps: int, columns: int, masks: bool) -> None:
-        wide = 8 if self.program.arithmetic.is_float else 4
+        wide = np.dtype(self.program.arithmetic.number).itemsize
         # Six counters of each core, and per step those of hops, inputs, waiting and the spike log's pointer.
         each = columns * wide + len(self.program.cores) * 48 + 64 + (self.program.n // 8 if masks else 0)
         if steps * each > MEMORY_LIMIT:

@@ -84,7 +84,7 @@ class EPropNet:
         seed: int = 0,
     ) -> None:
         w_rec, w_out = floats(w_rec, "eprop: w_rec"), floats(w_out, "eprop: w_out")
-        n, m = (w.shape[0] if w.ndim else None for w in (w_rec, w_out))
+        n, m = (w.shape[0] if w.ndim else 0 for w in (w_rec, w_out))
         self.rule, self.seed = rule, whole(seed, "eprop: seed", 0, 2**63 - 1)
         self._weights = [
             pre_first("w_in", w_in, (n, None)),

@@ -15,7 +15,7 @@ from .native.base import fits
 if TYPE_CHECKING:
     from .program import PopulationImage, Program
 
-PAYLOAD_BITS = 32  #: of a value that a spike carries, sign included
+PAYLOAD_BITS = 31  #: of a value that a spike carries, beside its sign
 LATE = 1 << 62  #: steps from here on are all the same: never reached
 BLOCK = 1 << 22  #: numbers of an input that are copied at once
 
@@ -34,7 +34,7 @@ def gather(program: Program, inputs: Mapping[str, Any], steps: int) -> tuple[Spi
     RunError
         Unknown or non-source population, wrong shape, negative or fractional steps, values a source cannot send.
     """
-    number = np.float64 if program.arithmetic.is_float else np.int32
+    number = program.arithmetic.number
     rows, ids, values, dropped = [], [], [], 0
     for name, given in inputs.items():
         image = program.population(name)
@@ -142,8 +142,8 @@ def _carried(program: Program, image: PopulationImage, value: np.ndarray) -> np.
     if bool(image.model.values["graded"]):
         if program.arithmetic.is_float:
             return floats(value, what, RunError)
-        bits = _message_bits(program, image)
-        return integers(value, f"{what}: the value", -(1 << (bits - 1)), (1 << (bits - 1)) - 1, RunError)
+        most = _most(program, image)
+        return integers(value, f"{what}: the value", max(-most, -(2**31)), most, RunError)
     if np.any(value != 1):
         raise RunError(
             f"input '{image.name}' holds the value {value[value != 1][0]}; a plain source sends 0 or 1, "
@@ -152,8 +152,11 @@ def _carried(program: Program, image: PopulationImage, value: np.ndarray) -> np.
     return value
 
 
-def _message_bits(program: Program, image: PopulationImage) -> int:
-    """Bits of the narrowest message that carries this source's values; synapses that count spikes carry none."""
+def _most(program: Program, image: PopulationImage) -> int:
+    """Largest value, without its sign, that the narrowest message from this source carries.
+
+    `message_bits` are those of the amount: recorded runs of Lava send -199..255 through 8.
+    """
     number = program.populations.index(image)
     wide = (getattr(p.synapses, "message_bits", 0) for p in program.projections if p.pre == number)
-    return min((bits for bits in wide if bits > 0), default=PAYLOAD_BITS)
+    return (1 << min((bits for bits in wide if 0 < bits < PAYLOAD_BITS), default=PAYLOAD_BITS)) - 1

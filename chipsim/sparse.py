@@ -49,7 +49,8 @@ def _by_column(value: Any, what: str, error: type[ChipsimError]) -> sp.csc_array
         raise ValueError(f"it has {len(value.offsets)} offsets for {np.shape(value.data)} diagonals")
     if value.format == "lil":
         _check_rows(value)
-    if value.format == "dok" and not all(type(k) is tuple and len(k) == 2 for k in value.keys()):
+    keys = value.keys() if value.format == "dok" else ()
+    if not all(type(k) is tuple and len(k) == 2 for k in keys):
         raise ValueError("its keys are no pairs (row, column)")
     return _from_places(value.tocoo(), what, error)
 

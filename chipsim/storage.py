@@ -175,7 +175,7 @@ def load_state(program: Program, path: str | Path, like: dict[str, Any] | None =
     Raises
     ------
     FileError
-        Missing, cut short, no checkpoint, or one of another program or number of threads.
+        Missing, cut short, no checkpoint, or one of another program.
     """
     with reading(path, "state") as file:
         if file.attrs.get("program") != fingerprint(program):
@@ -183,15 +183,27 @@ def load_state(program: Program, path: str | Path, like: dict[str, Any] | None =
         found = _arrays(file["state"], "")
     rewritten = any(name.startswith("rewritten/") for name in (*found, *(like or {})))
     for name, array in (like or {}).items():
-        if name.startswith("rewritten/"):
+        if name.startswith("rewritten/") or (name not in found and may_lack(program, name)):
             continue
         wanted = np.asarray(array)
         # Overwritten weights may be kept in another form; the engine loads them before it takes the rest.
         overwritten = rewritten and name in ("weight", "state/acc")
-        free = name.startswith(("last/", "noise/")) or "/log/" in name or overwritten
-        if name not in found or found[name].dtype != wanted.dtype or (not free and found[name].shape != wanted.shape):
-            raise FileError(f"{path} was saved with another number of threads or another version: '{name}' differs")
+        free = name.startswith(("last/", "noise/", "tail/")) or "/log/" in name or overwritten
+        fits = name in found and (free or found[name].shape == wanted.shape)
+        if not fits or not _same_numbers(found[name].dtype, wanted.dtype):
+            raise FileError(f"{path} was saved by another version: '{name}' differs")
     return found
+
+
+def may_lack(program: Program, name: str) -> bool:
+    """True for arrays that a state may lack: what older versions did not keep, fixed weights, overwritten ones."""
+    learns = any(p.rule is not None for p in program.projections)
+    return name.startswith(("rewritten/", "tail/")) or (name == "weight" and not learns)
+
+
+def _same_numbers(found: np.dtype, wanted: np.dtype) -> bool:
+    """The same type, or 32 bits for 64: states of one arithmetic were narrower once."""
+    return found == wanted or (found == np.int32 and wanted == np.int64)
 
 
 def _arrays(group: Any, prefix: str) -> dict[str, np.ndarray]:

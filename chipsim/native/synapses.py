@@ -14,8 +14,10 @@ from ..errors import NetworkError
 SIGNS = ("mixed", "excitatory", "inhibitory")
 MAX_SIZE = (1 << 31) - 1  #: of an image, a step of a kernel, a number of groups
 MAX_DELAY = 63  #: what the delay field can hold; a chip's own limit (62 on Loihi) is checked by the mapper
-#: Inclusive mantissa range by sign mode (Lava 0.10.0; nengo-loihi and brian2-loihi stay inside it).
+#: Inclusive mantissa range by sign mode (Lava 0.10.0), to which `saturate` clips.
 MANTISSA_RANGE = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
+#: The lowest mantissa of any tool (brian2-loihi's inhibitory ones): see `chipsim.native.ranges`.
+LOWEST_MANTISSA = -256
 
 
 def as_matrix(weights: Any, what: str, *, exact: bool = False) -> Any:
@@ -64,8 +66,8 @@ class Synapses:
     Parameters
     ----------
     mantissa : (post, pre) ndarray or scipy.sparse, whole numbers
-        Range by `sign`: mixed -256..255, excitatory 0..255, inhibitory -255..0. The program's arithmetic
-        clears low bits as the chip does (8 - bits, one more in mixed mode).
+        Range by `sign`: mixed -256..255, excitatory 0..255, inhibitory -255..0 (-256 in brian2-loihi's arithmetic).
+        The program's arithmetic clears low bits as the chip does (8 - bits, one more in mixed mode).
     exponent : int
         Weights act as mantissa * 2**exponent * 2**6.
     bits : int
@@ -75,7 +77,8 @@ class Synapses:
     delays : int or (post, pre) array, in steps, 0..63
         A spike of step t acts at step t + 1 + delay.
     message_bits : int
-        0: a spike counts once whatever it carries; more: its value multiplies the weight.
+        0: a spike counts once whatever it carries; more: its value multiplies the weight. Of a given input, values
+        of more bits (beside the sign) are refused; what neurons send is not cut, as in Lava.
     saturate : bool
         Clip mantissas beyond the range (counted as `clipped`) instead of refusing them.
 
@@ -117,6 +120,8 @@ class Synapses:
             return matrix
         bad = (values < lo) | (values > hi)
         if not self.saturate:
+            if sign == "inhibitory" and values.min() >= LOWEST_MANTISSA and values.max() <= hi:
+                return matrix
             raise NetworkError(
                 f"{what}: weight {values[bad][0]} is beyond {sign} mantissas [{lo}, {hi}]; raise exponent, "
                 "or pass saturate=True to clip and count"
@@ -184,7 +189,7 @@ class Conv:
     channels : {"last", "first"}
         Layout of both populations.
     exponent, message_bits
-        As in `Synapses`.
+        As in `Synapses`; on float chips weights are kernel * 2**exponent.
     """
 
     kernel: Any
@@ -258,6 +263,11 @@ class Conv:
         from .conv_table import taps
 
         return taps(self, 0) * taps(self, 1) * self.kernel.shape[0] * self.kernel.shape[3]
+
+    @property
+    def floats(self) -> np.ndarray:
+        """kernel * 2**exponent, float64."""
+        return np.asarray(self.kernel, np.float64) * 2.0**self.exponent
 
     max_delay = 0
     delays = 0
