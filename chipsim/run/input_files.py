@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chipsim.emulator import MEMORY_LIMIT
+from chipsim.checks import MEMORY_LIMIT
 from chipsim.errors import FileError, RunError
 
 if TYPE_CHECKING:

@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.checks import floats
+from chipsim.engines.learning.declared import DeclaredLearner
+from chipsim.engines.learning.eprop import EPropLearner
+from chipsim.engines.learning.lesson import Learned, Lesson, teacher_of
+from chipsim.engines.learning.loihi import LinearLearner, SopLearner
+from chipsim.engines.learning.pes import PesLearner
 from chipsim.engines.machine.load import Machine
 from chipsim.engines.machine.registers import STATE_ROW
-from chipsim.engines.machine.rewriting import matrix_of
+from chipsim.engines.machine.rewriting import dense_weights, matrix_of
 from chipsim.errors import RunError
 from chipsim.kernels.core import records
 from chipsim.kernels.learning import machine_declared as machine_plastic
@@ -19,12 +25,7 @@ from chipsim.program.program import Program
 from chipsim.rules.carried import kind_of
 from chipsim.rules.pes import PesStreams
 
-from .declared import DeclaredLearner
-from .eprop import EPropLearner
 from .eprop_network import Episode, EPropNetwork, networks
-from .lesson import Learned, Lesson, teacher_of
-from .loihi import LinearLearner, SopLearner
-from .pes import PesLearner
 
 __all__ = ["Episode", "Learned", "Learning"]
 
@@ -223,11 +224,9 @@ class Learning:
         """
         learner = self.learners[name]
         indices, ptr, shape = self._patterns[name]
-        if np.shape(given) != shape:
-            raise RunError(f"projection '{name}': weights have shape {np.shape(given)}; give (post, pre) = {shape}")
-        dense = np.asarray(given.toarray() if sp.issparse(given) else given)
-        if dense.dtype.kind not in "iuf" or not np.all(np.isfinite(dense)):
-            raise RunError(f"projection '{name}': weights must be finite numbers")
+        dense = dense_weights(given, shape, f"projection '{name}'")
+        if self.program.arithmetic.is_float:
+            dense = floats(dense, f"projection '{name}': weights", RunError)
         values = dense[indices, np.repeat(np.arange(shape[1]), np.diff(ptr))]
         if np.count_nonzero(values) != np.count_nonzero(dense):
             raise RunError(f"projection '{name}': weights are given where it has no synapse")

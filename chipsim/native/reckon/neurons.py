@@ -13,17 +13,17 @@ from typing import ClassVar
 
 import numpy as np
 
+from chipsim.checks import whole
 from chipsim.errors import NetworkError
 from chipsim.native.base import NeuronModel, Register
+from chipsim.native.reckon.registers import INPUTS as INPUTS
+from chipsim.native.reckon.registers import NEURONS as NEURONS
+from chipsim.native.reckon.registers import OUTPUTS as OUTPUTS
+from chipsim.native.reckon.registers import Memories as Memories
+from chipsim.native.reckon.registers import Registers as Registers
+from chipsim.native.reckon.registers import leak_factor as leak_factor
 from chipsim.native.synapses import Synapses as MatrixSynapses
 from chipsim.native.synapses import as_matrix, stored
-
-from .registers import INPUTS as INPUTS
-from .registers import NEURONS as NEURONS
-from .registers import OUTPUTS as OUTPUTS
-from .registers import Memories as Memories
-from .registers import Registers as Registers
-from .registers import leak_factor as leak_factor
 
 ALPHA_MIN, ALPHA_MAX = 0x7000, 0x8FFF  #: leak factors the chip can hold, 15 fraction bits: [0.875, 1.125)
 
@@ -106,8 +106,7 @@ class Synapses(MatrixSynapses):
             raise NetworkError(
                 f"reckon.Synapses: weights {values.min():g} .. {values.max():g} are outside -128 .. 127 (8 bits)"
             )
-        if not 0 <= self.exponent <= 7:
-            raise NetworkError(f"reckon.Synapses: exponent={self.exponent} is outside 0 .. 7 (3 bits)")
+        whole(self.exponent, "reckon.Synapses: exponent", 0, 7)
         super().__post_init__()
         if self.max_delay:
             raise NetworkError(f"reckon.Synapses: delay {self.max_delay}, but the chip has none: use 0")
