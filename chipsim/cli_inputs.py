@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .emulator import MEMORY_LIMIT
+from .checks import MEMORY_LIMIT
 from .errors import FileError, RunError
 
 if TYPE_CHECKING:

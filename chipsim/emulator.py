@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .checks import mapping, whole
+from .checks import MEMORY_LIMIT, finite, mapping, shown, whole
 from .errors import RunError
 from .program import Program
 
 Record = Mapping[str, Sequence[str] | str]
-#: A run that would need more than this is refused before memory is taken.
-MEMORY_LIMIT = 16 << 30
 MAX_THREADS = 1024
 
 
@@ -43,9 +41,8 @@ class Emulator:
             raise RunError(
                 f"Emulator takes a Program, not {type(program).__name__}: make one with cs.compile(net, chip)"
             )
-        whole(threads, "threads", 1, MAX_THREADS, RunError)
         self.program = program
-        self.threads = threads
+        self.threads = threads = whole(threads, "threads", 1, MAX_THREADS, RunError)
         self._engine = _engine(program, threads)
 
     @property
@@ -149,7 +146,7 @@ class Emulator:
     ) -> dict[str, Any]:
         """Arguments of the engine that concern learning; none where nothing learns."""
         if not isinstance(learn, (bool, np.bool_)):
-            raise RunError(f"learn={learn!r}: give True or False")
+            raise RunError(f"learn={shown(learn)}: give True or False")
         learners = getattr(getattr(self._engine, "learning", None), "learners", {})
         for name in third:
             if name not in learners:
@@ -184,9 +181,9 @@ class Emulator:
         """
         if not hasattr(self._engine, "end_episode"):
             raise RunError(f"programs of family '{self.program.chip.family}' have no episodes here; use reset()")
-        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not 0 <= float(rate) < np.inf:
-            raise RunError(f"end_episode: rate={rate!r} is not a number >= 0")
-        return self._engine.end_episode(bool(update), float(rate))
+        if not isinstance(update, (bool, np.bool_)):
+            raise RunError(f"end_episode: update={shown(update)}: give True or False")
+        return self._engine.end_episode(bool(update), finite(rate, "end_episode: rate", RunError, lo=0.0))
 
     def weights(self, projection: str) -> Any:
         """Weights of a projection now, (post, pre): ndarray or CSC array, as they were given to the network.
@@ -303,7 +300,7 @@ def _variables(name: str, wanted: Any) -> list[str]:
     """One name or several, as a list."""
     names = [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(names, Sequence) or not all(isinstance(n, str) for n in names):
-        raise RunError(f"record of '{name}' must be names of variables, e.g. ['spikes', 'v'], not {wanted!r}")
+        raise RunError(f"record of '{name}' must be names of variables, e.g. ['spikes', 'v'], not {shown(wanted)}")
     return list(names)
 
 

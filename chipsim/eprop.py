@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chipsim.checks import choice, finite, floats, shown, whole
 from chipsim.errors import NetworkError
 from chipsim.fixed_format import Fixed
 from chipsim.rule_cost import FLOAT_BITS, bits_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 LOSSES = ("mse", "cross_entropy")
 FEEDBACK = ("random", "symmetric", "adaptive")
+MOST_STEPS = (1 << 31) - 1  #: of a window or a refractory period
 SUM_BITS = 32  #: of the gradient sum that a core keeps for each synapse during a sequence
 
 
@@ -106,13 +108,37 @@ class EProp:
 
     def __post_init__(self) -> None:
         for name, allowed in (("loss", LOSSES), ("feedback", FEEDBACK), ("form", ("adjoint", "traces"))):
-            if getattr(self, name) not in allowed:
-                raise NetworkError(f"eprop: {name}={getattr(self, name)!r} is unknown; use one of {', '.join(allowed)}")
+            choice(getattr(self, name), f"eprop: {name}", allowed)
+        self._numbers()
         for name in ("tau_m", "tau_out", "tau_a", "thr", "gamma"):
             if not getattr(self, name) > 0:
                 raise NetworkError(f"eprop: {name} must be positive, got {getattr(self, name)}")
         if self.form == "traces" and (self.precision is not None or not self.kappa_filter):
             raise NetworkError("eprop: form='traces' is float64 with the kappa filter; drop one or the other")
+
+    def _numbers(self) -> None:
+        """Every constant a finite number, every array float64 of the numbers that were given."""
+        for name in ("tau_m", "tau_out", "tau_a", "thr", "gamma", "c_reg", "f_target"):
+            finite(getattr(self, name), f"eprop: {name}")
+        whole(self.n_ref, "eprop: n_ref", 0, MOST_STEPS)
+        if self.window is not None:
+            whole(self.window, "eprop: window", 1, MOST_STEPS)
+        for name in ("scale_input", "average_gradient", "kappa_filter"):
+            if not isinstance(getattr(self, name), (bool, np.bool_, int)):
+                raise NetworkError(f"eprop: {name}={shown(getattr(self, name))}: give True or False")
+        if not isinstance(self.optimizer, (Descent, Adam)):
+            raise NetworkError(f"eprop: optimizer={shown(self.optimizer)} is no Descent and no Adam")
+        if self.precision is not None and not isinstance(self.precision, Precision):
+            raise NetworkError(f"eprop: precision={shown(self.precision)} is no Precision, nor None")
+        beta = floats(self.beta, "eprop: beta")
+        if beta.ndim > 1 or not beta.size:
+            raise NetworkError(f"eprop: beta has shape {beta.shape}; give one number, or one for each neuron")
+        object.__setattr__(self, "beta", beta.copy() if beta.ndim else float(beta))
+        if self.feedback_weights is not None:
+            weights = floats(self.feedback_weights, "eprop: feedback_weights")
+            if weights.ndim != 2 or not weights.size:
+                raise NetworkError(f"eprop: feedback_weights have shape {weights.shape}; give (neurons, outputs)")
+            object.__setattr__(self, "feedback_weights", weights.copy())
 
     def state_bits(self) -> dict[str, int]:
         """Memory on a core: bits per "synapse" (weight, gradient sum, traces and moments of its own), "pre" axon (its

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chipsim.checks import floats, integers, whole
 from chipsim.eprop import Adam, EProp, Precision
 from chipsim.eprop_loss import loss_and_error
 from chipsim.errors import NetworkError
@@ -51,10 +52,18 @@ def apart(n: int, k: int, place: int) -> Array:
 
 def pre_first(name: str, weights: ArrayLike, shape: tuple[int | None, ...]) -> Array:
     """A float64 C-contiguous (pre, post) copy of (post, pre) weights, checked."""
-    array = np.asarray(weights, dtype=np.float64)
+    array = floats(weights, f"eprop: {name}")
     if array.ndim != 2 or any(want is not None and want != got for want, got in zip(shape, array.shape)):
         raise NetworkError(f"eprop: {name} has shape {array.shape}, expected {shape}; matrices are (post, pre)")
-    return np.ascontiguousarray(array.T)
+    return np.array(array.T, order="C")
+
+
+def spikes_of(x: ArrayLike, n: int) -> NDArray[np.uint8]:
+    """Input of a sequence as (steps, n) uint8, each 0 or 1; NetworkError for anything else."""
+    rows = integers(x, "eprop: input", 0, 1)
+    if rows.ndim != 2 or rows.shape[1] != n:
+        raise NetworkError(f"eprop: input has shape {rows.shape}, expected (steps, {n})")
+    return np.ascontiguousarray(rows, dtype=np.uint8)
 
 
 class EPropNet:
@@ -74,15 +83,15 @@ class EPropNet:
         feedback: ArrayLike,
         seed: int = 0,
     ) -> None:
-        n = np.asarray(w_rec).shape[0]
-        m = np.asarray(w_out).shape[0]
-        self.rule, self.seed = rule, seed
+        w_rec, w_out = floats(w_rec, "eprop: w_rec"), floats(w_out, "eprop: w_out")
+        n, m = (w.shape[0] if w.ndim else 0 for w in (w_rec, w_out))
+        self.rule, self.seed = rule, whole(seed, "eprop: seed", 0, 2**63 - 1)
         self._weights = [
             pre_first("w_in", w_in, (n, None)),
             pre_first("w_rec", w_rec, (n, n)),
             pre_first("w_out", w_out, (m, n)),
         ]
-        self.feedback = np.array(feedback, dtype=np.float64, order="C")
+        self.feedback = np.array(floats(feedback, "eprop: feedback"), order="C")
         if self.feedback.shape != (n, m):
             raise NetworkError(f"eprop: feedback has shape {self.feedback.shape}, expected {(n, m)}")
         self._moments = [[np.zeros_like(w), np.zeros_like(w)] for w in self._weights]
@@ -90,6 +99,8 @@ class EPropNet:
         #: Of the last update, by weight table: which changes were rounded away, which left the format; none in float64.
         self.lost: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]] = []
         alpha = float(np.exp(-1.0 / rule.tau_m))
+        if np.size(rule.beta) not in (1, n):
+            raise NetworkError(f"eprop: beta has {np.size(rule.beta)} numbers for {n} neurons")
         beta = np.ascontiguousarray(np.broadcast_to(np.asarray(rule.beta, np.float64), (n,)))
         self.constants = adjoint.Lsnn(
             alpha,
@@ -143,9 +154,7 @@ class EPropNet:
     def forward(self, x: NDArray[np.uint8]) -> adjoint.Trajectory:
         """Run one sequence x (T, n_in), spikes 0 or 1, from zero state."""
         w_in, w_rec, w_out = self._weights
-        x = np.ascontiguousarray(x, dtype=np.uint8)
-        if x.ndim != 2 or x.shape[1] != w_in.shape[0]:
-            raise NetworkError(f"eprop: input has shape {x.shape}, expected (steps, {w_in.shape[0]})")
+        x = spikes_of(x, w_in.shape[0])
         shape = (x.shape[0], w_rec.shape[0])
         run = adjoint.Trajectory(
             np.empty(shape),
@@ -166,16 +175,17 @@ class EPropNet:
         """
         n_steps, m = y.shape
         window = self.rule.window or n_steps
-        goal = np.asarray(target)
+        goal = floats(target, "eprop: target", nan=True)
         if goal.ndim == 0:
-            goal = np.broadcast_to(np.eye(m)[int(goal)], (n_steps, m))
+            label = int(integers(goal, "eprop: target", 0, m - 1))
+            goal = np.broadcast_to(np.eye(m)[label], (n_steps, m))
         if goal.shape != y.shape:
             raise NetworkError(f"eprop: target has shape {goal.shape}, the readout has {y.shape}")
         return loss_and_error(self.rule.loss, y, goal, np.arange(n_steps) >= n_steps - window)
 
     def gradient(self, x: NDArray[np.uint8], target: ArrayLike) -> Gradient:
         """Forward pass and e-prop gradient of one sequence."""
-        x = np.ascontiguousarray(x, dtype=np.uint8)
+        x = spikes_of(x, self._weights[0].shape[0])
         run = self.forward(x)
         loss, out, error = self.error(run.y, target)
         sums = self.from_error(x, run, error)

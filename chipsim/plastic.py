@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from chipsim.checks import choice, floats, integers, sparse_matrix, whole
 from chipsim.errors import RunError
 from chipsim.rule_declaration import Rule
 from chipsim.rule_kernel import address_of, compile_rule
@@ -45,9 +46,9 @@ class Plastic:
         if not isinstance(rule, Rule):
             raise RunError(f"Plastic takes a declared rule (cs.rules), not {type(rule).__name__}")
         by_pre: Any = self._by_pre(weights, mask)
-        if not np.all(np.isfinite(by_pre.data)):
-            raise RunError(f"plastic weights of rule {rule.name} hold NaN or infinity; give finite numbers")
-        self.rule, self.seed, self.dtype, self.step_index = rule, int(seed), dtype, 0
+        choice(dtype, "dtype", ("float64", "int32"), RunError)
+        self.rule, self.dtype, self.step_index = rule, dtype, 0
+        self.seed = whole(seed, "seed", 0, 2**63 - 1, RunError)
         self.shape = (by_pre.shape[1], by_pre.shape[0])
         n_post, n_pre = self.shape
         self.row_ptr, self.col = by_pre.indptr.astype(np.uint32), by_pre.indices.astype(np.uint32)
@@ -64,6 +65,13 @@ class Plastic:
         self.const = np.array(constant_values(rule) + [np.exp(-1.0 / t.tau) for t in rule.traces.values()])
         self.counters = np.zeros(len(COUNTERS), np.int64)
         self.w = np.zeros(size, np.int32 if dtype == "int32" else np.float64)
+        low, high = rule.bounds
+        if size and (by_pre.data.min() < low or by_pre.data.max() > high):
+            worst = by_pre.data.max() if by_pre.data.max() > high else by_pre.data.min()
+            raise RunError(
+                f"initial weight {worst:g} does not fit rule {rule.name}, whose weights are in {low:g}..{high:g}; "
+                "change the weights or the rule's bounds"
+            )
         self.store_weights(self._to_format(by_pre.data.astype(np.float64)))
         self.kernel = compile_rule(rule, dtype)
         self.address = address_of(self.kernel, dtype)
@@ -72,12 +80,13 @@ class Plastic:
     def _by_pre(weights: Any, mask: ArrayLike | None) -> Any:
         """Weights as (pre, post) CSR with sorted indices."""
         if sparse.issparse(weights):
-            result = sparse.csr_matrix(weights.T)
+            result = sparse.csr_matrix(sparse_matrix(weights, "plastic weights", RunError).T)
+            result.data = floats(result.data, "plastic weights", RunError)
         else:
-            dense = np.asarray(weights, dtype=np.float64)
-            if dense.ndim != 2:
+            dense = floats(weights, "plastic weights", RunError)
+            if dense.ndim != 2 or not dense.size:
                 raise RunError(f"plastic weights have shape {dense.shape}, expected (post, pre)")
-            kept = np.ones(dense.shape, bool) if mask is None else np.asarray(mask, bool)
+            kept = np.ones(dense.shape, bool) if mask is None else integers(mask, "mask", 0, 1, RunError).astype(bool)
             if kept.shape != dense.shape:
                 raise RunError(f"mask has shape {kept.shape}, weights {dense.shape}")
             pre, post = np.nonzero(kept.T)
@@ -138,30 +147,28 @@ class Plastic:
         table, rows = (self.pre_vars, self.pre_rows) if name in self.pre_rows else (self.post_vars, self.post_rows)
         return table[rows[name]]
 
+    def _per_neuron(self, given: Any, name: str) -> Array:
+        """One number for all postsynaptic neurons or one for each, as (n_post,) float64."""
+        what = f"{name} of rule {self.rule.name}"
+        values, n_post = floats(given, what, RunError), self.shape[0]
+        if values.shape not in ((), (1,), (n_post,)):
+            raise RunError(f"{what}: expected a number or {n_post} numbers, got {values.shape}")
+        return np.array(np.broadcast_to(values, (n_post,)))
+
     def inputs(self, v: Any, threshold: Any, third: Any) -> tuple[Array, Array, Array]:
         """Membrane, threshold and third factors as the kernel wants them; checked."""
         n_post = self.shape[0]
         needs_v = "v" in self.rule.reads or self.rule.surrogate is not None
         if needs_v and v is None:
             raise RunError(f"rule {self.rule.name} reads the membrane of the postsynaptic neuron: pass v")
-        membrane = np.zeros(n_post) if v is None else np.array(np.broadcast_to(v, (n_post,)), dtype=np.float64)
-        level = (
-            np.zeros(n_post) if threshold is None else np.array(np.broadcast_to(threshold, (n_post,)), dtype=np.float64)
-        )
+        membrane = np.zeros(n_post) if v is None else self._per_neuron(v, "v")
+        level = np.zeros(n_post) if threshold is None else self._per_neuron(threshold, "threshold")
         factors = np.zeros((len(self.rule.third), n_post))
         given: dict[str, Any] = third if isinstance(third, dict) else dict.fromkeys(self.rule.third, third)
         for k, name in enumerate(self.rule.third):
             if given.get(name) is None:
                 raise RunError(f"rule {self.rule.name} needs its third factor {name!r} in every step")
-            try:
-                factors[k] = np.broadcast_to(np.asarray(given[name], dtype=np.float64), (n_post,))
-            except ValueError as error:
-                raise RunError(
-                    f"third factor {name!r} of rule {self.rule.name}: expected a number or {n_post} numbers, "
-                    f"got {np.asarray(given[name]).shape}"
-                ) from error
-            if not np.isfinite(factors[k]).all():
-                raise RunError(f"third factor {name!r} of rule {self.rule.name} is not a finite number")
+            factors[k] = self._per_neuron(given[name], f"third factor {name!r}")
         return membrane, level, factors
 
     def step(self, pre: ArrayLike, post: ArrayLike, *, v: Any = None, threshold: Any = None, third: Any = None) -> None:
@@ -173,7 +180,7 @@ class Plastic:
         """
         ids = []
         for side, given, size in (("pre", pre, self.shape[1]), ("post", post, self.shape[0])):
-            spikes = np.asarray(given)
+            spikes = integers(given, f"{side} spikes", 0, 1, RunError)
             if spikes.shape != (size,):
                 raise RunError(f"{side} spikes have shape {spikes.shape}, expected ({size},)")
             ids.append(np.flatnonzero(spikes).astype(np.int32))

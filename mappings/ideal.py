@@ -152,7 +152,7 @@ def Conv2d(kernel: Any, input_shape: tuple[int, int, int], **geometry: Any) -> A
     """
     from chipsim.native.synapses import Conv
 
-    array = numbers(kernel, "Conv2d: kernel")
+    array = numbers(kernel, "Conv2d: kernel", exact=True)
     if array.ndim != 4:
         raise NetworkError(f"Conv2d: kernel has shape {array.shape}; give (out, in / groups, k0, k1)")
     return Conv(array.transpose(0, 2, 3, 1), input_shape, channels="first", **geometry)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import floats
 from chipsim.errors import NetworkError
 from chipsim.native.synapses import Conv
 
@@ -26,6 +27,13 @@ class Dense:
     weights: np.ndarray
     bias: np.ndarray | None = None
     activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        weights = floats(self.weights, "Dense: weights")
+        if weights.ndim != 2 or not weights.size:
+            raise NetworkError(f"Dense: weights have shape {weights.shape}; give (out, in)")
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "bias", _bias(self.bias, len(weights), "Dense"))
 
     @property
     def n_in(self) -> int:
@@ -67,6 +75,10 @@ class Convolution:
     padding: Any = 0
     dilation: Any = 1
     groups: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kernel", floats(self.kernel, "Convolution: kernel"))
+        object.__setattr__(self, "bias", _bias(self.bias, self._conv().kernel.shape[0], "Convolution"))
 
     def _conv(self, factor: float = 1.0) -> Conv:
         return Conv2d(
@@ -119,9 +131,26 @@ def pooling(input_shape: tuple[int, int, int], size: Any, stride: Any = None, *,
     )
 
 
+def _bias(given: Any, n: int, what: str) -> np.ndarray | None:
+    if given is None:
+        return None
+    bias = floats(given, f"{what}: bias")
+    if bias.shape != (n,):
+        raise NetworkError(f"{what}: bias has shape {bias.shape}; give one for each of {n} outputs")
+    return bias
+
+
+def rows_of(data: Any, what: str) -> np.ndarray:
+    """Samples as (m, n) float64, finite; NetworkError for anything else."""
+    values = floats(data, what)
+    if values.ndim < 2 or not values.size:
+        raise NetworkError(f"{what}: samples have shape {values.shape}; give (samples, inputs)")
+    return values.reshape(len(values), -1)
+
+
 def forward(layers: Sequence[Layer], data: np.ndarray) -> list[np.ndarray]:
     """Activations of every layer for `data` (m, n_in), after its ReLU where it has one."""
-    x, out = np.asarray(data, dtype=np.float64).reshape(len(data), -1), []
+    x, out = rows_of(data, "data"), []
     for layer in layers:
         x = layer.forward(x)
         if layer.activation == "relu":

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import name_of
+from chipsim.checks import dims_of, name_of, quoted, text_of
 from chipsim.errors import NetworkError
 from chipsim.native.base import NeuronModel
-from chipsim.native.synapses import Conv, FloatSynapses, Synapses, as_delays, as_matrix, stored
+from chipsim.native.synapses import Conv, FloatSynapses, Synapses, as_delays, as_floats, stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +86,7 @@ class Network:
     """
 
     def __init__(self, name: str = "network") -> None:
-        if not isinstance(name, str):
-            raise NetworkError(f"network name {name!r} must be a string")
-        self.name = name
+        self.name = text_of(name, "network name")
         self.populations: dict[str, Population] = {}
         self.projections: dict[str, Projection] = {}
         #: Free text a reader leaves for writers: dt, scheme, source file.
@@ -145,15 +143,13 @@ class Network:
             raise NetworkError(f"projection '{label}': '{target.name}' is a spike source and takes no input")
         synapses = weights
         if not isinstance(weights, (Synapses, FloatSynapses, Conv)):
-            synapses = as_matrix(weights, f"projection '{label}'")
+            if len(dims_of(weights)) == 2:  # before memory is taken for it
+                _check_shape(label, dims_of(weights), source, target)
+            synapses = as_floats(weights, f"projection '{label}'")
             delay = as_delays(delay, synapses, f"projection '{label}'")
-        elif np.ndim(delay) or delay:
+        elif type(delay) is not int or delay:
             raise NetworkError(f"projection '{label}': give delays inside the native synapses, not beside them")
-        if synapses.shape != (target.n, source.n):
-            raise NetworkError(
-                f"projection '{label}': weights have shape {tuple(synapses.shape)}, but '{target.name}' has {target.n} "
-                f"neurons and '{source.name}' {source.n}: give (post, pre) = ({target.n}, {source.n})"
-            )
+        _check_shape(label, synapses.shape, source, target)
         projection = Projection(label, source, target, synapses, delay, _rule_for(rule, source, target))
         self.projections[label] = projection
         return projection
@@ -164,7 +160,7 @@ class Network:
         found = self.populations.get(name) if isinstance(name, str) else None
         if found is None or (isinstance(key, Population) and found is not key):
             known = ", ".join(self.populations) or "none yet"
-            raise NetworkError(f"network '{self.name}' has no population '{name}'; it has {known}")
+            raise NetworkError(f"network '{self.name}' has no population {quoted(name)}; it has {known}")
         return found
 
     def _free_name(self, wanted: str) -> str:
@@ -184,6 +180,14 @@ class Network:
         return f"Network({self.name!r}: {len(self.populations)} populations, {self.n} neurons, {synapses} synapses)"
 
 
+def _check_shape(label: str, shape: tuple[int, ...], source: Population, target: Population) -> None:
+    if tuple(shape) != (target.n, source.n):
+        raise NetworkError(
+            f"projection '{label}': weights have shape {tuple(shape)}, but '{target.name}' has {target.n} "
+            f"neurons and '{source.name}' {source.n}: give (post, pre) = ({target.n}, {source.n})"
+        )
+
+
 def _rule_for(rule: Any, source: Population, target: Population) -> Any:
     """The rule as this projection can carry it."""
     if rule is None:
@@ -201,7 +205,7 @@ def _rule_for(rule: Any, source: Population, target: Population) -> Any:
 def synapse_count(synapses: Any) -> int:
     """Number of synapses: nonzero entries of a dense matrix, stored entries of a sparse one, table rows of a Conv."""
     if isinstance(synapses, Conv):
-        return len(synapses.targets()[0])
+        return synapses.count
     matrix = getattr(synapses, "mantissa", None)
     if matrix is None:
         matrix = synapses.weights if isinstance(synapses, FloatSynapses) else synapses

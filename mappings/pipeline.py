@@ -11,9 +11,8 @@ import numpy as np
 
 from chipsim.arithmetic import Arithmetic
 from chipsim.arithmetic import arithmetic as named_arithmetic
-from chipsim.checks import mapping, whole
+from chipsim.checks import MEMORY_LIMIT, finite, integers, mapping, numbers, quoted, seed_of, shown, text_of
 from chipsim.description import load_chip
-from chipsim.emulator import MEMORY_LIMIT
 from chipsim.errors import CompileError
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses
 from chipsim.program import PopulationImage, Program, ProjectionImage
@@ -145,11 +144,12 @@ def _check_arguments(net: Any, dt: float, seed: int, name: str | None) -> None:
         raise CompileError(f"compile takes a Network, not {type(net).__name__}: build one with cs.Network()")
     if not net.n and not net.projections:
         raise CompileError(f"network '{net.name}' has no neurons, only inputs: add a population of neurons")
-    if isinstance(dt, bool) or not isinstance(dt, (int, float, np.number)) or not 0 < float(dt) < np.inf:
-        raise CompileError(f"dt={dt!r} must be a positive number of seconds per step, e.g. dt=1e-3")
-    if name is not None and not isinstance(name, str):
-        raise CompileError(f"name={name!r} must be a string")
-    whole(seed, "seed", 0, 2**63 - 1, CompileError)
+    if isinstance(dt, (bool, np.bool_)) or not isinstance(dt, (int, float, np.floating, np.integer)) or not dt > 0:
+        raise CompileError(f"dt={shown(dt)} must be a positive number of seconds per step, e.g. dt=1e-3")
+    finite(dt, "dt", CompileError)
+    if name is not None:
+        text_of(name, f"name={shown(name)}:", CompileError)
+    seed_of(seed, error=CompileError)
     need = sum(p.n for p in net.populations.values()) * BYTES_PER_NEURON
     if need > MEMORY_LIMIT:
         largest = max(net.populations.values(), key=lambda p: p.n)
@@ -229,9 +229,9 @@ def placed_by_hand(net: Network, chip: Chip, placement: Mapping[str, Any]) -> np
     CompileError
         Unknown or missing populations, wrong shapes, cores that the chip does not have.
     """
-    unknown = sorted(set(placement) - set(net.populations))
+    unknown = [k for k in placement if k not in net.populations]
     if unknown:
-        raise CompileError(f"placement: no population '{unknown[0]}'; the network has {', '.join(net.populations)}")
+        raise CompileError(f"placement: no population {quoted(unknown[0])}; the network has {', '.join(net.populations)}")
     core, at = np.full(total(net), -1, np.int32), 0
     for name, population in net.populations.items():
         part, at = slice(at, at + population.n), at + population.n
@@ -244,9 +244,10 @@ def placed_by_hand(net: Network, chip: Chip, placement: Mapping[str, Any]) -> np
 
 
 def _cores_of(chip: Chip, n: int, value: Any, name: str, lowest: int) -> np.ndarray:
-    cores = np.asarray(value)
+    cores = numbers(value, f"placement of population '{name}', its core,", CompileError)
     if cores.dtype.kind not in "iu" or (cores.ndim and cores.shape != (n,)):
         raise CompileError(f"placement of population '{name}' must be one core number or {n} of them")
+    cores = integers(cores, f"placement of population '{name}': core", -(2**31), 2**31 - 1, CompileError)
     usable, per_chip, chips = cores_per_chip(chip), chip.topology.cores, chip.topology.chips
     beyond = cores < lowest if chips is None else (cores < lowest) | (cores >= per_chip * chips)
     beyond |= (cores >= 0) & (cores % per_chip >= usable)

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.arithmetic import PRESETS, Arithmetic
-from chipsim.checks import mapping, numbers
+from chipsim.checks import ask, integers, mapping, numbers, quoted
 from chipsim.engines.weights import effective
 from chipsim.errors import NetworkError
 from chipsim.native.loihi import LIFReset
@@ -209,23 +209,35 @@ def _wrap(x: np.ndarray, bits: int) -> np.ndarray:
     return (x + (1 << bits)) % (2 << bits) - (1 << bits)
 
 
-def _run(net: Network, inputs: Mapping[str, Any], state: dict[str, Any], paths: list[_Path], keep_v: bool) -> Run:
+def checked_inputs(net: Network, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Spikes of every population, (steps, n) int64: those given for sources, 0 for what is computed or left out.
+
+    Raises NetworkError for unknown populations, other shapes, and what is no whole number.
+    """
     mapping(inputs, "calibration inputs", "spike source -> (steps, n) spikes", NetworkError)
-    trains = {k: numbers(v, f"input '{k}'") for k, v in inputs.items()}
-    steps = max((len(v) for v in trains.values() if v.ndim), default=0)
-    if trains and not steps:
-        raise NetworkError(f"input '{next(iter(trains))}' has no steps; give (steps, n) spikes")
-    for name, population in net.populations.items():
-        given = trains.get(name)
-        if not population.model.is_input or given is None:
-            trains[name] = np.zeros((steps, population.n), np.int64)
-        elif given.shape != (steps, population.n):
-            raise NetworkError(f"input '{name}' has shape {given.shape}; give ({steps}, {population.n})")
-        else:
-            trains[name] = given.astype(np.int64)
-    unknown = sorted(set(inputs) - set(net.populations))
+    unknown = [k for k in inputs if k not in net.populations]
     if unknown:
-        raise NetworkError(f"the network has no population '{unknown[0]}'; it has {', '.join(net.populations)}")
+        raise NetworkError(f"the network has no population {quoted(unknown[0])}; it has {', '.join(net.populations)}")
+    given = {k: numbers(v, f"input '{k}'") for k, v in inputs.items()}
+    steps = max((len(v) for v in given.values() if v.ndim), default=0)
+    if given and not steps:
+        raise NetworkError(f"input '{next(iter(given))}' has no steps; give (steps, n) spikes")
+    ask(8 * steps * sum(p.n for p in net.populations.values()), "the calibration", "give fewer steps")
+    trains = {}
+    for name, population in net.populations.items():
+        rows = given.get(name)
+        if not population.model.is_input or rows is None:
+            trains[name] = np.zeros((steps, population.n), np.int64)
+        elif rows.shape != (steps, population.n):
+            raise NetworkError(f"input '{name}' has shape {rows.shape}; give ({steps}, {population.n})")
+        else:
+            trains[name] = integers(rows, f"input '{name}': the value", -(2**31), 2**31 - 1).copy()
+    return trains
+
+
+def _run(net: Network, inputs: Mapping[str, Any], state: dict[str, Any], paths: list[_Path], keep_v: bool) -> Run:
+    trains = checked_inputs(net, inputs)
+    steps = max((len(v) for v in trains.values()), default=0)
     v = {k: np.zeros((steps if keep_v else 0, s.v.size)) for k, s in state.items()}
     current = {k: np.zeros(s.v.size) for k, s in state.items()}
     voltage = {k: np.zeros(s.v.size) for k, s in state.items()}

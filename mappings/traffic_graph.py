@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.checks import floats
 from chipsim.errors import CompileError
 
 from .axons import AxonRows, all_rows, distinct_axons, total
@@ -57,12 +58,12 @@ def spike_rates(net: Network, rates: Mapping[str, Any] | None) -> np.ndarray:
         An unknown population, a wrong shape, negative or non-finite rates.
     """
     out, at = np.ones(total(net)), 0
-    unknown = sorted(set(rates or {}) - set(net.populations))
+    unknown = [k for k in rates or {} if k not in net.populations]
     if unknown:
         raise CompileError(f"rates: no population '{unknown[0]}'; the network has {', '.join(net.populations)}")
     for name, population in net.populations.items():
         if rates is not None and name in rates:
-            value = np.asarray(rates[name], np.float64)
+            value = floats(rates[name], f"rates['{name}']", CompileError)
             if value.ndim and value.shape != (population.n,):
                 raise CompileError(
                     f"rates['{name}'] has shape {value.shape}; give one number or {population.n} of them"

@@ -128,7 +128,7 @@ DECLARATIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "unknown engine": (lambda: rules.verdict(REWARD, "loihi"), "no learning engine is called 'loihi'; there are local"),
     "plastic of no rule": (lambda: plastic("stdp"), "takes a declared rule"),
     "plastic weights NaN": (lambda: plastic(weights=np.full((2, 3), NAN)), "NaN or infinity"),
-    "plastic factor NaN": (lambda: plastic().step([1, 0, 0], [0, 1], third={"reward": NAN}), "not a finite number"),
+    "plastic factor NaN": (lambda: plastic().step([1, 0, 0], [0, 1], third={"reward": NAN}), "finite number"),
     "plastic factor short": (lambda: plastic().step([1, 0, 0], [0, 1], third={"reward": [1.0] * 3}), "2 numbers"),
     "plastic spikes": (lambda: plastic().step([1, 0], [0, 1], third={"reward": 1.0}), r"expected \(3,\)"),
 }

@@ -293,7 +293,7 @@ def test_networks_that_do_not_fit_the_rule_are_refused() -> None:
     [
         ({"out": np.zeros((T - 1, M))}, rf"run needs \({T}, {M}\)"),
         ({"out": np.full((T, M), np.inf)}, "infinity"),
-        ({"out": np.array([["a"] * M] * T)}, "not numbers"),
+        ({"out": np.array([["a"] * M] * T)}, "must be numbers"),
         ({"out": np.r_["0,2", np.zeros((T - 1, M)), [[np.nan, 1.0]]]}, "NaN in part"),
         ({"rec": np.zeros((T, N))}, "no readout"),
     ],

@@ -366,7 +366,7 @@ def test_wrong_weights_for_a_fixed_projection_are_refused() -> None:
     emulator = fixed(True)
     w = emulator.weights(NAME)
     for wrong, reason in ((w[:, 1:], "shape"), (w + 1, "no synapse"), (w / 4, "fractions"), (w * 5, "beyond"),
-                          (w * np.nan, "finite"), (np.full(w.shape, "a"), "finite")):  # fmt: skip
+                          (w * np.nan, "finite"), (np.full(w.shape, "a"), "numbers")):  # fmt: skip
         with pytest.raises(cs.RunError, match=reason):
             emulator.set_weights(NAME, wrong)
     with pytest.raises(cs.RunError, match="no projection 'y'"):

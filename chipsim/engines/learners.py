@@ -115,7 +115,10 @@ class DeclaredLearner(Learner):
         dtype = "float64" if self.is_float else "int32"
         step = 1.0 if self.is_float or rule.weight is None else rule.weight.step
         given = sp.csc_array((matrix.data * step, matrix.indices, matrix.indptr), shape=matrix.shape)
-        self.plastic = Plastic(rule, given, seed=_seed(program, image), dtype=dtype)
+        try:
+            self.plastic = Plastic(rule, given, seed=_seed(program, image), dtype=dtype)
+        except RunError as problem:
+            raise RunError(f"projection '{image.name}': {problem}") from None
         if not np.array_equal(self.plastic.weights_now(), given.data):
             worst = given.data[np.flatnonzero(self.plastic.weights_now() != given.data)[0]]
             raise RunError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.checks import floats
 from chipsim.errors import RunError
 from chipsim.learning import kind_of
 from chipsim.pes import PesStreams
@@ -22,7 +23,7 @@ from .learners_loihi import LinearLearner, SopLearner
 from .learning_run import Learned, Lesson, teacher_of
 from .load import Machine
 from .registers import STATE_ROW
-from .rewriting import matrix_of
+from .rewriting import dense_weights, matrix_of
 
 __all__ = ["Episode", "Learned", "Learning"]
 
@@ -222,11 +223,9 @@ class Learning:
         """
         learner = self.learners[name]
         indices, ptr, shape = self._patterns[name]
-        if np.shape(given) != shape:
-            raise RunError(f"projection '{name}': weights have shape {np.shape(given)}; give (post, pre) = {shape}")
-        dense = np.asarray(given.toarray() if sp.issparse(given) else given)
-        if dense.dtype.kind not in "iuf" or not np.all(np.isfinite(dense)):
-            raise RunError(f"projection '{name}': weights must be finite numbers")
+        dense = dense_weights(given, shape, f"projection '{name}'")
+        if self.program.arithmetic.is_float:
+            dense = floats(dense, f"projection '{name}': weights", RunError)
         values = dense[indices, np.repeat(np.arange(shape[1]), np.diff(ptr))]
         if np.count_nonzero(values) != np.count_nonzero(dense):
             raise RunError(f"projection '{name}': weights are given where it has no synapse")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.checks import ask, dims_of, numbers, product, sparse_matrix
 from chipsim.errors import NetworkError, RunError
 from chipsim.native.synapses import Conv, FloatSynapses, stored, with_data
 from chipsim.program import Program
@@ -46,11 +47,7 @@ class Rewritten:
         if isinstance(old, Conv):
             raise RunError(f"{what} is a convolution, whose kernel is loaded once; give its weights as a matrix")
         matrix = matrix_of(old)
-        if np.shape(given) != matrix.shape:
-            raise RunError(f"{what}: weights have shape {np.shape(given)}; give (post, pre) = {matrix.shape}")
-        dense = np.asarray(given.toarray() if sp.issparse(given) else given)
-        if dense.dtype.kind not in "biuf" or not np.all(np.isfinite(dense)):
-            raise RunError(f"{what}: weights must be finite numbers")
+        dense = dense_weights(given, matrix.shape, what)
         kept = _on_pattern(matrix, dense)
         if np.count_nonzero(stored(kept)) != np.count_nonzero(dense):
             raise RunError(f"{what}: weights are given where it has no synapse")
@@ -62,7 +59,7 @@ class Rewritten:
     @staticmethod
     def _other(old: Any, matrix: Any) -> Any:
         if isinstance(old, FloatSynapses):
-            return replace(old, weights=matrix)
+            return replace(old, weights=matrix)  # float64 of the same values, or refused
         return replace(old, mantissa=matrix, saturate=False)
 
     def loaded(self) -> Program:
@@ -86,6 +83,23 @@ class Rewritten:
                 old = self.program.projections[number].synapses
                 self.synapses[number] = self._other(old, _like(matrix_of(old), np.asarray(values)))
         return bool(before or self.synapses)
+
+
+def dense_weights(given: Any, shape: tuple[int, int], what: str) -> np.ndarray:
+    """New weights of a projection as an array (post, pre) of finite numbers; RunError for anything else."""
+    dims = dims_of(given)
+    if sp.issparse(given):
+        if dims != tuple(shape):
+            raise RunError(f"{what}: weights have shape {dims}; give (post, pre) = {tuple(shape)}")
+        given = sparse_matrix(given, what, RunError)
+        ask(8 * product(dims), f"{what}: overwriting its weights", "", RunError)
+        given = given.toarray()
+    dense = numbers(given, f"{what}: weights", RunError, exact=True)
+    if dense.shape != tuple(shape):
+        raise RunError(f"{what}: weights have shape {dense.shape}; give (post, pre) = {tuple(shape)}")
+    if not np.all(np.isfinite(dense)):
+        raise RunError(f"{what}: weights must be finite numbers")
+    return dense
 
 
 def _like(matrix: Any, values: np.ndarray) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import floats, numbers
 from chipsim.errors import RunError
 from chipsim.program import PopulationImage
 
@@ -23,9 +24,8 @@ def target_rows(readout: PopulationImage, given: Any, steps: int, loss: str) -> 
     m = readout.n
     if given is None:
         return np.full((steps, m), np.nan)
-    array, what = np.asarray(given), f"targets of '{readout.name}'"
-    if array.dtype.kind not in "biuf":
-        raise RunError(f"{what} hold {array.dtype}, not numbers")
+    what = f"targets of '{readout.name}'"
+    array = numbers(given, what, RunError, exact=True)
     classes = loss == "cross_entropy" and array.ndim == 1 and array.dtype.kind in "iu"
     fits = array.shape == (steps, m) or (array.shape == (steps,) and (classes or m == 1))
     if not fits:
@@ -36,9 +36,7 @@ def target_rows(readout: PopulationImage, given: Any, steps: int, loss: str) -> 
             worst = array[(array < -1) | (array >= m)][0]
             raise RunError(f"{what} name class {worst}; the readout has classes 0..{m - 1}, -1 for none")
         return np.where(array[:, None] < 0, np.nan, np.eye(m)[np.maximum(array, 0)])
-    rows = array.reshape(steps, m).astype(np.float64)
-    if np.isinf(rows).any():
-        raise RunError(f"{what} hold infinity")
+    rows = floats(array, what, RunError, nan=True).reshape(steps, m)
     if np.any(np.isnan(rows).any(axis=1) != np.isnan(rows).all(axis=1)):
         raise RunError(f"{what}: a row is NaN in part; give all outputs of a step a target, or none")
     return rows

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import numbers
+from chipsim.checks import ask, dims_of, floats, quoted
 from chipsim.errors import RunError
 
 
@@ -32,10 +32,11 @@ def third_array(
         if given is not None:
             raise RunError(f"projection '{projection}': rule {rule} has no third factor; leave it out of third=")
         return np.zeros((steps, 0, 1))
-    table = given if isinstance(given, Mapping) else dict.fromkeys(names, given)
-    unknown = sorted(set(table) - set(names))
+    one = not isinstance(given, Mapping) or hasattr(given, "toarray")  # a sparse matrix of keys is a dict as well
+    table = dict.fromkeys(names, given) if one else given
+    unknown = [k for k in table if k not in names]
     if unknown:
-        raise RunError(f"projection '{projection}': no third factor '{unknown[0]}'; it has {', '.join(names)}")
+        raise RunError(f"projection '{projection}': no third factor {quoted(unknown[0])}; it has {', '.join(names)}")
     parts = []
     for name in names:
         value = table.get(name)
@@ -48,18 +49,24 @@ def third_array(
             )
         parts.append(_one(projection, name, value, steps, n))
     if all(p.shape[1] == 1 for p in parts):
+        ask(2 * 8 * steps * len(names), f"projection '{projection}': its third factors", "run fewer steps", RunError)
         return np.ascontiguousarray(np.stack(parts, axis=1))
+    ask(2 * 8 * steps * n * len(names), f"projection '{projection}': its third factors", "run fewer steps", RunError)
     return np.ascontiguousarray(np.stack([np.broadcast_to(p, (steps, n)) for p in parts], axis=1))
 
 
 def _one(projection: str, name: str, value: Any, steps: int, n: int) -> np.ndarray:
     what = f"projection '{projection}': third factor '{name}'"
-    array = numbers(value, what, RunError)
-    if not np.all(np.isfinite(array)):
-        raise RunError(f"{what} holds NaN or infinity")
+    given = dims_of(value)
+    if given and not _fits(given, steps, n):  # before memory is taken for it
+        raise RunError(f"{what} has shape {given}; the run needs ({steps},) or ({steps}, {n})")
+    array = floats(value, what, RunError)
     if array.ndim == 0:
         return np.full((steps, 1), float(array))
-    fits = array.ndim == 1 or (array.ndim == 2 and array.shape[1] in (1, n))
-    if not fits or array.shape[0] != steps:
+    if not _fits(array.shape, steps, n):
         raise RunError(f"{what} has shape {array.shape}; the run needs ({steps},) or ({steps}, {n})")
-    return array.reshape(steps, -1).astype(np.float64)
+    return array.reshape(steps, -1)
+
+
+def _fits(shape: tuple[int, ...], steps: int, n: int) -> bool:
+    return shape == (steps,) or (len(shape) == 2 and shape[0] == steps and shape[1] in (1, n))

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..checks import whole
 from ..errors import NetworkError
 from .base import NeuronModel, Register
 from .reckon_registers import INPUTS as INPUTS
@@ -105,8 +106,7 @@ class Synapses(MatrixSynapses):
             raise NetworkError(
                 f"reckon.Synapses: weights {values.min():g} .. {values.max():g} are outside -128 .. 127 (8 bits)"
             )
-        if not 0 <= self.exponent <= 7:
-            raise NetworkError(f"reckon.Synapses: exponent={self.exponent} is outside 0 .. 7 (3 bits)")
+        whole(self.exponent, "reckon.Synapses: exponent", 0, 7)
         super().__post_init__()
         if self.max_delay:
             raise NetworkError(f"reckon.Synapses: delay {self.max_delay}, but the chip has none: use 0")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import numbers, shown
 from ..errors import NetworkError
 
 INPUTS, NEURONS, OUTPUTS = 256, 256, 16
@@ -113,7 +114,7 @@ class Registers:
             low, high = register_range(f.name)
             if not isinstance(value, int) or not low <= value <= high:
                 raise NetworkError(
-                    f"ReckOn register {f.name} = {value!r} is outside {low} .. {high} ({f.metadata['bits']} bits)"
+                    f"ReckOn register {f.name} = {shown(value)} is outside {low} .. {high} ({f.metadata['bits']} bits)"
                 )
 
     @classmethod
@@ -205,7 +206,7 @@ class Memories:
 
 def _fit(name: str, value: Any, shape: tuple[int, ...], low: int, high: int, dtype: Any) -> np.ndarray:
     """`value` checked and padded to the memory's shape."""
-    array = np.asarray(value)
+    array = numbers(value, f"ReckOn memory {name}")
     if array.dtype.kind not in "iub" or array.ndim not in (0, len(shape)):
         raise NetworkError(
             f"ReckOn memory {name}: expected integers of shape {shape} or smaller, got {array.dtype} {array.shape}"

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..checks import numbers, shown, whole
 from ..errors import NetworkError
 from .base import NeuronModel, Register
 from .bitfields import check_range
@@ -119,8 +120,13 @@ class GridProgram:
 
     def __post_init__(self) -> None:
         """Check shapes, ranges and destinations; the error names the register and the core."""
-        crossbar = np.asarray(self.crossbar)
+        for name in ("columns", "rows"):
+            object.__setattr__(self, name, whole(getattr(self, name), f"truenorth: {name}", 1, 256))
+        if self.period is not None:
+            object.__setattr__(self, "period", whole(self.period, "truenorth: period", 1, 2**31 - 1))
+        crossbar = numbers(self.crossbar, "truenorth: crossbar")
         cores = self.columns * self.rows
+        self._check_output()
         if crossbar.ndim != 3 or crossbar.shape[0] != cores:
             raise NetworkError(
                 f"truenorth: crossbar has shape {crossbar.shape}; it takes ({cores} cores, neurons, axons)"
@@ -139,6 +145,15 @@ class GridProgram:
             object.__setattr__(self, "period", shortest + 64 + 8 * (self.columns + self.rows))
         elif self.period < shortest:
             raise NetworkError(f"truenorth: period={self.period}; a core needs {shortest} cycles per tick")
+
+    def _check_output(self) -> None:
+        if self.output is None:
+            return
+        if not isinstance(self.output, (tuple, list)) or len(self.output) != 2:
+            raise NetworkError(f"truenorth: output={shown(self.output)} is no place (x, y) of the grid, nor None")
+        x = whole(self.output[0], "truenorth: output x", 0, self.columns - 1)
+        y = whole(self.output[1], "truenorth: output y", 0, self.rows - 1)
+        object.__setattr__(self, "output", (x, y))
 
     def _check_destinations(self) -> None:
         k = np.arange(self.columns * self.rows)[:, None]
@@ -183,8 +198,14 @@ def packets(tick: Any, x: Any, y: Any, axon: Any, delay: Any = 0) -> np.ndarray:
 
     Slot 0 enters before tick 1, slot t during tick t; a packet of slot t is used in tick t + 1 + delay.
     """
-    columns = [tick, x, y, axon, check_range("truenorth packet", "delay", delay, 0, LAST_DELAY)]
-    return np.stack(np.broadcast_arrays(*(np.atleast_1d(np.asarray(c, np.int64)) for c in columns)), axis=1)
+    named = {"tick": tick, "x": x, "y": y, "axon": axon}
+    columns = [check_range("truenorth packet", name, c, -(2**31), 2**31 - 1) for name, c in named.items()]
+    columns.append(check_range("truenorth packet", "delay", delay, 0, LAST_DELAY))
+    try:
+        return np.stack(np.broadcast_arrays(*(np.atleast_1d(c) for c in columns)), axis=1)
+    except ValueError:
+        shapes = ", ".join(str(c.shape) for c in columns)
+        raise NetworkError(f"truenorth packet: columns of shapes {shapes} do not go together") from None
 
 
 __all__ = ["AXON_TYPES", "LAST_DELAY", "LIF", "GridProgram", "Neurons", "Synapses", "packets"]
