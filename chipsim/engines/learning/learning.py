@@ -184,12 +184,13 @@ class Learning:
         net, graded = self.machine.net, log.graded
         before = self._sent(state, log, 0)
         for i in range(count):
+            if log.ptr[i + 1] + int(net.pop_ptr[-1]) > log.ids.size:
+                return i  # before anything of the step has learned: the caller makes room and comes back to it
             for learner in self.stepping.values():
                 learner.before(t0 + i + 1, row + i, before(learner.image.pre)[0])
             if self.has_pes:
                 self.streams.noise(self.compartments)
-            if not machine_plastic.run_frozen(net, state, view, log, i, t0 + i, 1, in_order, touched):
-                return i
+            machine_plastic.run_frozen(net, state, view, log, i, t0 + i, 1, in_order, touched)
             before = self._sent(state, log, i + 1)
             for learner in self.stepping.values():
                 pre, values = before(learner.image.pre)
