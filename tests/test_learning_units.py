@@ -1,4 +1,4 @@
-"""A rule means its own weights: on every chip, in every format, it drives the neurons as the same rule in floats does."""
+"""A rule means its own weights: on every chip, in every format, it drives neurons as the same rule in floats does."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 import scipy.sparse as sp
 
 import chipsim as cs
-from chipsim.plastic import Plastic
-from chipsim.rule_reference import reference_step
 from chipsim.rules import Fixed
-from chipsim.sum_of_products import SumOfProducts
+from chipsim.rules.plastic import Plastic
+from chipsim.rules.products.rule import SumOfProducts
+from chipsim.rules.reference import reference_step
 
 STEPS = 200
 
@@ -137,8 +137,15 @@ FORMATS = {
 }
 
 
-@pytest.mark.parametrize("rule, form, chip", [("stdp", "9 bits", "unlimited"), ("stdp", "8", "research"),
-                                              ("stdp", "odd step", "research"), ("inhibitory", "9 bits", "research")])
+@pytest.mark.parametrize(
+    "rule, form, chip",
+    [
+        ("stdp", "9 bits", "unlimited"),
+        ("stdp", "8", "research"),
+        ("stdp", "odd step", "research"),
+        ("inhibitory", "9 bits", "research"),
+    ],
+)
 def test_a_rule_on_ideal_neurons_does_on_a_chip_what_it_does_in_floats(rule: str, form: str, chip: str) -> None:
     """Given the chip's spikes, the reference in the rule's own units makes the very weights that the chip has."""
     made = RULES[rule](FORMATS[form])
@@ -254,7 +261,7 @@ def test_a_convolution_that_learns_is_refused_by_compile(chip: str) -> None:
     net = cs.Network()
     net.add("x", cs.SpikeSource((1, 6, 6))), net.add("a", cs.LIF((2, 4, 4)))
     net.connect("x", "a", cs.Conv2d(np.full((2, 1, 3, 3), 0.1), (1, 6, 6)), rule=cs.rules.stdp())
-    with pytest.raises(cs.CompileError, match="'x->a' is a convolution.*as a matrix"):
+    with pytest.raises(cs.CompileError, match=r"'x->a' is a convolution.*as a matrix"):
         cs.compile(net, chip)
 
 
