@@ -51,7 +51,7 @@ def _times(p: Population, dt: float) -> Iterator[str]:
 
 
 def _rounded_away(p: Population, made: Population, dt: float) -> Iterator[str]:
-    """Decays that a chip's registers round to none at all, or to all."""
+    """A leak that a chip's registers round to none at all."""
     if p.model.family != "ideal" or "dv" not in made.model.values or made.model.family != "loihi":
         return
     values, chip = p.model.values, made.model.values
@@ -61,12 +61,6 @@ def _rounded_away(p: Population, made: Population, dt: float) -> Iterator[str]:
         yield (
             f"population '{p.name}': its leak rounds away: tau_mem={float(np.max(tau)):g} s is "
             f"{float(np.max(tau)) / dt:,.0f} steps of dt={dt:g} s, the chip's decays are multiples of 1/{ONE}; raise dt"
-        )
-    slow = np.asarray(values.get("tau_syn", 0.0))
-    if "du" in chip and np.any((slow > 0) & (np.asarray(chip["du"]) >= ONE - 1)):
-        yield (
-            f"population '{p.name}': its synaptic current decays within a step: tau_syn={float(np.max(slow)):g} s at "
-            f"dt={dt:g} s; lower dt, or set tau_syn=0"
         )
 
 

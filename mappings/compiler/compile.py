@@ -93,7 +93,7 @@ def compile(
         How synapse memory is counted, see `chipsim.mappings.compiler.cores.packing`.
     relays : bool
         Give populations whose neurons have more sources than a core has input axons a layer of relays that adds their
-        inputs up, at the cost of steps of delay: see `chipsim.mappings.compiler.relays`; ``stages["relays"]`` has notes.
+        inputs up, at the cost of steps of delay (`chipsim.mappings.compiler.relays`); notes in ``stages["relays"]``.
     name : str or None
         The program's name; the network's if None.
 
@@ -130,6 +130,7 @@ def compile(
     if relays:
         native, notes = relayed(native, chip, chosen)
         stages["relays"] = {"notes": notes}
+        check_network(native, chip)
     _check_taught(native, placement)
     with kept_patterns():
         if placement is not None:

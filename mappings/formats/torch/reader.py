@@ -98,7 +98,7 @@ def _sample(torch: Any, module: Any, sample: Any) -> Any:
         if isinstance(sample, tuple) or len(shapes) > 1:
             raise NetworkError(
                 f"from_torch: {len(sample)} samples, but a network is read by one tensor: let the module take its "
-                "inputs joined, torch.cat([a, b], dim=-1), and cut them apart by layers of its own (Linear with zero weights)"
+                "inputs joined, torch.cat([a, b], dim=-1), and cut them apart by layers of its own (Linear with zeros)"
             )
     try:
         tensor = sample if isinstance(sample, torch.Tensor) else torch.as_tensor(np.asarray(sample))
