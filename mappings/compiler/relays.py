@@ -112,8 +112,9 @@ def _check_lines(made: Network, name: str, limit: int, chip: Chip) -> None:
     need = int(sum(np.bincount(m.indices, minlength=n) for m in met.values()).max())
     if need > limit:
         raise CompileError(
-            f"population '{name}' needs {need} input axons for one neuron with relays as well; {chip.name} allows {limit}: give "
-            "its synapses a smaller exponent (smaller weights and threshold), or prune them",
+            f"population '{name}' needs {need} input axons for one neuron with relays as well; "
+            f"{chip.name} allows {limit}: "
+            "give its synapses a smaller exponent (smaller weights and threshold), or prune them",
             population=name,
             resource="input_axons",
             need=need,
