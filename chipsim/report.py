@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import FileError
 from .report_data import collect, core_table, csv_text, link_loads, step_table
-from .storage_file import replacing
+from .storage_atomic import write_file
 from .units import human
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def write_report(
     texts = {name: csv_text(table) for name, table in tables.items()}
     texts |= {"report.json": json.dumps(data, indent=1, default=_plain) + "\n", "report.html": page}
     for name, text in texts.items():
-        with replacing(target / name) as part:
-            part.write_text(text, encoding="utf-8")
+        write_file(target / name, text)
     return target / "report.html"
 
 

@@ -199,8 +199,8 @@ def _arrays(group: Any, prefix: str) -> dict[str, np.ndarray]:
 
     out: dict[str, np.ndarray] = {}
     for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink) or prefix.count("/") > 4:
-            raise FileError(f"{group.name}/{name} leads out of the file")
+        if prefix.count("/") > 4:
+            raise FileError(f"{group.name}/{name} lies too deep")
         node = group[name]
         out |= {prefix + name: array_of(node)} if isinstance(node, h5py.Dataset) else _arrays(node, f"{prefix}{name}/")
     return out

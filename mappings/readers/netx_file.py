@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import ChipsimError, FileError
-from chipsim.storage_file import _DAMAGE, _open
+from chipsim.storage_file import DAMAGE, open_hdf5, plain, reason
 from chipsim.storage_reader import MAX_NEURONS, array_of
 
 MAX_LAYERS = 10_000
@@ -49,12 +49,11 @@ def naming(what: str) -> Iterator[None]:
     try:
         yield
     except FileError as error:
-        raise error if str(error).startswith(what) else FileError(f"{what}: {error}") from None
+        raise error if str(error).startswith(what) else FileError(f"{what}: {plain(str(error))}") from None
     except ChipsimError as error:
-        raise FileError(f"{what}: {error}") from None
-    except _DAMAGE as error:
-        text = str(error).strip("'\"").splitlines() or [type(error).__name__]
-        raise FileError(f"{what} is damaged: {text[0]}") from error
+        raise FileError(f"{what}: {plain(str(error))}") from None
+    except DAMAGE as error:
+        raise FileError(f"{what} is damaged: {reason(error)}") from error
 
 
 def read_layers(path: str | Path) -> list[Layer]:
@@ -67,7 +66,7 @@ def read_layers(path: str | Path) -> list[Layer]:
         layer and dataset.
     """
     source = Path(path)
-    file = _open(source)
+    file = open_hdf5(source, attributes=False)
     try:
         with naming(str(source)):
             group = _member(file, "layer")

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import FileError, NetworkError
-from chipsim.storage_file import _DAMAGE, _open
-from chipsim.storage_heap import check_texts
+from chipsim.storage_file import DAMAGE, open_hdf5, plain, reason
 from chipsim.storage_reader import array_of
 
 DEPTH = 16  #: graphs inside graphs
@@ -65,7 +64,7 @@ def read_graph(given: Any) -> Graph:
 
 
 def _from_file(path: Path) -> Graph:
-    file = _open(path)
+    file = open_hdf5(path, attributes=False)
     try:
         if "node" not in file or "version" not in file:
             raise FileError("holds no NIR graph: it has no 'node' and 'version'")
@@ -74,12 +73,11 @@ def _from_file(path: Path) -> Graph:
             raise FileError(f"has NIR version {version}; versions 0 and 1 are known")
         return _graph(file["node"], str(path), version, 0)
     except FileError as error:
-        raise FileError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
-    except _DAMAGE as error:
+        raise error if str(error).startswith(str(path)) else FileError(f"{path}: {plain(str(error))}") from None
+    except DAMAGE as error:
         if isinstance(error, NetworkError):
             raise
-        text = str(error).strip("'\"").splitlines() or [type(error).__name__]
-        raise FileError(f"{path} is damaged: {text[0]}") from error
+        raise FileError(f"{path} is damaged: {reason(error)}") from error
     finally:
         file.close()
 
@@ -89,7 +87,8 @@ def _text(node: Any) -> str:
 
     if not isinstance(node, h5py.Dataset):
         raise FileError(f"{node.name} is a group, not a text")
-    check_texts(node)
+    if h5py.check_string_dtype(node.dtype) is None:
+        raise FileError(f"{node.name} holds no text")
     value = node[()] if node.shape == () else node[0] if node.size else b""
     return value.decode() if isinstance(value, bytes) else str(value)
 
@@ -106,6 +105,8 @@ def _own(group: Any) -> None:
 
 
 def _graph(group: Any, source: str, version: str, depth: int) -> Graph:
+    import h5py
+
     if depth > DEPTH:
         raise FileError(f"{group.name}: graphs lead back into themselves")
     if _text(group["type"]) != "NIRGraph":
@@ -122,7 +123,8 @@ def _graph(group: Any, source: str, version: str, depth: int) -> Graph:
             raise FileError(f"{group.name}: edges have shape {table.shape}, not (n, 2)")
         if table.shape[0] > MAX_NODES * 100:
             raise FileError(f"{group.name} declares {table.shape[0]} edges")
-        check_texts(table)
+        if h5py.check_string_dtype(table.dtype) is None:
+            raise FileError(f"{table.name} holds no text")
         names = [[s.decode() if isinstance(s, bytes) else str(s) for s in row] for row in table[()]]
         edges = [(a, b) for a, b in names]
     return Graph(nodes, tuple(edges), _metadata(group), source, version)

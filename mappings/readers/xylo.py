@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.errors import FileError, NetworkError
+from chipsim.errors import NetworkError
 from chipsim.native import xylo
 from chipsim.native.base import SpikeSource
+from chipsim.storage_arrays import read_npz
 
 from ..network import Network
 
@@ -35,11 +36,7 @@ def from_xylo_spec(spec: Mapping[str, Any] | str | Path, name: str = "xylo") -> 
         Missing entries, weights of a second synapse, aliases.
     """
     if isinstance(spec, (str, Path)):
-        try:
-            with np.load(spec, allow_pickle=False) as data:
-                spec = {k: data[k] for k in data.files}
-        except (OSError, ValueError) as error:
-            raise FileError(f"cannot read {spec}: {error}") from None
+        spec = read_npz(spec)
     missing = [k for k in NEEDED if k not in spec]
     if missing:
         raise NetworkError(f"Xylo specification without {', '.join(missing)}")

@@ -14,7 +14,7 @@ from chipsim.native.base import NeuronModel
 from chipsim.native.loihi import LIF
 from chipsim.native.synapses import Conv, Synapses
 from chipsim.program import Program
-from chipsim.storage_file import replacing
+from chipsim.storage_file import new_hdf5
 from mappings.network import Network
 from mappings.readers.netx import BIAS_EXP, MAX_DELAY
 from mappings.readers.netx import synapses as as_read
@@ -45,9 +45,7 @@ def write_netx(value: Program | Network, path: str | Path) -> Path:
     """
     view = _view(value)
     layers = _layers(view)
-    import h5py
-
-    with replacing(path) as part, h5py.File(part, "w", libver=("earliest", "v110")) as file:
+    with new_hdf5(path, ("earliest", "v110")) as file:
         for k, layer in enumerate(layers):
             _put(file.create_group(f"layer/{k}"), layer)
     return Path(path)

@@ -12,7 +12,7 @@ from chipsim.errors import NetworkError
 from chipsim.native.floats import Unit
 from chipsim.native.synapses import Conv, FloatSynapses
 from chipsim.program import Program
-from chipsim.storage_file import replacing
+from chipsim.storage_atomic import replacing
 
 from ..network import Network, Projection
 from ..readers.nir_graph import components
