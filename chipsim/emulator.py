@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .checks import mapping, whole
-from .errors import RunError
+from .errors import FileError, RunError
 from .program import Program
 
 Record = Mapping[str, Sequence[str] | str]
@@ -220,12 +220,20 @@ class Emulator:
         return self._engine.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state` returned, bit for bit, for the same program and number of threads."""
-        own = {name for name in self._engine.state() if not name.startswith("rewritten/")}
-        missing = sorted(own - set(mapping(state, "state", "name -> array", RunError)))
-        if missing:
-            raise RunError(f"the state lacks '{missing[0]}': it is not one of this program and number of threads")
-        self._engine.restore(dict(state))
+        """Continue from what `state` returned, bit for bit, for the same program and number of threads.
+
+        Raises
+        ------
+        RunError
+            An array is missing, has another shape or dtype, or holds a value out of its range; nothing has changed
+            then.
+        """
+        given, before = dict(mapping(state, "state", "name -> array", RunError)), self._engine.state()
+        try:
+            self._engine.restore(given)
+        except RunError:
+            self._engine.restore(before)
+            raise
 
     def _probes(self, record: Record) -> tuple[list[Any], list[tuple[str, str, int]]]:
         from .engines.registers import STATE_ROW
@@ -270,7 +278,13 @@ class Emulator:
         """Continue from a checkpoint of the same program; raises FileError otherwise."""
         from .storage import load_state
 
-        self._engine.restore(load_state(self.program, path, self._engine.state()))
+        state = load_state(self.program, path)
+        try:
+            self.restore(state)
+        except RunError as error:
+            raise FileError(
+                f"{path} was saved with another number of threads or another version, or is damaged: {error}"
+            ) from None
 
 
 def _engine(program: Program, threads: int) -> Any:

@@ -164,34 +164,18 @@ def save_state(state: dict[str, Any], program: Program, path: str | Path) -> Pat
     return Path(path)
 
 
-def load_state(program: Program, path: str | Path, like: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
-    """The arrays of a checkpoint by name.
-
-    Parameters
-    ----------
-    like
-        State of the engine that will take them: names, shapes and types must agree with it.
+def load_state(program: Program, path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of a checkpoint by name; the engine that takes them checks each (`chipsim.kept`).
 
     Raises
     ------
     FileError
-        Missing, cut short, no checkpoint, or one of another program or number of threads.
+        Missing, cut short, damaged, no checkpoint, or one of another program.
     """
     with reading(path, "state") as file:
         if file.attrs.get("program") != fingerprint(program):
             raise FileError(f"{path} is a checkpoint of another program than '{program.name}'")
-        found = _arrays(file["state"], "")
-    rewritten = any(name.startswith("rewritten/") for name in (*found, *(like or {})))
-    for name, array in (like or {}).items():
-        if name.startswith("rewritten/"):
-            continue
-        wanted = np.asarray(array)
-        # Overwritten weights may be kept in another form; the engine loads them before it takes the rest.
-        overwritten = rewritten and name in ("weight", "state/acc")
-        free = name.startswith(("last/", "noise/")) or "/log/" in name or overwritten
-        if name not in found or found[name].dtype != wanted.dtype or (not free and found[name].shape != wanted.shape):
-            raise FileError(f"{path} was saved with another number of threads or another version: '{name}' differs")
-    return found
+        return _arrays(file["state"], "")
 
 
 def _arrays(group: Any, prefix: str) -> dict[str, np.ndarray]:

@@ -9,9 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.errors import RunError
+from chipsim.kept import FOREVER, Kept, flags, like, number
 from chipsim.pes import MAX_ERROR, Pes, PesStreams
 from chipsim.program import Program, ProjectionImage
 from kernels.pes import CLIPPED_WEIGHTS, PesState, pes_step
+from kernels.trace import TRACE_MAX
 
 from .learners import Learner, Tally, _messages
 from .third import third_array
@@ -115,6 +117,14 @@ class PesLearner(Learner):
             "trace": self.state.trace.copy(), "seen": self.state.seen.copy(), "counts": self.state.counts.copy(),
             "time": np.array(self.time), "changed": np.array(self.changed), "keys": np.array(keys),
             "position": np.array(position),
+        }  # fmt: skip
+
+    def kept(self) -> dict[str, Kept]:
+        """What `checkpoint` holds."""
+        return {
+            "trace": like(self.state.trace, 0, TRACE_MAX), "seen": flags(self.state.seen),
+            "counts": like(self.state.counts, 0, FOREVER), "time": number(), "changed": number(),
+            "keys": Kept((624,), np.dtype(np.uint32)), "position": number(0, 624),
         }  # fmt: skip
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:

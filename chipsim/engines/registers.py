@@ -10,6 +10,7 @@ import numpy as np
 from chipsim.arithmetic import Arithmetic
 from chipsim.native.base import NeuronModel
 from chipsim.native.loihi import STATE_MAX, VTH_SHIFT
+from chipsim.program import Program
 from kernels import neuron_count, neuron_unit
 
 PARAM_ROWS = 11
@@ -227,6 +228,28 @@ BUILDERS: dict[str, Callable[[NeuronModel, Arithmetic], Rows]] = {
     "float_lsnn": _float_lsnn,
     "lsnn": _lsnn,
 }
+
+
+def row_ranges(program: Program, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest value that each state of each neuron may have, two arrays like `rows`.
+
+    Where the arithmetic keeps currents and voltages in 24 bits, no more than these; elsewhere what the numbers hold.
+    """
+    whole = rows.dtype.kind == "i"
+    ends = (np.iinfo(rows.dtype).min, np.iinfo(rows.dtype).max) if whole else (-np.inf, np.inf)
+    low, high = (np.full((rows.shape[0], 1), end, rows.dtype).repeat(rows.shape[1], axis=1) for end in ends)
+    for image in program.populations:
+        part, states = slice(image.start, image.stop), STATE_ROW.get(image.model.model, {})
+        if "refractory" in states:
+            low[states["refractory"], part], high[states["refractory"], part] = -1, 1 << 30
+        if whole and program.arithmetic.current_overflow != "none" and image.model.model in _BITS24:
+            for name in _BITS24[image.model.model]:
+                low[states[name], part], high[states[name], part] = -(1 << 24), 1 << 24
+    return low, high
+
+
+#: States that their kernels keep within 24 bits and sign.
+_BITS24 = {"lif": ("u", "v"), "count_lif": ("u",), "ternary": ("u", "v"), "atrlif": ("i", "v"), "lsnn": ("v",)}
 
 #: State variable -> state row of the kernels, by model; -1 is the input sum of the step, -2 a sent value.
 STATE_ROW: dict[str, dict[str, int]] = {

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chipsim.errors import RunError
+from chipsim.kept import Kept, checked, flags, like, number
 from chipsim.native.synapses import Conv
 from chipsim.program import Program
 from kernels import machine, records
@@ -18,6 +19,7 @@ from kernels import machine, records
 from .learning import Episode, Learned, Learning
 from .load import Machine, carries_values, load
 from .noise import NoiseSource
+from .registers import row_ranges
 from .rewriting import Rewritten
 
 __all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine", "carries_values"]
@@ -273,11 +275,39 @@ class TimeStepEngine:
         named["weight"] = np.array(self.machine.net.weight)
         return named | self._noise.state() | self.learning.state() | self.rewritten.state()
 
+    def kept(self, state: Mapping[str, Any]) -> dict[str, Kept]:
+        """What `state` must hold: that of a machine with the weights that it overwrites, which is loaded already."""
+        wanted = {f"state/{k}": like(v) for k, v in self._state._asdict().items()}
+        wanted["state/acc"] = like(self.machine.state.acc)
+        wanted |= {f"state/{k}": flags(getattr(self._state, k)) for k in ("fired", "active")}
+        wanted["state/rows"] = like(self._state.rows, *row_ranges(self.program, self._state.rows))
+        wanted["last/ids"] = Kept((None,), np.dtype(np.uint32), 0, max(self.program.n - 1, 0))
+        wanted["last/value"] = Kept((None,), np.dtype(self._number))
+        wanted["step"], wanted["began"] = number(), number()
+        wanted["weight"] = like(self.machine.net.weight, *self.learning.weight_ranges())
+        return wanted | self._noise.kept() | self.learning.kept() | self.rewritten.kept(state)
+
+    def _check_last(self, state: Mapping[str, np.ndarray]) -> None:
+        """The spikes of the last step, by population: within each, ascending; refuses what is not."""
+        ends, ids, pops = state["state/last_ptr"], state["last/ids"].astype(np.int64), self.machine.net.pop_ptr
+        sound = ends[0] == 0 and ends[-1] == ids.size and bool(np.all(np.diff(ends) >= 0))
+        if sound and ids.size:
+            owner = np.repeat(np.arange(ends.size - 1), np.diff(ends))
+            sound = bool(np.all((ids >= pops[owner]) & (ids < pops[owner + 1]))) and bool(np.all(np.diff(ids) > 0))
+        if not sound:
+            raise RunError("the state's 'last/ids' and 'state/last_ptr' are no spikes of this program's populations")
+        if state["last/value"].size not in ((ids.size,) if self.machine.net.is_graded.any() else (0, ids.size)):
+            raise RunError(f"the state's 'last/value' holds {state['last/value'].size} values of {ids.size} spikes")
+        if state["began"] > state["step"]:
+            raise RunError("the state's 'began' lies behind its 'step'")
+
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned, for the same program and number of threads."""
+        """Continue from what `state` returned, for the same program and number of threads; RunError for any other."""
         if self.rewritten.restored(state):
             self._load()
             self.learning.reset()
+        state = checked(state, self.kept(state))
+        self._check_last(state)
         self._state = records.State(*(np.array(state[f"state/{k}"]) for k in records.State._fields))
         self._last = SpikeTrain(np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"]))
         self.step, self._began = int(state["step"]), int(state["began"])
