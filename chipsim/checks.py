@@ -10,6 +10,8 @@ import numpy as np
 
 from .errors import ChipsimError, NetworkError
 
+MAX_NAME = 1000  #: letters of a population's or projection's name
+
 
 def numbers(value: Any, what: str, error: type[ChipsimError] = NetworkError) -> np.ndarray:
     """`value` as an array of bools, integers or floats; `what` names it in the error for anything else.
@@ -54,8 +56,18 @@ def finite(value: Any, what: str, error: type[ChipsimError] = NetworkError) -> f
 def name_of(value: Any, what: str) -> str:
     """`value` as a name: a text that is not empty and, because files keep things under it, has no slash."""
     if not isinstance(value, str) or not value or "/" in value:
-        raise NetworkError(f"{what} name {value!r} must be a non-empty string without '/'")
+        raise NetworkError(f"{what} name {cut(value)} must be a non-empty string without '/'")
+    if not value.isprintable():
+        raise NetworkError(f"{what} name {cut(value)} holds characters that cannot be printed")
+    if len(value) > MAX_NAME:
+        raise NetworkError(f"{what} name {cut(value)} has {len(value)} letters, more than {MAX_NAME}")
     return value
+
+
+def cut(value: Any) -> str:
+    """What a user gave, as it stands in an error: written as Python writes it, at most a line."""
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:72]}… ({len(shown)} letters)"
 
 
 def mapping(value: Any, what: str, keys: str, error: type[ChipsimError]) -> Mapping[Any, Any]:

@@ -55,26 +55,32 @@ def write_npz(path: str | Path, **arrays: Any) -> Path:
 
 
 def _guarded(source: Path, read: Callable[[Path], Any]) -> Any:
-    from .storage_file import plain, reason
+    from .storage_file import naming, plain, reason
 
     try:
         if not source.is_file():
             raise FileError(f"cannot read {source}: {'no such file' if not source.exists() else 'it is no file'}")
         return read(source)
     except FileError as error:
-        known = str(error).startswith((str(source), "cannot read"))
-        raise error if known else FileError(f"{source}: {plain(str(error))}") from None
+        raise error if str(error).startswith("cannot read") else naming(source, error) from None
     except DAMAGE as error:
         raise FileError(f"{plain(str(source))} is cut short or damaged: {reason(error)}") from None
 
 
 def _header(stream: Any, what: str) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, order and dtype of an .npy stream, which then stands at the first value."""
-    version = np.lib.format.read_magic(stream)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise FileError(f"{what} has an unknown array format {version}")
-    shape, fortran, dtype = readers[version](stream)
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version not in readers:
+            raise FileError(f"{what} has an unknown array format {version}")
+        shape, fortran, dtype = readers[version](stream)
+    except FileError:
+        raise
+    except Exception as error:  # Python's own parser reads the header, and raises whatever it likes
+        from .storage_file import plain
+
+        raise FileError(f"{what} has a damaged array header ({plain(str(error))[:80]})") from None
     if dtype.hasobject:
         raise FileError(f"{what} holds objects, not numbers")
     if len(shape) > 32 or any(d < 0 for d in shape):

@@ -60,8 +60,7 @@ def reading(path: str | Path, *kinds: str) -> Iterator[h5py.File]:
         _check_header(file, source, kinds)
         yield file
     except FileError as error:
-        known = str(error).startswith(str(source))
-        raise error if known else FileError(f"{source}: {plain(str(error))}") from None
+        raise naming(source, error) from None
     except DAMAGE as error:
         raise FileError(f"{source} is damaged: {reason(error)}") from error
     finally:
@@ -109,10 +108,16 @@ def open_hdf5(path: str | Path, *, attributes: bool = True) -> h5py.File:
         if file is not None:
             file.close()
         if isinstance(error, FileError):
-            known = str(error).startswith(str(source))
-            raise error if known else FileError(f"{source}: {plain(str(error))}") from None
+            raise naming(source, error) from None
         raise FileError(f"{source} is cut short or damaged ({reason(error)}); write it again") from None
     return file
+
+
+def naming(source: str | Path, error: Exception) -> FileError:
+    """The error as one of the file `source`, which it names in front, in a line that can be printed."""
+    text, name = str(error), str(source)
+    rest = text[len(name) :] if text.startswith(name) else f": {text}"
+    return FileError(f"{plain(name)}{plain(rest)}")
 
 
 def reason(error: BaseException) -> str:

@@ -60,6 +60,9 @@ def _in_order(rows: np.ndarray) -> np.ndarray:
     return rows[np.lexsort((rows[:, 1], rows[:, 2], rows[:, 0]))]
 
 
+MAX_TICK = (1 << 31) - (1 << 24)  #: ticks are numbered in 32 bits in what a run records
+
+
 class GridEngine:
     """A grid of cores, bit for bit and cycle for cycle. Running 2 x 100 ticks equals running 200.
 
@@ -125,7 +128,7 @@ class GridEngine:
             "waiting": like(net.waiting, 0, np.array([cores - 1, packet])), "counters": like(net.counters, 0, most),
         }  # fmt: skip
         own = {"v": like(self._state.v, -256, 255), "scheduler": like(self._state.scheduler)}
-        return {"tick": number(), **own, **under("net_", wires)}
+        return {"tick": number(0, MAX_TICK), **own, **under("net_", wires)}
 
     def _check_wires(self, state: dict[str, np.ndarray]) -> None:
         """What lies in the network must belong together; RunError otherwise."""

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import ChipsimError, FileError
-from chipsim.storage_file import DAMAGE, open_hdf5, plain, reason
+from chipsim.storage_file import DAMAGE, open_hdf5, reason
+from chipsim.storage_file import naming as naming_file
 from chipsim.storage_reader import MAX_NEURONS, array_of
 
 MAX_LAYERS = 10_000
@@ -49,9 +50,9 @@ def naming(what: str) -> Iterator[None]:
     try:
         yield
     except FileError as error:
-        raise error if str(error).startswith(what) else FileError(f"{what}: {plain(str(error))}") from None
+        raise naming_file(what, error) from None
     except ChipsimError as error:
-        raise FileError(f"{what}: {plain(str(error))}") from None
+        raise naming_file(what, error) from None
     except DAMAGE as error:
         raise FileError(f"{what} is damaged: {reason(error)}") from error
 
