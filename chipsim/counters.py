@@ -28,8 +28,8 @@ class Activity:
     input_spikes : (t,)
         Spikes that came from outside.
     waiting : (t,)
-        Synaptic events held back by delays at the end of a step (those due in the next step not counted); of
-        spikes of this run, not of an earlier one.
+        Synaptic events held back by delays at the end of a step (those due in the next step not counted), also those
+        of spikes of earlier runs.
     dropped_input : int
         Input spikes beyond the last step, not used.
     clipped, overflowed : dict population -> int
@@ -77,7 +77,7 @@ class Activity:
 
 def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
     """The counters of a run of `program`."""
-    from kernels.count import count_traffic, count_waiting
+    from kernels.count import count_traffic
 
     fan = program.fan_out
     steps, columns = raw.spikes.ptr.size - 1, max(len(program.cores), 1)
@@ -97,11 +97,7 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
         events,
         hops,
     )
-    waiting = np.zeros(steps, np.int64)
-    if fan.delay_steps.size:
-        change = np.zeros(steps + int(fan.delay_steps.max()) + 1, np.int64)
-        count_waiting(raw.spikes.ptr, raw.spikes.ids, fan.delay_ptr, fan.delay_steps, fan.delay_events, change)
-        waiting = np.cumsum(change)[:steps]
+    waiting = _waiting(program, raw)
     updates = [np.full(p.n, 0 if p.model.is_input else p.model.compartments) for p in program.populations]
     held = program.column >= 0
     size = np.bincount(program.column[held], weights=np.concatenate(updates)[held], minlength=columns).astype(np.int64)
@@ -124,6 +120,22 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
         overflowed=dict(zip(names, raw.saturated[:, 1].tolist())),
         learning={} if getattr(raw, "learned", None) is None else dict(raw.learned.counts),  # type: ignore[union-attr]
     )
+
+
+def _waiting(program: Program, raw: RawRun) -> np.ndarray:
+    """Events held back at the end of each step, of spikes of this run and of the steps before it."""
+    fan, steps = program.fan_out, raw.spikes.ptr.size - 1
+    if not fan.delay_steps.size:
+        return np.zeros(steps, np.int64)
+    from kernels.count import count_waiting
+
+    before = getattr(raw, "before", None)
+    first = 0 if before is None else before.ptr.size - 1
+    change = np.zeros(first + steps + int(fan.delay_steps.max()) + 1, np.int64)
+    for train, at in ((before, 0), (raw.spikes, first)):
+        if train is not None:
+            count_waiting(train.ptr, train.ids, fan.delay_ptr, fan.delay_steps, fan.delay_events, change[at:])
+    return np.cumsum(change)[first : first + steps]
 
 
 def _input_spikes(program: Program, raw: RawRun) -> np.ndarray:

@@ -220,7 +220,7 @@ class Emulator:
         return self._engine.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state` returned, bit for bit, for the same program and number of threads.
+        """Continue from what `state` returned, bit for bit, for the same program and any number of threads.
 
         Raises
         ------
@@ -282,9 +282,7 @@ class Emulator:
         try:
             self.restore(state)
         except RunError as error:
-            raise FileError(
-                f"{path} was saved with another number of threads or another version, or is damaged: {error}"
-            ) from None
+            raise FileError(f"{path} was saved by another version, or is damaged: {error}") from None
 
 
 def _engine(program: Program, threads: int) -> Any:

@@ -67,7 +67,7 @@ def checked(state: Mapping[str, Any], wanted: Mapping[str, Kept]) -> dict[str, n
     """
     for name in wanted:
         if name not in state:
-            raise RunError(f"the state lacks '{name}': it is not one of this program and number of threads")
+            raise RunError(f"the state lacks '{name}': it is not one of this program")
     for name in state:
         if name not in wanted:
             raise RunError(f"the state has '{str(name)[:80]}', which is nothing that this program keeps")
@@ -102,14 +102,15 @@ def _array(name: str, value: Any, kept: Kept) -> np.ndarray:
             array = np.array(int(array), kept.dtype)  # a count may come as any whole number
         except OverflowError:
             raise RunError(f"the state's '{name}' holds {array}, beyond {kept.dtype}") from None
+    if array.dtype == np.int32 and kept.dtype == np.int64:
+        array = array.astype(np.int64)  # states of some arithmetics were narrower once
     fits = array.ndim == len(kept.shape) and all(w is None or w == d for w, d in zip(kept.shape, array.shape))
     if not fits or array.dtype != kept.dtype:
         shape = (
             "(" + ", ".join("any" if d is None else str(d) for d in kept.shape) + ("," * (len(kept.shape) == 1)) + ")"
         )
         raise RunError(
-            f"the state's '{name}' differs: it is {array.dtype} {array.shape}, this program and number of threads keep "
-            f"{kept.dtype} {shape}"
+            f"the state's '{name}' differs: it is {array.dtype} {array.shape}, this program keeps {kept.dtype} {shape}"
         )
     return array
 

@@ -209,6 +209,7 @@ def linear_state(
     ptr, post, stored = synapse_rows(weights)
     low, high = LINEAR_RANGE[sign_mode]
     n_post, n_pre = np.shape(weights) if not sp.issparse(weights) else weights.shape
+    decay = decay_factor(tau, LINEAR)
     return LinearState(
         w=_registers(stored, low, high, what=f"{rule.name}: {sign_mode} weights"),
         traces=_zeros(np.int32, 5, post.size),
@@ -218,12 +219,18 @@ def linear_state(
         row_ptr=ptr,
         post=post,
         impulse=impulse,
-        decay=decay_factor(tau, LINEAR),
+        decay=decay,
+        written=as_written(decay),
         precision=2 ** (8 - num_weight_bits + (sign_mode == "mixed")),
         low=low,
         high=high,
         seed=seed,
     )
+
+
+def as_written(values: ArrayLike) -> NDArray[np.float64]:
+    """Numbers as code generators print them, in 15 significant digits: Brian2's state updates see these."""
+    return np.array([float(f"{value:.15g}") for value in np.ravel(values)])
 
 
 def dense(state: State | LinearState, values: NDArray) -> NDArray:

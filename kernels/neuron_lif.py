@@ -1,8 +1,8 @@
 """Fixed-point leaky integrate-and-fire neurons: one step of a segment.
 
-Parameter rows (int32, or int64 for `lif_wide`): 0 current factor, 1 voltage factor (both of 4096), 2 threshold, 3 bias, 4 refractory,
-5 vmin, 6 vmax, 7 what a spike takes from v (below 0: all). State rows: 0 u, 1 v, 2 refractory counter, 3 input
-(general kernel only). Options: see OPT_*.
+Parameter rows (int32, or int64 for `lif_wide`): 0 current factor, 1 voltage factor (both of 4096), 2 threshold,
+3 bias, 4 refractory, 5 vmin, 6 vmax, 7 what a spike takes from v (below 0: all). State rows: 0 u, 1 v, 2 refractory
+counter, 3 input (general kernel only). Options: see OPT_*.
 """
 
 from __future__ import annotations

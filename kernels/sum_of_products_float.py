@@ -8,7 +8,11 @@ saturation.
 chance, each with its own number; the weight change is rounded away from zero, then to the weight's precision
 by chance, then clipped. Its code draws the chances when the step begins, before the step's spikes (Brian2's
 "constant over dt"): a trace rounds up with the fraction that it would have lost without the new impulse, and
-a change due to x0 or y0 never rounds up to the next precision. Both are kept.
+a change due to x0 or y0 never rounds up to the next precision. Both are kept. So is that the update multiplies
+traces by 1 - 1/tau as Brian2 prints it into its code, in 15 digits (int(0.941176470588235 * 119) is 111,
+119 * 16 / 17 is 112), while the draw uses the whole number. Not kept: the draw of the weight takes 2^-k as the
+integer 0, so that there a rule whose terms all have a negative power of two never rounds up; here it rounds up
+with the fraction it has.
 """
 
 from __future__ import annotations
@@ -39,9 +43,9 @@ class LinearState(NamedTuple):
 
     w (s,) int32, traces (5, s) int32 in the order x1 x2 y1 y2 y3, up (6, s) int8
     what rounding adds to each and to w, x0 (i,) and y0 (j,) uint8 spikes of the step,
-    row_ptr (i+1,), post (s,) int32; impulse (5,) int32 and decay (5,) float64; precision: least step of a
-    weight; low, high: its range; seed of the random numbers, which are a function of (seed, step, variable,
-    synapse).
+    row_ptr (i+1,), post (s,) int32; impulse (5,) int32; decay (5,) float64 of the rounding draw and written (5,)
+    of the update, the same numbers in 15 digits; precision: least step of a weight; low, high: its range; seed
+    of the random numbers, which are a function of (seed, step, variable, synapse).
     """
 
     w: np.ndarray
@@ -53,6 +57,7 @@ class LinearState(NamedTuple):
     post: np.ndarray
     impulse: np.ndarray
     decay: np.ndarray
+    written: np.ndarray
     precision: int
     low: int
     high: int
@@ -217,7 +222,7 @@ def linear_update(step: Any, tab: Tables, st: LinearState) -> None:
             change = ((size if dw > 0 else -size) + st.up[5, s]) * st.precision
             st.w[s] = min(max(st.w[s] + change, st.low), st.high)
             for k in range(5):
-                st.traces[k, s] = np.int64(st.traces[k, s] * st.decay[k]) + st.up[k, s]
+                st.traces[k, s] = np.int64(st.traces[k, s] * st.written[k]) + st.up[k, s]
 
 
 @njit(**ENTRY)

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.arithmetic import Arithmetic
 from chipsim.errors import CompileError
+from chipsim.native.ranges import Problem, neuron_problems, synapse_problems
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses, stored
 from chipsim.schema import Chip
 
@@ -266,6 +268,21 @@ NETWORK_RULES: tuple[Callable[[Network, Chip], Iterator[CompileError]], ...] = (
     payloads,
     eprop_networks,
 )
+
+
+def check_ranges(net: Network, arithmetic: Arithmetic) -> None:
+    """Raise for the first register or weight that the owner of the arithmetic does not hold."""
+    for name, population in net.populations.items():
+        for found in neuron_problems(population.model, arithmetic):
+            raise _beyond(f"population '{name}'", name, found)
+    for name, projection in net.projections.items():
+        for found in synapse_problems(projection.synapses, arithmetic):
+            raise _beyond(f"projection '{name}'", projection.post.name, found)
+
+
+def _beyond(where: str, population: str, found: Problem) -> CompileError:
+    text = f"{where}: {found.text}"
+    return CompileError(text, population=population, resource=found.register, need=found.value, limit=found.limit)
 
 
 def check_network(net: Network, chip: Chip) -> None:

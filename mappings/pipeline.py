@@ -21,7 +21,7 @@ from chipsim.schema import Chip
 
 from .allocate import allocate
 from .axons import kept_patterns, starts, total
-from .check import check_network
+from .check import check_network, check_ranges
 from .lower_crossbar import lower_crossbar
 from .lower_reckon import lower_reckon
 from .lower_xylo import lower_xylo
@@ -110,6 +110,8 @@ def compile(
         )
     native, report = _native(net, chip, dt, options)
     check_network(native, chip)
+    chosen = _arithmetic(arithmetic, chip)
+    check_ranges(native, chosen)
     stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
     _check_taught(native, placement)
     with kept_patterns():
@@ -130,7 +132,7 @@ def compile(
         populations=populations,
         projections=projections,
         core=core,
-        arithmetic=_arithmetic(arithmetic, chip),
+        arithmetic=chosen,
         dt=float(dt),
         seed=int(seed),
         name=name or net.name,

@@ -78,7 +78,7 @@ def _entries(p: Projection) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(p.synapses, Conv):
         kernel = np.asarray(p.synapses.kernel)
         post, _, index = p.synapses.targets()
-        return post, kernel.ravel()[index] * (64.0 if kernel.dtype.kind == "i" else 1.0)
+        return post, p.synapses.floats.ravel()[index] * (64.0 if kernel.dtype.kind == "i" else 1.0)
     if isinstance(p.synapses, Synapses):
         matrix = sp.coo_array(p.synapses.mantissa)
         return matrix.row, matrix.data * 2.0 ** (p.synapses.exponent + 6)

@@ -157,7 +157,7 @@ def scaled_rows(weights: Any, factor: np.ndarray, name: str) -> Any:
             raise NetworkError(
                 f"projection '{name}': the neurons behind a convolution must share time constants and resistance"
             )
-        return np.asarray(weights.kernel, dtype=np.float64) * factor[0]
+        return weights.floats * factor[0]
     if sp.issparse(weights):
         return with_data(weights, weights.data * factor[weights.indices])
     return np.asarray(weights, dtype=np.float64) * factor[:, None]
@@ -165,5 +165,5 @@ def scaled_rows(weights: Any, factor: np.ndarray, name: str) -> Any:
 
 def magnitudes(weights: Any) -> np.ndarray:
     """|w| of every stored weight that is not zero, flat."""
-    values = np.abs(stored(weights) if not isinstance(weights, Conv) else np.asarray(weights.kernel).ravel())
+    values = np.abs(stored(weights) if not isinstance(weights, Conv) else weights.floats.ravel())
     return values[values > 0]

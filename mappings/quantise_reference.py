@@ -105,21 +105,21 @@ def _float_parts(projection: Projection) -> tuple[Any, Any, int]:
     if projection.is_native:
         raise NetworkError(f"projection '{projection.name}' is native; the float reference runs ideal networks")
     if isinstance(weights, Conv):
-        return _conv_matrix(weights, np.float64), 0, 0
+        return _conv_matrix(weights, weights.floats), 0, 0
     return weights.astype(np.float64), projection.delay, 0
 
 
-def _conv_matrix(conv: Conv, dtype: Any) -> Any:
+def _conv_matrix(conv: Conv, kernel: np.ndarray) -> Any:
     post, pre, index = conv.targets()
-    values = np.asarray(conv.kernel).ravel()[index].astype(dtype)
-    return sp.csr_array((values, (post, pre)), shape=conv.shape)
+    return sp.csr_array((kernel.ravel()[index], (post, pre)), shape=conv.shape)
 
 
 def _integer_parts(projection: Projection, arithmetic: Arithmetic) -> tuple[Any, Any, int, bool]:
     synapses = projection.synapses
     counts = int(getattr(synapses, "message_bits", 0)) > 0
     if isinstance(synapses, Conv):
-        return _conv_matrix(synapses, np.int64), 0, 0, counts
+        acting = effective(synapses, arithmetic)
+        return _conv_matrix(synapses, acting.matrix.astype(np.int64)), 0, acting.shift, counts
     if not isinstance(synapses, Synapses):
         raise NetworkError(f"projection '{projection.name}' is not in the chip's integers")
     acting = effective(synapses, arithmetic)

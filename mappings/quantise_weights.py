@@ -155,7 +155,7 @@ def unrolled(p: Projection) -> Projection:
             f"({UNROLLED} at most); use low_bits=0"
         )
     post, pre, index = conv.targets()
-    matrix = sp.csc_array((np.asarray(conv.kernel, np.float64).ravel()[index], (post, pre)), shape=conv.shape)
+    matrix = sp.csc_array((conv.floats.ravel()[index], (post, pre)), shape=conv.shape)
     return replace(p, synapses=matrix)
 
 

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.arithmetic import Arithmetic
 from chipsim.errors import RunError
 from chipsim.fixed_format import Fixed
 from chipsim.kept import FOREVER, Kept, like, number
 from chipsim.learning import EngineRule
-from chipsim.native.synapses import MANTISSA_RANGE, Synapses
+from chipsim.native.ranges import mantissa_range
+from chipsim.native.synapses import Synapses
 from chipsim.plastic import Plastic
 from chipsim.program import Program, ProjectionImage
 from chipsim.rule_cost import cost
@@ -40,19 +42,19 @@ class Tally:
         self.saturated, self.not_finite = saturated, not_finite
 
 
-def chip_rule(rule: Rule, image: ProjectionImage, is_float: bool) -> Rule:
+def chip_rule(rule: Rule, image: ProjectionImage, arithmetic: Arithmetic) -> Rule:
     """The rule with the weight format that the chip gives it: none on float chips unless declared, else mantissas.
 
     On an integer chip one step of the weight is one unit of the mantissa: the ideal weight it stands for where the
     network was quantised, the declared step otherwise. Bits and rounding are those declared (9 bits, stochastic).
     """
-    if is_float:
+    if arithmetic.is_float:
         return rule
     synapses: Synapses = image.synapses
     form = rule.weight
     step = image.unit or (form.step if form is not None else 1.0)
     bits, rounding = (DEFAULT_BITS, "stochastic") if form is None else (form.bits, form.rounding)
-    low, high = MANTISSA_RANGE[synapses.sign or "mixed"]
+    low, high = mantissa_range(synapses.sign or "mixed", arithmetic)
     bounds = max(rule.bounds[0], low * step), min(rule.bounds[1], high * step)
     if not bounds[0] < bounds[1]:
         raise RunError(
@@ -108,7 +110,7 @@ class DeclaredLearner(Learner):
 
     def __init__(self, program: Program, image: ProjectionImage, matrix: sp.csc_array, weights: np.ndarray) -> None:
         super().__init__(program, image, matrix, weights)
-        rule: Rule = chip_rule(image.rule, image, self.is_float)
+        rule: Rule = chip_rule(image.rule, image, program.arithmetic)
         self.rule, self.name = rule, rule.name
         self.words_read = cost(rule).reads
         dtype = "float64" if self.is_float else "int32"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chipsim.errors import RunError
+from chipsim.native.ranges import neuron_problems, synapse_problems
 from chipsim.native.synapses import Conv
 from chipsim.program import Program
 from kernels import records, update
@@ -15,7 +16,7 @@ from kernels.synapse import SPARSE
 
 from .pieces import Piece, PortTable, carries_values, cut_projection, tile_bounds
 from .registers import BUILDERS, N_OPTIONS, PARAM_ROWS, REAL_ROWS, STATE_ROWS
-from .store import fans_record, ports_record
+from .store import fans_record, homes, ports_record
 from .weights import effective
 
 
@@ -27,6 +28,8 @@ class Machine(NamedTuple):
     clipped: dict[str, int]
     #: Row of `Fans` of each projection that learns, by name.
     learns: dict[str, int]
+    #: Place of each accumulator of a machine of one tile in this machine's `state.acc`, (acc,) int64; all as they lie.
+    home: np.ndarray | slice
 
 
 def load(program: Program, tiles: int = 1) -> Machine:
@@ -34,7 +37,7 @@ def load(program: Program, tiles: int = 1) -> Machine:
     is_float = program.arithmetic.is_float
     number = program.arithmetic.number
     tiles = 1 if any(isinstance(p.synapses, Conv) for p in program.projections) else tiles
-    net_part, clipped, learns = _synapses(program, tiles, is_float)
+    net_part, clipped, learns, whose = _synapses(program, tiles, is_float)
     params, reals, rows, options = _neurons(program, number, is_float)
     segments, segment_ptr = _segments(program, options, tiles, is_float)
     pops = program.populations
@@ -60,7 +63,7 @@ def load(program: Program, tiles: int = 1) -> Machine:
         active=np.zeros(padded, np.uint8),
         last_ptr=np.zeros(len(pops) + 1, np.int64),
     )
-    return Machine(net, state, clipped, learns)
+    return Machine(net, state, clipped, learns, homes(ports, whose) if tiles > 1 else slice(None))
 
 
 def _neurons(program: Program, number: type, is_float: bool) -> tuple:
@@ -75,6 +78,8 @@ def _neurons(program: Program, number: type, is_float: bool) -> tuple:
             continue
         if image.model.model not in BUILDERS:
             raise RunError(f"population '{image.name}': chip family {program.chip.family} runs no {image.model!r}")
+        for problem in neuron_problems(image.model, program.arithmetic):
+            raise RunError(f"population '{image.name}': {problem.text}")
         built = BUILDERS[image.model.model](image.model, program.arithmetic)
         part = slice(image.start, image.stop)
         for row, values in built.params.items():
@@ -110,9 +115,13 @@ def _segments(program: Program, options: list, tiles: int, is_float: bool) -> tu
     return records.Segments(*parts), np.array(pointer, np.int64)
 
 
-def _synapses(program: Program, tiles: int, is_float: bool) -> tuple[dict[str, Any], dict[str, int], dict[str, int]]:
+def _synapses(
+    program: Program, tiles: int, is_float: bool
+) -> tuple[dict[str, Any], dict[str, int], dict[str, int], list]:
     ports, pieces, clipped = PortTable(), [], {}
     for projection in program.projections:
+        for problem in synapse_problems(projection.synapses, program.arithmetic):
+            raise RunError(f"projection '{projection.name}': {problem.text}")
         weights = effective(projection.synapses, program.arithmetic)
         if weights.clipped:
             clipped[projection.name] = weights.clipped
@@ -123,7 +132,7 @@ def _synapses(program: Program, tiles: int, is_float: bool) -> tuple[dict[str, A
     built = ports_record(rows, tiles)
     pieces = sorted(pieces, key=lambda piece: piece.tile)
     fans, flat = fans_record(program, pieces, place, built["ports"], tiles, is_float)
-    return built | fans | flat, clipped, _learning_rows(pieces)
+    return built | fans | flat, clipped, _learning_rows(pieces), [ports.whole[q] for q in order]
 
 
 def _learning_rows(pieces: list[Piece]) -> dict[str, int]:

@@ -26,7 +26,7 @@ class NoiseSource:
         self.scale, self.offset = np.zeros(self.n), np.zeros(self.n)
         for p in self.noisy:
             self.scale[p.start : p.stop] = 2.0 ** (int(p.model.values["noise_exp"]) - 7)
-            self.offset[p.start : p.stop] = 64 * int(p.model.values["noise_offset"])
+            self.offset[p.start : p.stop] = _int32(64.0 * int(p.model.values["noise_offset"]), wrap=True)
         self.reset()
 
     def reset(self) -> None:
@@ -44,7 +44,7 @@ class NoiseSource:
             self._spare = np.concatenate([self._spare, fresh])
         noise = np.zeros((steps, self.n), np.int32)
         scale, offset = self.scale[self.neurons], self.offset[self.neurons]
-        noise[:, self.neurons] = ((self._spare[:steps] + offset) * scale).astype(np.int32)
+        noise[:, self.neurons] = _int32(_int32(self._spare[:steps] + offset, wrap=True) * scale)
         return noise
 
     def keep(self, used: int) -> None:
@@ -81,3 +81,11 @@ class NoiseSource:
                 ("MT19937", np.asarray(state["noise/keys"], np.uint32), int(state["noise/position"]), 0, 0.0)
             )
             self._spare = np.array(state["noise/spare"])
+
+
+def _int32(values: Any, wrap: bool = False) -> np.ndarray:
+    """Whole parts as the tool's 32 bits hold them: sums wrap; a product that does not fit becomes the lowest number."""
+    whole = np.trunc(np.asarray(values, np.float64))
+    if wrap:
+        return (whole + 2.0**31) % 2.0**32 - 2.0**31
+    return np.where(np.abs(whole) < 2.0**31, whole, -(2.0**31)).astype(np.int32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +34,10 @@ class PortTable:
 
     keys: dict[tuple, int] = field(default_factory=dict)
     rows: list[list[int]] = field(default_factory=list)
+    #: Of each row: which port it is a part of, counted over a whole population as if there were one tile.
+    whole: list[int] = field(default_factory=list)
+
+    _ports: dict[tuple, int] = field(default_factory=dict)
 
     def get(self, tile: int, pop: int, lo: int, hi: int, depth: int, shift: int, wrap: int, own: Any) -> int:
         """Port of neurons [lo, hi); shared by all that shift alike to the left."""
@@ -41,6 +45,7 @@ class PortTable:
         if key not in self.keys:
             self.keys[key] = len(self.rows)
             self.rows.append([tile, lo, hi, depth, shift, wrap])
+            self.whole.append(self._ports.setdefault(key[1:], len(self._ports)))
         row = self.rows[self.keys[key]]
         row[3] = max(row[3], depth)
         return self.keys[key]
@@ -70,10 +75,12 @@ def cut_projection(
     synapses, post = projection.synapses, program.populations[projection.post]
     carries = carries_values(program.populations[projection.pre].model)
     graded = int(carries and (is_float or synapses.message_bits > 0))
-    wrap = 23 if isinstance(synapses, Conv) and not is_float else 0
     if isinstance(synapses, Conv) and not _needs_rows(program):
-        port = ports.get(0, projection.post, post.start, post.stop, 1, 0, wrap, projection.name if wrap else None)
-        return [Piece(0, port, projection, CONV, synapses, 0, graded)]
+        # Lava's convolutions give 24 bits; nengo-loihi's accumulator has fewer, others do not overflow
+        wrap, shift = 23 if program.arithmetic.number is np.int32 else 0, weights.shift
+        own = projection.name if wrap or shift < 0 else None
+        port = ports.get(0, projection.post, post.start, post.stop, 1, shift, wrap, own)
+        return [Piece(0, port, projection, CONV, replace(synapses, kernel=weights.matrix, exponent=0), 0, graded)]
     matrix, low = _as_matrix(synapses, weights.matrix), 0
     if projection.rule is not None and not sp.issparse(matrix):
         matrix = _with_pattern(matrix, synapses)
@@ -119,7 +126,7 @@ def _as_matrix(synapses: Any, weights: Any) -> Any:
     if not isinstance(synapses, Conv):
         return weights
     post, pre, index = synapses.targets()
-    return sp.csc_array((synapses.kernel.ravel()[index], (post, pre)), shape=synapses.shape)
+    return sp.csc_array((weights.ravel()[index], (post, pre)), shape=synapses.shape)
 
 
 def _map(matrix: Any, act: Any) -> Any:

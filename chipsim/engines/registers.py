@@ -230,7 +230,7 @@ BUILDERS: dict[str, Callable[[NeuronModel, Arithmetic], Rows]] = {
 }
 
 
-def row_ranges(program: Program, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def row_ranges(program: Program, rows: np.ndarray, params: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest value that each state of each neuron may have, two arrays like `rows`.
 
     Where the arithmetic keeps currents and voltages in 24 bits, no more than these; elsewhere what the numbers hold.
@@ -245,6 +245,10 @@ def row_ranges(program: Program, rows: np.ndarray) -> tuple[np.ndarray, np.ndarr
         if whole and program.arithmetic.current_overflow != "none" and image.model.model in _BITS24:
             for name in _BITS24[image.model.model]:
                 low[states[name], part], high[states[name], part] = -(1 << 24), 1 << 24
+            if image.model.model == "lif":  # whose voltages have bounds of their own
+                v = states["v"]
+                low[v, part] = np.minimum(low[v, part], params[5, part])
+                high[v, part] = np.maximum(high[v, part], params[6, part])
     return low, high
 
 

@@ -28,6 +28,22 @@ def ports_record(rows: list[list[int]], tiles: int) -> dict[str, Any]:
     }
 
 
+def homes(ports: records.Ports, whose: list[int]) -> np.ndarray:
+    """Place in the accumulators of each one of a machine of one tile, (acc,) int64.
+
+    There a port is a ring of whole populations, (depth, targets), and ports follow each other by first target, then in
+    the order of `whose`, the number of the whole port that each port of `ports` is a part of.
+    """
+    order = sorted(range(len(whose)), key=lambda q: (whose[q], int(ports.lo[q])))
+    parts: dict[int, list[np.ndarray]] = {}
+    for q in order:
+        ring = ports.offset[q] + np.arange(ports.depth[q] * (ports.hi[q] - ports.lo[q]))
+        parts.setdefault(whose[q], []).append(ring.reshape(ports.depth[q], -1))
+    first = {w: min(int(ports.lo[q]) for q in order if whose[q] == w) for w in parts}
+    rings = [np.concatenate(parts[w], axis=1).ravel() for w in sorted(parts, key=lambda w: (first[w], w))]
+    return np.concatenate(rings) if rings else np.zeros(0, np.int64)
+
+
 def fans_record(
     program: Program, pieces: list[Piece], place: dict[int, int], ports: Any, tiles: int, is_float: bool
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -57,6 +58,8 @@ class RawRun(NamedTuple):
     active: np.ndarray  # (t, n padded / 8) uint8 masks, or (0, 1)
     trace: np.ndarray  # (t, columns)
     learned: Learned | None = None  # what learning did, None if nothing can learn
+    #: Spikes of the last steps before this run, as many as the longest delay: their events may still be waiting.
+    before: SpikeTrain | None = None
 
 
 class TimeStepEngine:
@@ -77,6 +80,7 @@ class TimeStepEngine:
         self._load()
         self._noise = NoiseSource(program)
         self._cuts = any(p.model.model == "float_lif" for p in program.populations)
+        self._reach = max((p.synapses.max_delay for p in program.projections), default=0)
         self.reset()
 
     def _load(self) -> None:
@@ -92,19 +96,21 @@ class TimeStepEngine:
         if self.rewritten.synapses:
             self.rewritten.synapses.clear()
             self._load()
-        first = self.machine.state
-        self._state = records.State(*(np.array(a) for a in first))
-        self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
+        self._rest()
         self.step = self._began = 0
         self._noise.reset()
         self.learning.reset()
 
+    def _rest(self) -> None:
+        """Neurons as loaded, nothing in flight."""
+        self._state = records.State(*(np.array(a) for a in self.machine.state))
+        self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
+        self._tail = SpikeTrain(np.zeros(1, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
+
     def end_episode(self, update: bool = True, rate: float = 1.0) -> dict[str, Episode]:
         """Neurons and what is in flight to rest, weights and random streams stay; see `Emulator.end_episode`."""
         found = self.learning.end_episode(update, rate)
-        first = self.machine.state
-        self._state = records.State(*(np.array(a) for a in first))
-        self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
+        self._rest()
         self._began = self.step
         return found
 
@@ -175,6 +181,7 @@ class TimeStepEngine:
         spikes = _join(parts, steps, self._number)
         if lesson is not None and learn:
             self.learning.gather(spikes, trace[:, asked:])
+        before, self._tail = self._tail, _end(self._tail, spikes, self._reach)
         return RawRun(
             spikes,
             updates,
@@ -182,6 +189,7 @@ class TimeStepEngine:
             active if masks else np.zeros((0, 1), np.uint8),
             trace[:, :asked],
             None if lesson is None else lesson.end(learn),
+            before if self._reach else None,
         )
 
     def _call(self, net: records.Net, view: records.Inputs, log: records.Log, count: int, touched: np.ndarray) -> int:
@@ -270,21 +278,29 @@ class TimeStepEngine:
         """Everything that a later run depends on, by name; a copy."""
         self._reload()
         named = {f"state/{k}": np.array(v) for k, v in self._state._asdict().items()}
+        named["state/acc"] = named["state/acc"][self.machine.home]
         named["last/ids"], named["last/value"] = self._last.ids.copy(), self._last.value.copy()
+        named["tail/ptr"], named["tail/ids"] = self._tail.ptr.copy(), self._tail.ids.copy()
         named["step"], named["began"] = np.array(self.step), np.array(self._began)
-        named["weight"] = np.array(self.machine.net.weight)
+        if self.threads == 1:  # fixed weights need not be kept, and those of several tiles lie in another order
+            named["weight"] = np.array(self.machine.net.weight)
         return named | self._noise.state() | self.learning.state() | self.rewritten.state()
 
     def kept(self, state: Mapping[str, Any]) -> dict[str, Kept]:
         """What `state` must hold: that of a machine with the weights that it overwrites, which is loaded already."""
-        wanted = {f"state/{k}": like(v) for k, v in self._state._asdict().items()}
-        wanted["state/acc"] = like(self.machine.state.acc)
-        wanted |= {f"state/{k}": flags(getattr(self._state, k)) for k in ("fired", "active")}
-        wanted["state/rows"] = like(self._state.rows, *row_ranges(self.program, self._state.rows))
+        first = self.machine.state
+        wanted = {f"state/{k}": like(v) for k, v in first._asdict().items()}
+        wanted |= {f"state/{k}": flags(getattr(first, k)) for k in ("fired", "active")}
+        wanted["state/rows"] = like(first.rows, *row_ranges(self.program, first.rows, self.machine.net.params))
         wanted["last/ids"] = Kept((None,), np.dtype(np.uint32), 0, max(self.program.n - 1, 0))
         wanted["last/value"] = Kept((None,), np.dtype(self._number))
         wanted["step"], wanted["began"] = number(), number()
-        wanted["weight"] = like(self.machine.net.weight, *self.learning.weight_ranges())
+        wanted["tail/ptr"] = Kept((None,), np.dtype(np.int64), 0)
+        wanted["tail/ids"] = Kept((None,), np.dtype(np.uint32), 0, max(self.program.n - 1, 0))
+        if self.learning.any:
+            wanted["weight"] = like(self.machine.net.weight, *self.learning.weight_ranges())
+        elif "weight" in state:  # fixed ones are kept with one thread only, and are not taken
+            wanted["weight"] = Kept((None,), self.machine.net.weight.dtype)
         return wanted | self._noise.kept() | self.learning.kept() | self.rewritten.kept(state)
 
     def _check_last(self, state: Mapping[str, np.ndarray]) -> None:
@@ -298,22 +314,56 @@ class TimeStepEngine:
             raise RunError("the state's 'last/ids' and 'state/last_ptr' are no spikes of this program's populations")
         if state["last/value"].size not in ((ids.size,) if self.machine.net.is_graded.any() else (0, ids.size)):
             raise RunError(f"the state's 'last/value' holds {state['last/value'].size} values of {ids.size} spikes")
+        tail = state["tail/ptr"]
+        if not (0 < tail.size <= self._reach + 1 and tail[0] == 0 and tail[-1] == state["tail/ids"].size):
+            raise RunError("the state's 'tail/ptr' does not fit its 'tail/ids'")
+        if np.any(np.diff(tail) < 0):
+            raise RunError("the state's 'tail/ptr' does not ascend")
         if state["began"] > state["step"]:
             raise RunError("the state's 'began' lies behind its 'step'")
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned, for the same program and number of threads; RunError for any other."""
+        """Continue from what `state` returned, for the same program and any number of threads; else RunError."""
         if self.rewritten.restored(state):
             self._load()
             self.learning.reset()
-        state = checked(state, self.kept(state))
+        old = "tail/ptr" not in state
+        given = {"tail/ptr": np.zeros(1, np.int64), "tail/ids": np.zeros(0, np.uint32), **state}
+        state = checked(given, self.kept(given))
         self._check_last(state)
-        self._state = records.State(*(np.array(state[f"state/{k}"]) for k in records.State._fields))
-        self._last = SpikeTrain(np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"]))
+        if old:
+            state = self._of_old(state)
+        whole = self.machine.state._asdict()
+        self._state = records.State(*(np.array(state[f"state/{k}"], a.dtype) for k, a in whole.items()))
+        self._state.acc[self.machine.home] = state["state/acc"]
+        self._last = SpikeTrain(
+            np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"], self._number)
+        )
+        self._tail = SpikeTrain(np.array(state["tail/ptr"]), np.array(state["tail/ids"]), np.zeros(0, self._number))
         self.step, self._began = int(state["step"]), int(state["began"])
-        self.machine.net.weight[:] = state["weight"]
+        if self.learning.any:
+            self.machine.net.weight[:] = state["weight"]
         self._noise.restore(state)
         self.learning.restore(state)
+
+    def _of_old(self, state: dict[str, Any]) -> dict[str, Any]:
+        """A checkpoint of a version whose accumulators lay as the threads of its own machine had them.
+
+        Threads that keep sparse weights show in their order; a network that may have run on several, with delayed
+        spikes in flight, is taken to have run on as many as here, with a warning. Which delayed events were waiting it
+        does not say.
+        """
+        weight, own = state.get("weight"), self.machine.net.weight
+        fixed = not self.learning.any and not self.rewritten.synapses
+        if fixed and weight is not None and not np.array_equal(weight, own):
+            raise RunError("the state was saved by an older version with another number of threads; use that number")
+        if np.any(state["state/acc"]) and worth_threads(self.program, 2) > 1:
+            warnings.warn(
+                f"a checkpoint of an older version does not say its number of threads: taken as {self.threads}, other "
+                "numbers give wrong spikes",
+                stacklevel=4,
+            )
+        return {**state, "state/acc": state["state/acc"][self.machine.home]}
 
 
 def worth_threads(program: Program, threads: int) -> int:
@@ -334,6 +384,18 @@ def worth_threads(program: Program, threads: int) -> int:
         matrix = projection.synapses.weights if matrix is None else matrix
         work += 0.02 * (matrix.nnz if hasattr(matrix, "indptr") else 0.05 * post * pre)
     return threads if work >= THREADS_FROM else 1
+
+
+def _end(before: SpikeTrain, spikes: SpikeTrain, steps: int) -> SpikeTrain:
+    """The last `steps` steps of two trains in a row, fewer if there are not so many; values left out."""
+    if not steps:
+        return before
+    taken = min(steps, spikes.ptr.size - 1)
+    kept = min(steps - taken, before.ptr.size - 1)
+    old, new = before.ptr[before.ptr.size - 1 - kept :], spikes.ptr[spikes.ptr.size - 1 - taken :]
+    ids = np.concatenate([before.ids[old[0] :], spikes.ids[new[0] :]])
+    ptr = np.concatenate([old - old[0], new[1:] - new[0] + before.ids.size - old[0]])
+    return SpikeTrain(ptr, ids, before.value)
 
 
 def _probe_table(probes: list[Probe]) -> np.ndarray:

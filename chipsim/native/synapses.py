@@ -13,8 +13,10 @@ from ..errors import NetworkError
 
 SIGNS = ("mixed", "excitatory", "inhibitory")
 MAX_DELAY = 63  #: what the delay field can hold; a chip's own limit (62 on Loihi) is checked by the mapper
-#: Inclusive mantissa range by sign mode (Lava 0.10.0; nengo-loihi and brian2-loihi stay inside it).
+#: Inclusive mantissa range by sign mode (Lava 0.10.0), to which `saturate` clips.
 MANTISSA_RANGE = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
+#: The lowest mantissa of any tool (brian2-loihi's inhibitory ones): see `chipsim.native.ranges`.
+LOWEST_MANTISSA = -256
 
 
 def as_matrix(weights: Any, what: str) -> Any:
@@ -62,8 +64,8 @@ class Synapses:
     Parameters
     ----------
     mantissa : (post, pre) ndarray or scipy.sparse, whole numbers
-        Range by `sign`: mixed -256..255, excitatory 0..255, inhibitory -255..0. The program's arithmetic
-        clears low bits as the chip does (8 - bits, one more in mixed mode).
+        Range by `sign`: mixed -256..255, excitatory 0..255, inhibitory -255..0 (-256 in brian2-loihi's arithmetic).
+        The program's arithmetic clears low bits as the chip does (8 - bits, one more in mixed mode).
     exponent : int
         Weights act as mantissa * 2**exponent * 2**6.
     bits : int
@@ -113,6 +115,8 @@ class Synapses:
             return matrix
         bad = (values < lo) | (values > hi)
         if not self.saturate:
+            if sign == "inhibitory" and values.min() >= LOWEST_MANTISSA and values.max() <= hi:
+                return matrix
             raise NetworkError(
                 f"{what}: weight {values[bad][0]} is beyond {sign} mantissas [{lo}, {hi}]; raise exponent, "
                 "or pass saturate=True to clip and count"
@@ -180,7 +184,7 @@ class Conv:
     channels : {"last", "first"}
         Layout of both populations.
     exponent, message_bits
-        As in `Synapses`.
+        As in `Synapses`; on float chips weights are kernel * 2**exponent.
     """
 
     kernel: Any
@@ -246,6 +250,11 @@ class Conv:
     def shape(self) -> tuple[int, int]:
         """(post, pre) as if it were a matrix."""
         return product(self.out_image), product(self.in_image)
+
+    @property
+    def floats(self) -> np.ndarray:
+        """kernel * 2**exponent, float64."""
+        return np.asarray(self.kernel, np.float64) * 2.0**self.exponent
 
     max_delay = 0
     delays = 0

@@ -177,7 +177,7 @@ def check_arithmetic(program: Program) -> None:
     way = f"the program has the arithmetic of '{ours.preset}': compile with arithmetic='lava'"
     for p in program.projections:
         if isinstance(p.synapses, Conv):
-            continue
+            continue  # written with the weights that act here, see `lava_synapses.kernel_in_lava`
         where = f"projection '{p.name}'"
         if ours.negative_exponent != lava.negative_exponent and p.synapses.exponent < 0:
             raise CompileError(f"{where}: Lava shifts the sum of the weights by exponent {p.synapses.exponent}; {way}")

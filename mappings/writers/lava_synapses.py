@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.arithmetic import Arithmetic
+from chipsim.engines.weights import effective
+from chipsim.errors import CompileError
 from chipsim.learning import EngineRule
 from chipsim.native.synapses import Conv, with_data
 from chipsim.program import Program, ProjectionImage
@@ -25,7 +28,7 @@ def add_projection(script: Script, k: int, program: Program, projection: Project
         name = f"{name} (synapses)"
     script.lines.append(f"# {name!r}")
     if isinstance(s, Conv):
-        _add_conv(script, k, name, s, pre.name, post.name)
+        _add_conv(script, k, name, s, pre.name, post.name, kernel_in_lava(s, program.arithmetic, projection.name))
         return
     made = _learning(script, k, program, projection) if projection.rule is not None else _matrix(script, k, name, s)
     script.lines += [
@@ -76,10 +79,22 @@ def _array(script: Script, key: str, matrix: Any) -> str:
     return f"csr(a, {key!r}, {tuple(int(d) for d in matrix.shape)})"
 
 
-def _add_conv(script: Script, k: int, name: str, s: Conv, pre: str, post: str) -> None:
+def kernel_in_lava(s: Conv, arithmetic: Arithmetic, name: str) -> np.ndarray:
+    """The kernel that acts, exponent included: Lava's convolutions have none."""
+    made = effective(s, arithmetic)
+    kernel = np.asarray(made.matrix, np.int64)
+    if made.shift < 0 and np.any(kernel & ((1 << -made.shift) - 1)):
+        raise CompileError(
+            f"projection '{name}': exponent {made.shift} cuts bits of a sum, and Lava's convolutions have no exponent; "
+            "scale the kernel"
+        )
+    return kernel << made.shift if made.shift >= 0 else kernel >> -made.shift
+
+
+def _add_conv(script: Script, k: int, name: str, s: Conv, pre: str, post: str, kernel: np.ndarray) -> None:
     """A convolution; Lava flips the kernel and wants (width, height, channels)."""
     script.imports.add("from lava.proc.conv.process import Conv")
-    weight = script.array(f"k_{k}", np.asarray(s.kernel)[:, ::-1, ::-1, :])
+    weight = script.array(f"k_{k}", kernel[:, ::-1, ::-1, :])
     options = [f"weight={weight}", f"input_shape={s.in_image}"]
     options += [f"{what}={getattr(s, what)}" for what in ("stride", "padding", "dilation", "groups")]
     if s.message_bits:

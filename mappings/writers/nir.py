@@ -239,7 +239,7 @@ def _per_source(p: Projection) -> np.ndarray:
 def _matrix(synapses: Any) -> np.ndarray:
     if isinstance(synapses, Conv):
         post, pre, index = synapses.targets()
-        values = np.asarray(synapses.kernel, np.float64).ravel()[index]
+        values = synapses.floats.ravel()[index]
         return sp.csc_array((values, (post, pre)), shape=synapses.shape).toarray()
     weights = synapses.weights if isinstance(synapses, FloatSynapses) else synapses
     return weights.toarray() if sp.issparse(weights) else np.asarray(weights, np.float64)
@@ -257,7 +257,7 @@ def _conv(p: Projection, bias: np.ndarray) -> Any:
     if np.any(channels != channels[:, :1, :1]):
         raise NetworkError(f"population '{p.post.name}': biases differ within a channel; a convolution has one each")
     return nir.Conv2d(
-        input_shape=conv.in_image[:2], weight=np.asarray(conv.kernel, np.float64).transpose(0, 3, 1, 2),
+        input_shape=conv.in_image[:2], weight=conv.floats.transpose(0, 3, 1, 2),
         stride=conv.stride, padding=conv.padding, dilation=conv.dilation, groups=conv.groups,
         bias=channels[:, 0, 0].copy(),
     )  # fmt: skip

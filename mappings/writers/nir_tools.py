@@ -112,7 +112,7 @@ def _scaled(p: Projection, factor: np.ndarray | None) -> Any:
         c = p.synapses
         channels = np.broadcast_to(factor, (p.post.n,)).reshape(p.post.shape) if len(p.post.shape) == 3 else None
         if channels is not None and c.channels == "first" and np.all(channels == channels[:, :1, :1]):
-            kernel = np.asarray(c.kernel, np.float64) * channels[:, 0, 0][:, None, None, None]
+            kernel = c.floats * channels[:, 0, 0][:, None, None, None]
             return Conv(kernel, c.input_shape, c.stride, c.padding, c.dilation, c.groups, c.channels)
         raise NetworkError(f"projection '{p.name}': thresholds or gains differ within a channel of a convolution")
     matrix = p.synapses.weights

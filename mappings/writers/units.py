@@ -80,10 +80,10 @@ def _unit(shape: Any, alpha: Any, beta: Any, bias: Any, threshold: Any, subtract
 
 def _floats(p: Any, gain: np.ndarray | None) -> Any:
     if isinstance(p.synapses, Conv):
-        if gain is None:
-            return p.synapses
         c = p.synapses
-        kernel = scaled_rows(c, gain, p.name)
+        if gain is None and not c.exponent:
+            return c
+        kernel = c.floats if gain is None else scaled_rows(c, gain, p.name)
         return Conv(kernel, c.input_shape, c.stride, c.padding, c.dilation, c.groups, c.channels)
     if isinstance(p.synapses, FloatSynapses):
         return p.synapses
@@ -128,8 +128,8 @@ def _from_registers(model: NeuronModel, unit: float, name: str) -> Unit:
 def _scaled(synapses: Any, arithmetic: Any, unit: float) -> Any:
     """Integer weights times what one unit of the chip's voltage means."""
     if isinstance(synapses, Conv):
-        c = synapses
-        kernel = np.asarray(c.kernel, np.float64) * (2.0**INPUT_SHIFT * unit)
+        c, made = synapses, effective(synapses, arithmetic)
+        kernel = np.asarray(made.matrix, np.float64) * (2.0 ** (made.shift + INPUT_SHIFT) * unit)
         return Conv(kernel, c.input_shape, c.stride, c.padding, c.dilation, c.groups, c.channels)
     made = effective(synapses, arithmetic)
     size = 2.0 ** (made.shift + INPUT_SHIFT) * unit
