@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,13 +67,17 @@ def reading(path: str | Path, *kinds: str) -> Iterator[h5py.File]:
         file.close()
 
 
-def open_hdf5(path: str | Path, *, attributes: bool = True) -> h5py.File:
+def open_hdf5(
+    path: str | Path, *, attributes: bool = True, label: Callable[[h5py.File, str], str] | None = None
+) -> h5py.File:
     """An HDF5 file open for reading, of which nothing can lead elsewhere, take more memory than it may, or crash.
 
     Parameters
     ----------
     attributes
         Look at attributes too; False for formats whose attributes are never read.
+    label
+        label(file, text) -> text of a refusal, in which the format's own words stand for an object's place.
 
     Raises
     ------
@@ -105,10 +109,12 @@ def open_hdf5(path: str | Path, *, attributes: bool = True) -> h5py.File:
         file = h5py.File(source, "r")
         check_file(file, source, attributes=attributes)
     except (FileError, *DAMAGE) as error:
+        text = str(error)
         if file is not None:
+            text = label(file, text) if label is not None else text
             file.close()
         if isinstance(error, FileError):
-            raise naming(source, error) from None
+            raise naming(source, FileError(text)) from None
         raise FileError(f"{source} is cut short or damaged ({reason(error)}); write it again") from None
     return file
 

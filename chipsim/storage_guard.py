@@ -63,7 +63,7 @@ class _Guard:
             place = f"{where}/{name.decode('utf-8', 'replace')}"
             if group.links.get_info(name).type != h5l.TYPE_HARD:
                 said = "is missing: what stands there is a link" if self.attributes else "is a link"
-                raise FileError(f"{place} {said}; what a file holds must lie in itself")
+                raise FileError(f"{place} {said} to elsewhere; what a file holds must lie in itself")
             self._object(h5o.open(group, name), place, depth)
 
     def _object(self, found: Any, where: str, depth: int) -> None:
