@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kernels import event_core as ec
+from chipsim.kernels.chips import event_core as ec
 
 from ..errors import RunError
 from ..kept import FOREVER, Kept, checked, like

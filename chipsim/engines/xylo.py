@@ -10,8 +10,8 @@ import scipy.sparse as sp
 
 from chipsim.errors import RunError
 from chipsim.kept import checked, like, number
-from chipsim.program import Program
-from kernels import xylo
+from chipsim.kernels.chips import xylo
+from chipsim.program.program import Program
 
 from .timestep import Probe, RawRun, SpikeTrain
 

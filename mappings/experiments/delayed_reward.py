@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipsim.errors import FileError, RunError
-from chipsim.storage_arrays import read_npz, write_npz
-from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp
+from chipsim.rules.products.rule import SumOfProducts, reward_modulated_stdp
+from chipsim.storage.arrays import read_npz, write_npz
 
 from .reward_layer import NeuronSettings, RewardLayer
 

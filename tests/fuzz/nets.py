@@ -69,29 +69,29 @@ def _declared() -> cs.Network:
 
 
 def _engine() -> cs.Network:
-    from chipsim.sum_of_products import SumOfProducts
+    from chipsim.rules.products.rule import SumOfProducts
 
     rule = "2*y0*x1 - 2*x0*y1 + u0*2^-6*w"
     return _learning(SumOfProducts(dw=rule, x1_impulse=16, x1_tau=10, y1_impulse=16, y1_tau=8, t_epoch=2))
 
 
 def _linear() -> cs.Network:
-    from chipsim.sum_of_products import SumOfProducts
+    from chipsim.rules.products.rule import SumOfProducts
 
     rule = SumOfProducts(dw="2*y0*x1 - 2*x0*y1", x1_impulse=16, x1_tau=10, y1_impulse=16, y1_tau=8)
     return _learning(rule, cs.loihi.Synapses(np.full((4, 3), 40), sign="excitatory"))
 
 
 def _pes() -> cs.Network:
-    from chipsim.learning import all_to_all
-    from chipsim.pes import Pes
+    from chipsim.rules.carried import all_to_all
+    from chipsim.rules.pes import Pes
 
     return _learning(Pes(tau=20, magnitude=10.0), cs.loihi.Synapses(all_to_all(np.full((4, 3), 40)), sign="mixed"))
 
 
 def _eprop() -> cs.Network:
-    from chipsim.eprop import EProp
-    from mappings.lsnn import eprop_network
+    from chipsim.mappings.builders.lsnn import eprop_network
+    from chipsim.rules.e_prop.rule import EProp
 
     random = np.random.default_rng(0)
     rule = EProp(tau_m=12.0, tau_out=9.0, tau_a=60.0, thr=0.6, n_ref=2, scale_input=False, beta=np.zeros(4))

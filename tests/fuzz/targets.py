@@ -82,14 +82,14 @@ def checkpoint_files(name: str) -> list[bytes]:
 
 def network_files() -> list[bytes]:
     """Native, ideal and learning ones."""
-    from mappings.files import save_network
+    from chipsim.mappings.network.files import save_network
 
     return [saved(partial(save_network, NETS[name][0]())) for name in ("loihi", "conv", "odin", "declared", "engine")]
 
 
 def read_network_file(path: Path) -> None:
     """Load, and compile what can be."""
-    from mappings.files import load_network
+    from chipsim.mappings.network.files import load_network
 
     net = load_network(path)
     if net.n <= MOST:
@@ -121,7 +121,7 @@ def nir_files() -> list[bytes]:
 
 def read_nir(path: Path) -> None:
     """Read as the tools that write it would mean it."""
-    from mappings.readers.nir import from_nir
+    from chipsim.mappings.formats.nir.reader import from_nir
 
     from_nir(path, **NIR_OPTIONS)
 
@@ -157,14 +157,14 @@ NETX = (
 
 def read_netx(path: Path) -> None:
     """Read the layers into a network."""
-    from mappings.readers.netx import from_netx
+    from chipsim.mappings.formats.netx.reader import from_netx
 
     from_netx(path)
 
 
 def read_inputs(path: Path) -> None:
     """Read spikes for a program, and run it with them."""
-    from chipsim.cli_inputs import read_inputs as read
+    from chipsim.run.input_files import read_inputs as read
 
     emulator, state = emulator_of("loihi")
     given = read(path, emulator.program)
@@ -212,14 +212,14 @@ def automaton_files() -> list[bytes]:
 
 def read_automaton(path: Path) -> None:
     """Read it into a network."""
-    from mappings.files import load_automaton
+    from chipsim.mappings.network.files import load_automaton
 
     load_automaton(path)
 
 
 def cue_files() -> list[bytes]:
     """Samples in ReckOn's event format."""
-    from mappings.cue_data import make_cues, write_cues
+    from chipsim.mappings.experiments.cue_data import make_cues, write_cues
 
     cues = make_cues(2, 0)
     return [saved(partial(write_cues, cues), ".txt")]
@@ -227,7 +227,7 @@ def cue_files() -> list[bytes]:
 
 def read_cue_file(path: Path) -> None:
     """Read the samples."""
-    from mappings.cue_data import read_cues
+    from chipsim.mappings.experiments.cue_data import read_cues
 
     read_cues(path)
 
