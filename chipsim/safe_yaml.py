@@ -29,8 +29,9 @@ def plain(data: bytes, where: str) -> Any:
     import yaml
 
     text = _text(data, where)
-    loader = _loader()(text)
+    loader = None
     try:
+        loader = _loader()(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -46,7 +47,8 @@ def plain(data: bytes, where: str) -> Any:
     except RecursionError:
         raise DescriptionError(f"{where}: not YAML of plain data: nested more than {MAX_DEPTH} deep") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _text(data: bytes, where: str) -> str:
@@ -96,6 +98,12 @@ def _check_scalar(text: str, line: int) -> None:
         raise DescriptionError(f"line {line}: {shown(text)} holds the unprintable character {wrong!a}")
 
 
+def _pairs(node: Any) -> list[Any]:
+    from yaml import MappingNode
+
+    return node.value if isinstance(node, MappingNode) else []
+
+
 def _loader() -> Any:
     import yaml
 
@@ -103,7 +111,7 @@ def _loader() -> Any:
         """Safe loader that refuses a key given twice, and says where a value does not fit its tag."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            own = [key for key, _ in getattr(node, "value", ()) if key.tag != "tag:yaml.org,2002:merge"]
+            own = [key for key, _ in _pairs(node) if key.tag != "tag:yaml.org,2002:merge"]
             seen = set()
             for key in own:
                 name = self.construct_object(key, deep=True)

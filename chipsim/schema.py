@@ -221,6 +221,8 @@ class Chip(Part):
     def _default_set(self) -> Chip:
         if self.cost_set is not None and self.cost_set not in self.costs:
             raise ValueError(f"cost_set {shown(self.cost_set)} is none of {', '.join(self.costs) or '(no cost sets)'}")
+        if self.family in ("loihi", "float") and self.arithmetic.resolve().is_float != (self.family == "float"):
+            raise ValueError(f"arithmetic.preset {self.arithmetic.preset!r} is not one of family {self.family!r}")
         if self.limits.cores is not None and self.limits.cores > self.topology.cores:
             raise ValueError(
                 f"limits.cores {self.limits.cores} exceeds the {self.topology.cores} cores of the topology"
