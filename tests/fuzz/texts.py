@@ -26,15 +26,20 @@ VALUES = (
     "{value: -1, unit: pJ, source: x, status: measured}", "{value: 1, unit: parsec, source: x, status: fitted}",
     "!!int x", "!!float abc", "!!bool maybe", "!!timestamp soon", "!!binary '='", "!!set {a, b}", "!!omap [a: 1]",
     "!!pairs [a]", "!!python/object:os.system ls", "!!null 3", "!!str 3", "!!seq {a: 1}", "!!map [1]", "!x y", "! z",
-    "2020-13-45", "2020-01-01", "&a [*a]", "&a {b: *a}", "*a", "&a 1", "[" * 40 + "]" * 40, "{a: " * 40 + "1" + "}" * 40,
-    "[" * 2000, '"\\ud800"', '"\\0"', '"\\e[31m"', '"\\n\\n\\n"', '"\\x85"', "|\n  two\n  lines", "lava", "nengo_loihi",
-    "loihi", "float", "other", "<<", "? [a] : b", "x" * 300, "'" + "y" * 100_000 + "'", "core[0..3]", "tile[0..999999999]",
-    "core[9..1]", "core[x]", "core[0..3", "../x.yaml", "./", "/dev/zero", "/proc/self/mem", "a\\0b", "%", "@", "`", "\t",
+    "2020-13-45", "2020-01-01", "&a [*a]", "&a {b: *a}", "*a", "&a 1", "[" * 40 + "]" * 40,
+    "{a: " * 40 + "1" + "}" * 40,
+    "[" * 2000, '"\\ud800"', '"\\0"', '"\\e[31m"', '"\\n\\n\\n"', '"\\x85"', "|\n  two\n  lines", "lava",
+    "nengo_loihi", "loihi", "float", "other", "<<", "? [a] : b", "x" * 300, "'" + "y" * 100_000 + "'",
+    "core[0..3]", "tile[0..999999999]", "core[9..1]", "core[x]", "core[0..3", "../x.yaml", "./", "/dev/zero",
+    "/proc/self/mem", "a\\0b", "%", "@",
+    "`", "\t",
 )  # fmt: skip
-KEYS = ("base", "name", "costs", "value", "family", "topology", "limits", "arithmetic", "preset", "options", "<<", "1",
-        "true", "null", "sync", "tile", "core", "soma", "attributes", "by_tiles", "barrier", "? x", '"\\e"')  # fmt: skip
+KEYS = ("base", "name", "costs", "value", "family", "topology", "limits", "arithmetic", "preset", "options", "<<",
+        "1", "true", "null", "sync", "tile", "core", "soma", "attributes", "by_tiles", "barrier", "? x",
+    '"\\e"')  # fmt: skip
 JSON_VALUES = (
-    "null", "true", "-1", "0", "1.5", "1e400", "NaN", "Infinity", "9" * 40, "9" * 5000, '""', '"x"', "[]", "{}", "[[]]",
+    "null", "true", "-1", "0", "1.5", "1e400", "NaN", "Infinity", "9" * 40, "9" * 5000, '""', '"x"', "[]", "{}",
+    "[[]]",
     '["a"]', '{"a": "b"}', '"\\ud800"', '"\\u0000"', '"\\n"', '"' + "y" * 1000 + '"', "[" * 100 + "]" * 100,
     "[" * 100_000, '{"a":' * 100_000, '[["a", "b", "c"]]', '[["a", "b"]]', "{\"a\": 1, \"a\": 2}", "07", "+1", "'a'",
 )  # fmt: skip
@@ -135,8 +140,8 @@ def small(family: str) -> Any:
 
 def read_automaton(path: Path) -> None:
     """Read the automaton, minimise it, build its network in every encoding."""
-    from mappings.automata import from_automaton
-    from mappings.readers.automaton import read_automaton as read
+    from chipsim.mappings.builders.automata.automata import from_automaton
+    from chipsim.mappings.formats.automaton import read_automaton as read
 
     dfa = read(path)
     if dfa.transitions.size <= 4096:
@@ -146,7 +151,7 @@ def read_automaton(path: Path) -> None:
 
 @cache
 def _chips() -> list[bytes]:
-    from chipsim.description import SHIPPED as folder
+    from chipsim.chips.read import SHIPPED as folder
 
     own = b"base: loihi\nname: mine\ntitle: My chip\nlimits: {neurons: 64, weight_bits: [1, 6]}\ncosts: {}\n"
     return [(folder / f"{name}.yaml").read_bytes() for name in SHIPPED] + [own]
