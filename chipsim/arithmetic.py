@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
+
 from chipsim.errors import DescriptionError
 
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -41,7 +43,7 @@ class Arithmetic:
         Bits, without sign, of the accumulator in front of the current; it wraps. None: no limit.
     current_overflow
         A current beyond 23 bits and sign: 2**24 is subtracted "once", it is "wrap"ped in two's complement,
-        or "none".
+        or "none": currents, voltages and sums are then kept in 64 bits (brian2-loihi's are whole float64 numbers).
     trace_decay
         A trace decays by "exp"(-1/tau) or by the "linear" factor 1 - 1/tau.
     """
@@ -65,6 +67,13 @@ class Arithmetic:
     def is_float(self) -> bool:
         """True for the double-precision preset."""
         return self.preset == "float"
+
+    @property
+    def number(self) -> type:
+        """What states and sums are kept in: float64, int32, or int64 where a current has no overflow."""
+        if self.is_float:
+            return np.float64
+        return np.int64 if self.current_overflow == "none" and self.preset != "native" else np.int32
 
 
 PRESETS: dict[str, Arithmetic] = {

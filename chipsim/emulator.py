@@ -247,7 +247,7 @@ class Emulator:
         return probes, layout
 
     def _check_memory(self, steps: int, columns: int, masks: bool) -> None:
-        wide = 8 if self.program.arithmetic.is_float else 4
+        wide = np.dtype(self.program.arithmetic.number).itemsize
         # Six counters of each core, and per step those of hops, inputs, waiting and the spike log's pointer.
         each = columns * wide + len(self.program.cores) * 48 + 64 + (self.program.n // 8 if masks else 0)
         if steps * each > MEMORY_LIMIT:

@@ -29,7 +29,7 @@ def gather(program: Program, inputs: Mapping[str, Any], steps: int) -> tuple[Spi
     RunError
         Unknown or non-source population, wrong shape, negative or fractional steps, values a source cannot send.
     """
-    number = np.float64 if program.arithmetic.is_float else np.int32
+    number = program.arithmetic.number
     rows, ids, values, dropped = [], [], [], 0
     for name, given in inputs.items():
         image = program.population(name)

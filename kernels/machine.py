@@ -77,21 +77,19 @@ def arrive(net, st, inputs, log, i, t, k, in_order):
     Projections that learn (early = 2) were delivered when their spikes were sent, by `machine_plastic.depart`.
     """
     fans = net.fans
-    graded = log.value.size > 1
-    graded_in = inputs.value.size > 1
     for j in range(net.fan_ptr[k], net.fan_ptr[k + 1]):
         p = fans.pop[j]
         if fans.early[j] == 2:
             continue
         if fans.early[j] != 0:
             lo, hi = _input_range(net, inputs, i, p)
-            values = inputs.value[lo:hi] if graded_in else inputs.value
+            values = inputs.value[lo:hi] if inputs.graded else inputs.value
             deliver(net, st, j, inputs.ids[lo:hi], values, t, in_order)
         else:
             lo = log.ptr[i] + st.last_ptr[p]
             hi = log.ptr[i] + st.last_ptr[p + 1]
             if hi > lo:
-                values = log.value[lo:hi] if graded else log.value
+                values = log.value[lo:hi] if log.graded else log.value
                 deliver(net, st, j, log.ids[lo:hi], values, t, in_order)
 
 
@@ -149,7 +147,7 @@ def advance(net, st, inputs, log, i, t, k, in_order, touched):
 def collect(net, st, inputs, log, i):
     """Write the step's spikes to the log, population by population, ascending."""
     n_pop = net.is_input.size
-    graded = log.value.size > 1
+    graded = log.graded
     at = log.ptr[i + 1]
     begin = at
     words = st.fired.view(np.uint64)
@@ -161,7 +159,7 @@ def collect(net, st, inputs, log, i):
             while entry < inputs.ptr[i + 1] and inputs.ids[entry] < hi:
                 log.ids[at] = inputs.ids[entry]
                 if graded:
-                    log.value[at] = inputs.value[entry] if inputs.value.size > 1 else 1
+                    log.value[at] = inputs.value[entry] if inputs.graded else 1
                 at += 1
                 entry += 1
         else:
@@ -255,7 +253,7 @@ def run(net, st, inputs, log, t0, steps, in_order, touched, worker, workers, arr
     for i in range(steps):
         if log.ptr[i + 1] + room > log.ids.size:
             return i
-        if worker == 0 and touched.size > 1:
+        if worker == 0 and touched.size > 0:
             touch(net, touched, log, i, st)
         if workers > 1:
             barrier(arrivals, workers * (3 * i + 1))

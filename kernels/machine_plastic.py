@@ -73,20 +73,19 @@ def table_of(teachers: list[Teacher]) -> np.ndarray:
 def depart(net, st, log, i, t, in_order):
     """Deliver the spikes of step t, row i + 1 of the log, through the projections that learn."""
     fans = net.fans
-    graded = log.value.size > 1
     for j in range(fans.kind.size):
         if fans.early[j] == 2:
             p = fans.pop[j]
             lo, hi = log.ptr[i + 1] + st.last_ptr[p], log.ptr[i + 1] + st.last_ptr[p + 1]
             if hi > lo:
-                values = log.value[lo:hi] if graded else log.value
+                values = log.value[lo:hi] if log.graded else log.value
                 deliver(net, st, j, log.ids[lo:hi], values, t + 1, in_order)
 
 
 @njit(**INLINE)
 def forward(net, st, inputs, log, i, t, in_order, touched):
     """Step t without learning: all tiles, the log, the spikes of learning projections sent off."""
-    if touched.size > 1:
+    if touched.size > 0:
         touch(net, touched, log, i, st)
     for k in range(net.segment_ptr.size - 1):
         advance(net, st, inputs, log, i, t, k, in_order, touched)

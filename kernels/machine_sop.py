@@ -62,7 +62,7 @@ def traces_of(e: Engine, row):
 @njit(**INLINE)
 def teach(net, st, log, i, e: Engine, row):
     """One step of an engine after the step in row i + 1 of the log, step `row` of the run."""
-    take(net, st, log, i, e.where[0], e.payload, log.value.size > 1)
+    take(net, st, log, i, e.where[0], e.payload, log.graded)
     take(net, st, log, i, e.where[1], e.spikes, False)
     traces_of(e, row)
     counts = e.state.counts

@@ -1,6 +1,6 @@
 """Fixed-point leaky integrate-and-fire neurons: one step of a segment.
 
-Parameter rows (int32): 0 current factor, 1 voltage factor (both of 4096), 2 threshold, 3 bias, 4 refractory,
+Parameter rows (int32, or int64 for `lif_wide`): 0 current factor, 1 voltage factor (both of 4096), 2 threshold, 3 bias, 4 refractory,
 5 vmin, 6 vmax, 7 what a spike takes from v (below 0: all). State rows: 0 u, 1 v, 2 refractory counter, 3 input
 (general kernel only). Options: see OPT_*.
 """
@@ -102,6 +102,54 @@ def lif_general(rows, params, drive, fired, active, lo, hi, options, noise, t):
             rows[2, i] = np.int32(params[4, i] - 1)
         rows[1, i] = kept
     return n_active, clipped, folded
+
+
+@njit(**INNER)
+def decay12_wide(x, factor):
+    """sign(x) * floor(|x| * factor / 4096) for int64 `x` and `factor` in 0..4096: the product is split in two."""
+    magnitude = abs(x)
+    kept = (magnitude >> 12) * factor + (((magnitude & 4095) * factor) >> 12)
+    return kept if x >= 0 else -kept
+
+
+@njit(**INNER)
+def lif_wide(rows, params, drive, fired, active, lo, hi, options, noise, t):
+    """`lif_general` in int64 for tools whose sums never overflow (brian2-loihi keeps whole float64 numbers).
+
+    Exact while values stay below 2**52, where float64 is. Nothing wraps; v is clipped where a user asked for it.
+    """
+    n_active, clipped = np.int32(0), np.int32(0)
+    noisy, interval = options[3], options[4]
+    clear = interval > 0 and t % interval == options[5] % max(interval, 1)
+    for i in range(lo, hi):
+        if clear:
+            rows[0, i] = 0
+            rows[1, i] = 0
+        u0, v0 = rows[0, i], rows[1, i]
+        x = drive[i] << 6
+        busy = (u0 | v0 | x | params[3, i]) != 0
+        active[i] = np.uint8(busy)
+        n_active += np.int32(busy)
+        if noisy == 1:
+            x += noise[i]
+        rows[3, i] = x
+        u = decay12_wide(u0, params[0, i]) + x
+        push = u + params[3, i] + (noise[i] if noisy == 2 else 0)
+        rows[0, i] = u
+        if rows[2, i] > 0:
+            rows[2, i] -= 1
+            fired[i] = np.uint8(0)
+            continue
+        v = decay12_wide(v0, params[1, i]) + push
+        kept = min(max(v, params[5, i]), params[6, i])
+        clipped += np.int32(kept != v)
+        spike = kept > params[2, i]
+        fired[i] = np.uint8(spike)
+        if spike:
+            kept = kept - params[7, i] if params[7, i] >= 0 else 0
+            rows[2, i] = params[4, i] - 1
+        rows[1, i] = kept
+    return n_active, clipped, np.int32(0)
 
 
 @njit(**INNER)

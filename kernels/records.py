@@ -1,8 +1,8 @@
 """The arrays of a time-step machine, grouped: what a program loads (`Net`), its state, and a run's outputs.
 
 Letters: n neurons and input lines, g segments, p populations, q ports, j projections, k tiles, t steps, c cores.
-An integer machine has int32 parameters, states and accumulators, a float machine float64 ones; the same
-run loop is compiled for either.
+An integer machine has int32 parameters, states and accumulators, one whose sums may not overflow int64 ones
+("wide"), a float machine float64 ones; the same run loop is compiled for each. Weights stay int32 in both of the first.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Fans(NamedTuple):
 class Net(NamedTuple):
     """All that a program loads and a run does not change (but plastic weights)."""
 
-    params: np.ndarray  # (rows, n) int32 or float64
+    params: np.ndarray  # (rows, n) int32, int64 or float64
     reals: np.ndarray  # (rows, n) float64 parameters of integer models that Lava keeps as floats
     segments: Segments
     segment_ptr: np.ndarray  # (k + 1,) segments of each tile
@@ -72,7 +72,7 @@ class Net(NamedTuple):
 class State(NamedTuple):
     """What a machine remembers from one step to the next."""
 
-    rows: np.ndarray  # (rows, n) int32 or float64
+    rows: np.ndarray  # (rows, n) int32, int64 or float64
     acc: np.ndarray  # accumulators of all ports
     drive: np.ndarray  # (n,) input of the step
     value: np.ndarray  # (n,) what a graded neuron sends
@@ -86,8 +86,9 @@ class Inputs(NamedTuple):
 
     ptr: np.ndarray  # (t + 1,) int64
     ids: np.ndarray  # uint32
-    value: np.ndarray  # int32 or float64
+    value: np.ndarray  # the machine's numbers, as long as ids where `graded`, else unused
     noise: np.ndarray  # (t, n) int32, or (1, 1) when no neuron is noisy
+    graded: bool  # a source of the program sends values: a property of the program, not of what it sends now
 
 
 class Log(NamedTuple):
@@ -95,9 +96,10 @@ class Log(NamedTuple):
 
     ptr: np.ndarray  # (t + 1,) int64: spikes of step i are ids[ptr[i]:ptr[i + 1]]
     ids: np.ndarray  # uint32, by population and ascending within a step
-    value: np.ndarray  # values, (1,) when no population is graded
+    value: np.ndarray  # values, as long as ids where `graded`, else unused
     updates: np.ndarray  # (k, t, c) int32: active neuron updates
     saturated: np.ndarray  # (k, p, 2) int64: clips of the state, overflows of the current
     active: np.ndarray  # (t, n padded / 8) uint8 bit masks, or (1, 1)
     probes: np.ndarray  # (m, 4) int64: state row (-1: drive, -2: value), lo, hi, column
     trace: np.ndarray  # (t, columns) what the probes saw
+    graded: bool  # a population of the program sends values

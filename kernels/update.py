@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
+from numba import njit, types
 from numba.extending import overload
 
 from . import (
@@ -18,6 +18,7 @@ from . import (
     neuron_unit,
 )
 from .fixed import shift_by, wrap_signed
+from .jit import INLINE
 
 INPUT = 0
 #: Model name -> code, by kind of machine. The codes only live here and in `update_segment`.
@@ -30,6 +31,7 @@ FLOAT_MODELS = {"input": 0, "float_lif": 1, "lava_float_lif": 2, "unit": 3, "gra
 GRADED_MODELS = frozenset({"ternary", "delta", "sigma_delta", "sigma", "count_lif", "graded_unit", "xylo_lif"})
 
 lif_uniform, lif_general, ternary = neuron_lif.lif_uniform, neuron_lif.lif_general, neuron_lif.ternary
+lif_wide = neuron_lif.lif_wide
 atrlif, count_lif = neuron_adaptive.atrlif, neuron_count.count_lif
 sigma_delta, sigma = neuron_sigma_delta.sigma_delta, neuron_sigma_delta.sigma
 cut_lif, lava_lif, unit = neuron_float.cut_lif, neuron_float.lava_lif, neuron_unit.unit
@@ -45,7 +47,7 @@ def update_segment(model, params, reals, st, lo, hi, options, noise, touched, t)
 def _update_segment(model, params, reals, st, lo, hi, options, noise, touched, t):
     del model, reals, st, lo, hi, options, noise, touched, t
     if isinstance(params.dtype, types.Integer):
-        return _integer
+        return _wide if params.dtype.bitwidth == 64 else _integer
     return _float
 
 
@@ -54,6 +56,18 @@ def _integer(model, params, reals, st, lo, hi, options, noise, touched, t):
         if options[0] == 1:
             return lif_uniform(st.rows, params, st.drive, st.fired, st.active, lo, hi)
         return lif_general(st.rows, params, st.drive, st.fired, st.active, lo, hi, options, noise, t)
+    return others(model, params, reals, st, lo, hi, options)
+
+
+def _wide(model, params, reals, st, lo, hi, options, noise, touched, t):
+    if model == 1:
+        return lif_wide(st.rows, params, st.drive, st.fired, st.active, lo, hi, options, noise, t)
+    return others(model, params, reals, st, lo, hi, options)
+
+
+@njit(**INLINE)
+def others(model, params, reals, st, lo, hi, options):
+    """Integer models that compute in 32 bits whatever the width of their rows."""
     if model == 2:
         return ternary(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi)
     if model == 3:
@@ -87,6 +101,8 @@ def read_port(total, shift, wrap):
 @overload(read_port)
 def _read_port(total, shift, wrap):
     del shift, wrap
+    if isinstance(total, types.Integer) and total.bitwidth == 64:
+        return lambda total, shift, wrap: total << shift if shift >= 0 else total >> -shift
     if isinstance(total, types.Integer):
 
         def integer(total, shift, wrap):
@@ -109,6 +125,8 @@ def shift_left(total, shift):
 @overload(shift_left)
 def _shift_left(total, shift):
     del shift
+    if isinstance(total, types.Integer) and total.bitwidth == 64:
+        return lambda total, shift: total << shift
     if isinstance(total, types.Integer):
         return lambda total, shift: np.int32(total << shift)
     return lambda total, shift: total

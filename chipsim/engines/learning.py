@@ -178,7 +178,7 @@ class Learning:
 
     def _stepwise(self, state, view, log, t0, count, in_order, touched, row) -> int:
         """The same in a Python loop: any learners, also such as are no declared rules."""
-        net, graded = self.machine.net, log.value.size > 1
+        net, graded = self.machine.net, log.graded
         before = self._sent(state, log, 0)
         for i in range(count):
             for learner in self.stepping.values():
@@ -197,7 +197,7 @@ class Learning:
     def _sent(self, state, log, row: int) -> Any:
         """Function from a population's number to its spikes in `row` of the log (local ids) and their values."""
         base, ends = int(log.ptr[row]), state.last_ptr.copy()
-        starts, graded = self.machine.net.pop_ptr, log.value.size > 1
+        starts, graded = self.machine.net.pop_ptr, log.graded
 
         def spikes(population: int) -> tuple[np.ndarray, np.ndarray]:
             part = slice(base + int(ends[population]), base + int(ends[population + 1]))

@@ -32,7 +32,7 @@ class Machine(NamedTuple):
 def load(program: Program, tiles: int = 1) -> Machine:
     """Build the machine of a time-step program; `tiles` > 1 prepares it for as many threads."""
     is_float = program.arithmetic.is_float
-    number = np.float64 if is_float else np.int32
+    number = program.arithmetic.number
     tiles = 1 if any(isinstance(p.synapses, Conv) for p in program.projections) else tiles
     net_part, clipped, learns = _synapses(program, tiles, is_float)
     params, reals, rows, options = _neurons(program, number, is_float)

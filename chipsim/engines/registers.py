@@ -68,12 +68,18 @@ def _lif(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
         2: v["vth"] << VTH_SHIFT,
         3: effective_bias(model),
         4: v["refractory"],
-        # A tool without current overflow (brian2-loihi) does not clip voltages either.
-        5: v["vmin"] if arithmetic.current_overflow != "none" else np.asarray(1 - 2**31),
-        6: v["vmax"] if arithmetic.current_overflow != "none" else np.asarray(2**31 - 1),
+        5: _unless_free(v["vmin"], arithmetic),
+        6: _unless_free(v["vmax"], arithmetic),
         7: taken(model) if v["reset"] == "subtract" else np.asarray(-1),
     }
     return Rows(params, {0: v["u"], 1: v["v"]}, options, {})
+
+
+def _unless_free(bound: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
+    """A clip of v; none at its default where the tool has no current overflow: brian2-loihi clips no voltage either."""
+    if arithmetic.current_overflow != "none":
+        return bound
+    return np.where(np.abs(bound) == STATE_MAX, np.sign(bound) * (1 << 62), bound)
 
 
 def _is_plain(model: NeuronModel, arithmetic: Arithmetic, interval: int) -> bool:

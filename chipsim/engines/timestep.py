@@ -142,8 +142,8 @@ class TimeStepEngine:
         width = self._state.active.size // 8
         active = np.zeros((steps, width), np.uint8) if masks else np.zeros((1, 1), np.uint8)
         table = _probe_table(probes)
-        graded = bool(net.is_graded.any())
-        touched = np.zeros(self.program.n if self._cuts else 1, np.uint8)
+        graded, sources = bool(net.is_graded.any()), bool(net.is_graded[net.is_input != 0].any())
+        touched = np.zeros(self.program.n if self._cuts else 0, np.uint8)
         parts: list[SpikeTrain] = []
         done, call = 0, 256
         while done < steps:
@@ -152,7 +152,7 @@ class TimeStepEngine:
                 count = min(count, every - done % every)
             log = self._log(count, inputs, done, graded, table, trace, active, saturated, masks)
             noise = self._noise.draw(count)
-            view = records.Inputs(inputs.ptr[done : done + count + 1], inputs.ids, inputs.value, noise)
+            view = records.Inputs(inputs.ptr[done : done + count + 1], inputs.ids, inputs.value, noise, sources)
             started = time.perf_counter()
             if lesson is None:
                 made = self._call(net, view, log, count, touched)
@@ -213,6 +213,7 @@ class TimeStepEngine:
             active[done:] if masks else active,
             table,
             trace[done:],
+            graded,
         )
 
     def _take(self, log: records.Log, made: int, graded: bool) -> SpikeTrain:
