@@ -16,7 +16,7 @@ from chipsim.storage_file import replacing
 
 from ..network import Network, Projection
 from ..readers.nir_graph import components
-from .nir_nodes import library, node_of, options_of
+from .nir_nodes import library, node_of, options_of, untyped_graph
 from .nir_tools import SNNTORCH_DT, fitted_to
 from .units import as_units
 
@@ -66,8 +66,6 @@ def nir_graph(
     value: Network | Program, *, dt: float | None = None, scheme: str | None = None, tool: str | None = None
 ) -> Any:
     """The `nir.NIRGraph` that `to_nir` writes."""
-    nir = library()
-
     stated = value.stages.get("nir", {}) if isinstance(value, Program) else value.metadata.get("nir", {})
     own = value.dt if isinstance(value, Program) else stated.get("dt", 1e-3)
     step = float(own if dt is None else dt)
@@ -86,7 +84,7 @@ def nir_graph(
     for population, own in differing.items():
         nodes[population].metadata = {k: v for k, v in own.items() if v is not None}
     _check_known(nodes, tool)
-    return nir.NIRGraph(nodes, edges, metadata=metadata, type_check=False)
+    return untyped_graph(nodes, edges, metadata)
 
 
 def _check_known(nodes: dict[str, Any], tool: str | None) -> None:

@@ -19,7 +19,7 @@ def text(value: Any) -> str:
             return f"np.zeros({value.shape}, {'int' if value.dtype.kind in 'iub' else 'float'})"
         kind = "" if value.size or value.dtype.kind == "f" else ", int"
         return f"np.array({(value.astype(int) if value.dtype.kind == 'b' else value).tolist()!r}{kind})"
-    if isinstance(value, np.generic) or isinstance(value, np.ndarray):
+    if isinstance(value, (np.generic, np.ndarray)):
         return repr(value.item())
     return repr(value)
 
@@ -49,7 +49,5 @@ def as_code(case: Case) -> str:
     options = "" if case.arithmetic is None else f", arithmetic={case.arithmetic!r}"
     lines.append(f"program = cs.compile(net, {case.chip!r}, seed={case.seed}{options})")
     more = "" if not case.third else ", third={" + ", ".join(f"{k!r}: {text(v)}" for k, v in case.third.items()) + "}"
-    lines.append(
-        f"result = cs.Emulator(program).run({{{inputs}}}, {case.steps}, record={case.record!r}{more})"
-    )
+    lines.append(f"result = cs.Emulator(program).run({{{inputs}}}, {case.steps}, record={case.record!r}{more})")
     return "\n".join(lines)

@@ -101,7 +101,7 @@ def lava_neurons(d: Draw, n: int) -> tuple[Call, list[str]]:
     return Call(f"cs.loihi.{kind}", (n,), registers), seen
 
 
-def lava_synapses(d: Draw, post: int, pre: int, graded: bool) -> Call:
+def lava_synapses(d: Draw, post: int, pre: int, payload_bits: int) -> Call:
     """Synapses in Lava's terms, with or without delays, dense or sparse, in or out of the mantissas' range."""
     sign = d.of((*SIGNS, None))
     low, high = RANGES[sign] if sign else (-255, 255)
@@ -112,8 +112,11 @@ def lava_synapses(d: Draw, post: int, pre: int, graded: bool) -> Call:
         given["sign"] = sign
     if clip:
         given["saturate"] = True
-    if graded:
-        given["message_bits"] = d.of((8, 16, 24))
+    if payload_bits:
+        given["message_bits"] = payload_bits
+    if payload_bits == 32:
+        # NumPy's 32 bits overflow inside Lava's product before an exponent below 0 shifts it
+        given["exponent"] = max(given["exponent"], 0)
     if d.chance(0.4):
         given["delays"] = d.rng.integers(0, d.of((2, 6, 64)), (post, pre))
     elif d.chance(0.2):
@@ -122,7 +125,8 @@ def lava_synapses(d: Draw, post: int, pre: int, graded: bool) -> Call:
     return Call("cs.loihi.Synapses", (handed,), given)
 
 
-GRADED = ("TernaryLIF", "Delta", "SigmaDelta", "Sigma")  #: models whose spikes carry values
+#: Bits of the values that spikes carry, sign included, by model.
+PAYLOAD = {"TernaryLIF": 8, "Delta": 32, "SigmaDelta": 32, "Sigma": 32}
 
 
 def lava_case(seed: int) -> Case:
@@ -135,15 +139,16 @@ def lava_case(seed: int) -> Case:
     for k in range(d.whole(1, 3)):
         populations[f"p{k}"], record[f"p{k}"] = lava_neurons(d, d.whole(1, 6))
     inputs = d.spikes(steps, sources)
+    source_bits = d.of((8, 8, 16)) * graded_source
     if graded_source:
-        inputs = inputs * d.rng.integers(-(2**7), 2**7 if d.chance(0.7) else 2**15, inputs.shape)
+        inputs = inputs * d.rng.integers(1 - 2 ** (source_bits - 1), 2 ** (source_bits - 1), inputs.shape)
     links: dict[str, Link] = {}
     names = list(populations)
     for k in range(d.whole(1, 5)):
         pre, post = (names[0], names[1]) if not k else (d.of(names), d.of(names[1:]))
-        values = populations[pre].name.split(".")[-1] in GRADED or (pre == "x" and graded_source)
+        bits = source_bits if pre == "x" else PAYLOAD.get(populations[pre].name.split(".")[-1], 0)
         sizes = (populations[post].args[0], populations[pre].args[0])
-        links[f"c{k}"] = Link(pre, post, lava_synapses(d, *sizes, graded=values and d.chance(0.8)))
+        links[f"c{k}"] = Link(pre, post, lava_synapses(d, *sizes, bits if d.chance(0.8) else 0))
     return Case(populations, links, {"x": inputs}, steps, record, seed=seed)
 
 
@@ -161,7 +166,7 @@ def lava_images(seed: int) -> Case:
         kernel = d.rng.integers(-256, 256, (groups * d.whole(1, 2), *size, before[2] // groups))
         geometry = {"stride": (d.whole(1, 3), d.whole(1, 3)), "padding": (d.whole(0, 2), d.whole(0, 2))}
         geometry |= {"dilation": (1, d.whole(1, 2) if size[1] == 1 or before[1] >= 2 * size[1] - 1 else 1)}
-        geometry |= {"groups": groups, "message_bits": 16 if graded and not k else 0}
+        geometry |= {"groups": groups, "message_bits": 8 if graded and not k else 0}
         call = Call("Conv", (kernel, before), geometry)
         after = call.value().output_shape
         populations[f"p{k}"] = Call("cs.loihi.LIF", (after,), lif_registers(d, 1) | {"vth": d.whole(0, 2000)})
@@ -173,3 +178,76 @@ def lava_images(seed: int) -> Case:
     registers = {k: {r: np.ravel(v)[0].item() for r, v in m.kwargs.items()} for k, m in populations.items()}
     populations = {k: Call(m.name, m.args, registers[k]) for k, m in populations.items()}
     return Case(populations, links, {"x": inputs.reshape(steps, *shape)}, steps, record, seed=seed)
+
+
+def nengo_neurons(d: Draw, n: int) -> Call:
+    """A population with everything that nengo-loihi's emulator has for one."""
+    registers: dict[str, Any] = {
+        "du": d.some(n, 0, 4095, (0, 1, 2047, 4094, 4095)),
+        "dv": d.some(n, 0, 4095, (0, 1, 128, 4094, 4095)),
+        "vth": d.some(n, 1, 131071 if d.chance(0.4) else 2000, (1, 2, 131071)),
+    }
+    if d.chance(0.6):
+        registers["bias"] = d.some(n, -4095 << 7, 4095 << 7, (-4095 << 7, 4095 << 7, 1, -1))
+    if d.chance(0.5):
+        registers["refractory"] = d.some(n, 1, 63, (1, 2, 63))
+    if d.chance(0.5):
+        registers |= {"vmin": 1 - 2 ** d.whole(0, 31, (0, 23, 31)), "vmax": 2 ** (9 + 2 * d.whole(0, 7)) - 1}
+    if d.chance(0.3):
+        registers["u"] = d.some(n, -(2**23), 2**23 - 1, (2**23 - 1, -(2**23), 4095, -4097))
+        registers["v"] = d.some(n, -(2**23) + 1, 2**23 - 1, (2**23 - 1, -(2**23) + 1, 4095))
+    return Call("cs.loihi.LIF", (n,), registers)
+
+
+def nengo_case(seed: int) -> Case:
+    """One to three blocks, noise of one kind for all of one now and then."""
+    d = Draw(seed)
+    steps, sources = d.whole(5, 60), d.whole(1, 6)
+    populations = {"x": Call("cs.SpikeSource", (sources,))}
+    for k in range(d.whole(1, 3)):
+        populations[f"p{k}"] = nengo_neurons(d, d.whole(1, 6))
+        if d.chance(0.4):
+            noise = {"noise": d.of(("current", "voltage")), "noise_exp": d.whole(1, 23, (1, 7, 12))}
+            noise["noise_offset"] = d.whole(-300, 300, (0, 1, -1))
+            populations[f"p{k}"] = populations[f"p{k}"].changed(**noise)
+    links: dict[str, Link] = {}
+    names = list(populations)
+    for k in range(d.whole(1, 5)):
+        pre, post = (names[0], names[1]) if not k else (d.of(names), d.of(names[1:]))
+        weights = d.matrix(populations[post].args[0], populations[pre].args[0], -255, 255)
+        given = {"exponent": d.whole(-7, 7, (0, 0, 6, 7)), "bits": d.of((1, 2, 3, 4, 5, 6, 8, 8)), "sign": "mixed"}
+        links[f"c{k}"] = Link(pre, post, Call("cs.loihi.Synapses", (weights,), given))
+    record = {name: ["input", "u", "v"] for name in names[1:]}
+    inputs = {"x": d.spikes(steps, sources)}
+    return Case(populations, links, inputs, steps, record, arithmetic="nengo_loihi", seed=seed)
+
+
+#: Mantissas that brian2-loihi's setters take.
+BRIAN_RANGES = {"mixed": (-256, 254), "excitatory": (0, 255), "inhibitory": (-256, 0)}
+
+
+def brian2_loihi_case(seed: int) -> Case:
+    """One or two groups, every register of theirs, each projection with one delay."""
+    d = Draw(seed)
+    steps, sources = d.whole(5, 40), d.whole(1, 5)
+    populations = {"x": Call("cs.SpikeSource", (sources,))}
+    for k in range(d.whole(1, 2)):
+        registers = {
+            "du": d.whole(-1, 4095, (-1, 0, 2047, 4095)),
+            "dv": d.whole(0, 4096, (0, 1, 128, 4095, 4096)),
+            "vth": d.whole(0, 131071 if d.chance(0.4) else 2000, (0, 1, 131071)),
+            "refractory": d.whole(1, 64, (1, 2, 64)),
+        }
+        populations[f"p{k}"] = Call("cs.loihi.LIF", (d.whole(1, 6),), registers)
+    links: dict[str, Link] = {}
+    names = list(populations)
+    for k in range(d.whole(1, 4)):
+        pre, post = (names[0], names[1]) if not k else (d.of(names), d.of(names[1:]))
+        sign = d.of(SIGNS)
+        weights = d.matrix(populations[post].args[0], populations[pre].args[0], *BRIAN_RANGES[sign])
+        given = {"exponent": d.whole(-8, 7, (0, 0, 7)), "bits": d.whole(1, 8, (8, 8)), "sign": sign}
+        given["delays"] = d.whole(0, 62, (0, 0, 1, 62)) if d.chance(0.5) else 0
+        links[f"c{k}"] = Link(pre, post, Call("cs.loihi.Synapses", (weights,), given))
+    record = {name: ["u", "v"] for name in names[1:]}
+    inputs = {"x": d.spikes(steps, sources)}
+    return Case(populations, links, inputs, steps, record, arithmetic="brian2_loihi", seed=seed)

@@ -135,8 +135,8 @@ def start(rule: Call) -> dict[str, Any]:
 
 def model_class(process: Any) -> Any:
     """The model that Lava's run configuration would choose for a process."""
-    from lava.magma.core.run_configs import Loihi2SimCfg
     from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
+    from lava.magma.core.run_configs import Loihi2SimCfg
 
     found = ProcGroupDiGraphs._find_proc_models(process)
     return Loihi2SimCfg(select_tag=TAG).select(process, found)

@@ -93,8 +93,10 @@ def without_population(case: Case, name: str) -> Case:
 def fewer_neurons(case: Case, name: str) -> Iterator[Case]:
     """Halves of a population, then all but one neuron; images stay as they are."""
     n = case.size(name)
-    if n < 2 or np.ndim(case.populations[name].args[0]) or any(
-        link.synapses.name == "Conv" and name in (link.pre, link.post) for link in case.links.values()
+    if (
+        n < 2
+        or np.ndim(case.populations[name].args[0])
+        or any(link.synapses.name == "Conv" and name in (link.pre, link.post) for link in case.links.values())
     ):
         return
     everyone = np.arange(n)
