@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from mappings.agreement import agreement, as_text, predicted, warnings
-from mappings.idealise import idealise
-from mappings.readers.nir import aligned, from_nir, padded
-from mappings.readers.nir_program import compile_nir, describe
-from mappings.writers.nir import to_nir
-from mappings.writers.nir_nodes import untyped_graph
+from chipsim.mappings.formats.nir import nodes as nir_nodes
+from chipsim.mappings.formats.nir.nodes import untyped_graph
+from chipsim.mappings.formats.nir.onto_chip import compile_nir, describe
+from chipsim.mappings.formats.nir.reader import aligned, from_nir, padded
+from chipsim.mappings.formats.nir.writer import to_nir
+from chipsim.mappings.network.idealise import idealise
+from chipsim.mappings.studies.agreement import agreement, as_text, predicted, warnings
 
 from .naive_nir import Euler, Late, conv
 
@@ -477,8 +478,6 @@ def test_layers_may_reset_in_their_own_ways(tmp_path):
 
 def test_what_an_older_library_cannot_say_is_refused(monkeypatch, tmp_path):
     """nir 1.0.4 has neither `v_reset` nor CubaLI: neurons that reset to 0 are written, others are refused."""
-    from mappings.writers import nir_nodes
-
     old = SimpleNamespace(**{k: getattr(nir, k) for k in ("NIRGraph", "Input", "Output", "Linear", "Affine", "Scale")})
     for kind in ("LIF", "IF", "CubaLIF"):
         fields = [f for f in getattr(nir, kind).__dataclass_fields__ if f != "v_reset"]

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 import chipsim as cs
-from mappings.readers.nir import aligned, from_nir, padded
-from mappings.writers.nir_nodes import untyped_graph
+from chipsim.mappings.formats.nir.nodes import untyped_graph
+from chipsim.mappings.formats.nir.reader import aligned, from_nir, padded
 
 from .naive_nir_graph import play
 

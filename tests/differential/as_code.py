@@ -39,7 +39,7 @@ def as_code(case: Case) -> str:
         used |= names_in(link.synapses) | names_in(link.rule)
     lines = ["import numpy as np"] + ["import scipy.sparse as sp"] * any(n.startswith("sp.") for n in used)
     lines += ["import chipsim as cs"]
-    lines += [f"from {IMPORTS[name][0]} import {name}" for name in sorted(used & set(IMPORTS))]
+    lines += [f"from {IMPORTS[name].__module__} import {name}" for name in sorted(used & set(IMPORTS))]
     lines += ["", 'net = cs.Network("case")']
     lines += [f"net.add({name!r}, {text(model)})" for name, model in case.populations.items()]
     for name, link in case.links.items():

@@ -9,19 +9,13 @@ import numpy as np
 import scipy.sparse as sp
 
 import chipsim as cs
-from chipsim.learning import EngineRule, all_to_all
 from chipsim.native.synapses import Conv
-from chipsim.pes import Pes
-from chipsim.sum_of_products import SumOfProducts
+from chipsim.rules.carried import EngineRule, all_to_all
+from chipsim.rules.pes import Pes
+from chipsim.rules.products.rule import SumOfProducts
 
-#: Names that a `Call` may use, as they stand in printed code, and where a user imports them from.
-IMPORTS = {
-    "EngineRule": ("chipsim.learning", EngineRule),
-    "all_to_all": ("chipsim.learning", all_to_all),
-    "Conv": ("chipsim.native.synapses", Conv),
-    "Pes": ("chipsim.pes", Pes),
-    "SumOfProducts": ("chipsim.sum_of_products", SumOfProducts),
-}
+#: Names that a `Call` may use as they stand in printed code, besides those of `cs` and `sp`.
+IMPORTS = {item.__name__: item for item in (Conv, EngineRule, Pes, SumOfProducts, all_to_all)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +29,7 @@ class Call:
     def value(self) -> Any:
         """What the call gives."""
         if self.name in IMPORTS:
-            function = IMPORTS[self.name][1]
+            function = IMPORTS[self.name]
         else:
             function = {"cs": cs, "sp": sp}[self.name.split(".")[0]]
             for part in self.name.split(".")[1:]:
