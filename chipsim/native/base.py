@@ -139,6 +139,8 @@ class NeuronModel:
     options: ClassVar[tuple[str, ...]] = ()
     #: The parameter row that v is compared with, if there is one that a learning rule may read.
     threshold: ClassVar[str] = ""
+    #: States that the kernel keeps within 24 bits and sign.
+    in_24_bits: ClassVar[tuple[str, ...]] = ()
     #: Spikes carry a value.
     graded: ClassVar[bool] = False
     is_input: ClassVar[bool] = False

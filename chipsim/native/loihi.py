@@ -85,6 +85,7 @@ class LIF(NeuronModel):
     params = ("kept_u", "kept_v", "vth", "bias", "refractory", "vmin", "vmax", "taken")
     options = ("plain", "overflow", "input_bits", "noise", "reset_interval", "reset_offset", "more_compartments")
     states = ("u", "v", "refractory", "input")
+    in_24_bits = ("u", "v")
     threshold = "vth"
 
     def rows(self, arithmetic: Arithmetic) -> Rows:
@@ -185,6 +186,7 @@ class CountLIF(NeuronModel):
     params = ("kept_u", "kept_v", "vth", "bias", "most", "vmin", "vmax", "taken")
     options = ("", "spikes")
     states = ("u", "v")
+    in_24_bits = ("u",)
     graded = True
 
     def rows(self, arithmetic: Arithmetic) -> Rows:
@@ -212,6 +214,7 @@ class TernaryLIF(NeuronModel):
     kernel = "lif"
     params = ("kept_u", "kept_v", "vth", "bias", "lower")
     states = ("u", "v")
+    in_24_bits = ("u", "v")
     graded = True
 
     def rows(self, arithmetic: Arithmetic) -> Rows:
@@ -254,6 +257,7 @@ class ATRLIF(NeuronModel):
     params = ("kept_v", "bias", "kept_theta", "kept_r", "theta_step", "theta_0")
     reals = ("kept_i",)
     states = ("i", "v", "theta", "r")
+    in_24_bits = ("i", "v")
     threshold = "theta_0"
 
     def rows(self, arithmetic: Arithmetic) -> Rows:
@@ -299,6 +303,7 @@ class LSNN(NeuronModel):
     kernel = "lsnn"
     params = ("kept", "adaptation_kept", "threshold", "beta", "refractory", "levels")
     states = ("v", "a", "refractory", "psi")
+    in_24_bits = ("v",)
 
     def rows(self, arithmetic: Arithmetic) -> Rows:
         """Factors of 4096, the threshold at 2**6."""

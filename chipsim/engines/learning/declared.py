@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from chipsim.chips.arithmetic import Arithmetic
 from chipsim.errors import RunError
+from chipsim.kept import FOREVER, Kept, like, number
 from chipsim.native.ranges import mantissa_range
 from chipsim.native.synapses import Synapses
 from chipsim.program.program import Program, ProjectionImage
@@ -217,6 +218,12 @@ class DeclaredLearner(Learner):
             "syn": p.syn.copy(), "pre": p.pre_vars.copy(), "post": p.post_vars.copy(), "counters": p.counters.copy(),
             "step": np.array(p.step_index),
         }  # fmt: skip
+
+    def kept(self) -> dict[str, Kept]:
+        """What `checkpoint` holds."""
+        p = self.plastic
+        free = {"syn": like(p.syn), "pre": like(p.pre_vars), "post": like(p.post_vars)}
+        return free | {"counters": like(p.counters, 0, FOREVER), "step": number()}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Continue from a checkpoint."""
