@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from chipsim.chips.arithmetic import Arithmetic
-from chipsim.engines.machine.pieces import carries_values
 from chipsim.errors import CompileError
 from chipsim.mappings.network.network import Network, Projection
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses, stored
@@ -31,8 +30,8 @@ def spikes(p: Projection, arithmetic: Arithmetic) -> Iterator[CompileError]:
     """Rules read spikes as 0 or 1; only sums of products take the numbers that presynaptic spikes carry."""
     kind = kind_of(p.rule)
     listens = isinstance(p.synapses, FloatSynapses) or bool(getattr(p.synapses, "message_bits", 0))
-    numbers = [p.post] if carries_values(p.post.model) else []
-    if carries_values(p.pre.model) and listens and kind != "sum_of_products":
+    numbers = [p.post] if p.post.model.carries_values else []
+    if p.pre.model.carries_values and listens and kind != "sum_of_products":
         numbers.append(p.pre)
     for population in numbers:
         yield _error(

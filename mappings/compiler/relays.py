@@ -22,7 +22,6 @@ from scipy.sparse.csgraph import connected_components
 
 from chipsim.chips.arithmetic import Arithmetic
 from chipsim.chips.schema import Chip
-from chipsim.engines.machine.pieces import carries_values
 from chipsim.errors import CompileError
 from chipsim.mappings.network.network import Network, Projection
 from chipsim.native import loihi
@@ -128,7 +127,7 @@ def _check(p: Projection) -> None:
         why = "it is a convolution or float; give cs.loihi.Synapses"
     elif p.rule is not None:
         why = "it learns, and a rule changes the synapses of its own sources; prune it"
-    elif p.synapses.message_bits and carries_values(p.pre.model):
+    elif p.synapses.message_bits and p.pre.model.carries_values:
         why = "its spikes carry numbers; send plain spikes"
     elif p.synapses.exponent < 0:
         why = f"exponent {p.synapses.exponent} cuts its sum; scale its target up"
