@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from chipsim.native.synapses import Conv, FloatSynapses
-from chipsim.rules.carried import existing
+from chipsim.native.synapses import AllToAll, Conv, FloatAllToAll, FloatSynapses
 
 if TYPE_CHECKING:
     from .program import Program
@@ -30,7 +29,10 @@ class FanOut(NamedTuple):
 
 
 def pattern(projection: Any) -> sp.csc_array:
-    """Which synapses of a projection exist, as a CSC array (post, pre) of ones (`chipsim.learning.existing`)."""
+    """Which synapses of a program's projection exist, as a CSC array (post, pre) of ones; zeros of dense ones do not.
+
+    Where a dense matrix learns, the compiler has made it `AllToAll`, in which they do.
+    """
     synapses = projection.synapses
     if isinstance(synapses, Conv):
         post, pre, _ = synapses.targets()
@@ -38,7 +40,9 @@ def pattern(projection: Any) -> sp.csc_array:
     matrix = synapses.weights if isinstance(synapses, FloatSynapses) else synapses.mantissa
     if sp.issparse(matrix):
         return sp.csc_array((np.ones(matrix.nnz, np.int64), matrix.indices, matrix.indptr), shape=matrix.shape)
-    return sp.csc_array(existing(matrix, projection.rule, projection.pre == projection.post).astype(np.int64))
+    if isinstance(synapses, (AllToAll, FloatAllToAll)):
+        return sp.csc_array(np.ones(synapses.shape, np.int64))
+    return sp.csc_array((matrix != 0).astype(np.int64))
 
 
 def fan_out(program: Program) -> FanOut:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from chipsim.checks import MEMORY_LIMIT, finite, integers, mapping, numbers, quoted, seed_of, shown, text_of
 from chipsim.chips.arithmetic import Arithmetic
@@ -18,15 +20,16 @@ from chipsim.chips.read import load_chip
 from chipsim.chips.schema import Chip
 from chipsim.errors import ChipsimWarning, CompileError
 from chipsim.mappings.compiler.cores.allocate import allocate
-from chipsim.mappings.compiler.cores.axons import kept_patterns, starts, total
+from chipsim.mappings.compiler.cores.axons import kept_patterns, matrix_of, starts, total
 from chipsim.mappings.compiler.cores.partition import partition as make_partition
 from chipsim.mappings.compiler.cores.place import cores_per_chip, place
 from chipsim.mappings.compiler.lower.crossbar import lower_crossbar
 from chipsim.mappings.compiler.lower.reckon import lower_reckon
 from chipsim.mappings.compiler.lower.xylo import lower_xylo
-from chipsim.mappings.network.network import Network
-from chipsim.native.synapses import Conv, FloatSynapses, Synapses
+from chipsim.mappings.network.network import Network, Projection
+from chipsim.native.synapses import Conv, FloatSynapses, Synapses, all_pairs
 from chipsim.program.program import PopulationImage, Program, ProjectionImage
+from chipsim.rules.carried import existing
 
 from .cautions import cautions
 from .check import check_network, check_ranges
@@ -306,7 +309,24 @@ def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tup
         for name, p in net.populations.items()
     )
     projections = tuple(
-        ProjectionImage(name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, weight_units.get(name))
+        ProjectionImage(name, number[p.pre.name], number[p.post.name], _kept(p), p.rule, weight_units.get(name))
         for name, p in net.projections.items()
     )
     return populations, projections
+
+
+def _kept(p: Projection) -> Any:
+    """Synapses as a program keeps them: of a dense matrix that learns, those of weight 0 as well."""
+    s = p.synapses
+    matrix = None if isinstance(s, Conv) or not isinstance(s, (Synapses, FloatSynapses)) else matrix_of(s)
+    if p.rule is None or matrix is None or sp.issparse(matrix):
+        return s
+    found = existing(matrix, p.rule, p.pre is p.post)
+    if np.array_equal(found, np.asarray(matrix) != 0):
+        return s
+    if found.all():
+        return all_pairs(s)
+    pre, post = np.nonzero(found.T)
+    ptr = np.concatenate(([0], np.cumsum(np.count_nonzero(found, axis=0))))
+    kept = sp.csc_array((np.asarray(matrix)[post, pre], post, ptr), shape=found.shape)
+    return replace(s, **{"weights" if isinstance(s, FloatSynapses) else "mantissa": kept})

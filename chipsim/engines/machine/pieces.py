@@ -10,9 +10,8 @@ import scipy.sparse as sp
 
 from chipsim.kernels.core.delivery import CONV, DENSE, DENSE8, SPARSE, SPARSE8
 from chipsim.native.effective import common_shift
-from chipsim.native.synapses import Conv, FloatSynapses, stored
+from chipsim.native.synapses import AllToAll, Conv, FloatAllToAll, FloatSynapses, stored
 from chipsim.program.program import Program, ProjectionImage
-from chipsim.rules.carried import existing
 
 #: A matrix is kept as dense rows (a byte for every weight, zeros included, 20x the weights per second) instead of
 #: sparse ones (four bytes for every synapse) when at least this share of it is nonzero, or when a thinner one of
@@ -103,7 +102,8 @@ def _with_pattern(matrix: np.ndarray, projection: ProjectionImage) -> sp.csc_arr
     """A dense matrix as rows of the synapses that it means: one that is 0, or cut to it, may still learn."""
     synapses = projection.synapses
     given = synapses.weights if isinstance(synapses, FloatSynapses) else synapses.mantissa
-    found = existing(given, projection.rule, projection.pre == projection.post)
+    every = isinstance(synapses, (AllToAll, FloatAllToAll))
+    found = np.ones(given.shape, bool) if every else np.asarray(given) != 0
     ptr = np.concatenate(([0], np.cumsum(np.count_nonzero(found, axis=0))))
     pre, post = np.nonzero(found.T)
     return sp.csc_array((np.asarray(matrix)[post, pre], post, ptr), shape=matrix.shape)

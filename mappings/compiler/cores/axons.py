@@ -87,7 +87,7 @@ def kept_patterns() -> Iterator[None]:
 def pattern(projection: Projection) -> Pattern:
     """Where its synapses are: every stored entry of a sparse matrix is one, a zero of a dense one only where it learns.
 
-    See `chipsim.learning.existing`.
+    See `chipsim.rules.carried.existing`.
     """
     synapses = projection.synapses
     matrix: Any = None if isinstance(synapses, Conv) else matrix_of(synapses)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from chipsim.chips.arithmetic import PRESETS
 from chipsim.errors import CompileError, NetworkError
@@ -13,6 +12,7 @@ from chipsim.native.base import NeuronModel
 from chipsim.native.effective import effective
 from chipsim.native.loihi import STATE_MAX, VTH_SHIFT
 from chipsim.native.synapses import Conv, Synapses, stored
+from chipsim.program.fan_out import pattern
 from chipsim.program.program import PopulationImage, Program, ProjectionImage
 from chipsim.rules.carried import kind_of as kind_of_rule
 from chipsim.rules.products.state import WEIGHT_SEED
@@ -144,7 +144,7 @@ def _rule(program: Program, p: ProjectionImage, where: str) -> None:
             "message_bits=8, or graded=0"
         )
     pairs = s.shape[0] * s.shape[1]
-    given = s.mantissa.nnz if sp.issparse(s.mantissa) else pairs
+    given = int(pattern(p).nnz)
     if given < pairs:
         raise CompileError(
             f"{where}: learns {given} synapses of {pairs} pairs, Lava's LearningDense learns all of them; "
