@@ -31,6 +31,7 @@ _DOORS = {
     "Surrogate": "declaration",
     "Trace": "declaration",
     "Verdict": "verdicts",
+    "axonal": "declaring",
     "check": "checking",
     "compile_rule": "kernel",
     "cost": "costs",

@@ -49,6 +49,7 @@ import ast
 import keyword
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,22 @@ def rule(**declaration: Any) -> Callable[[Callable[..., Any]], Rule]:
     return lambda function: declare(function, **declaration)
 
 
+#: What a rule knows of presynaptic spikes: when they are sent, or when they arrive.
+SEES = ("sent", "arrived")
+
+
+def axonal(rule: Rule) -> Rule:
+    """`rule` with the delay before the synapse: presynaptic spikes count when they arrive, as in Brian2 by default.
+
+    A projection's `delay` d then moves its presynaptic spikes d steps back: with d = 3, pre at 5 and post at 7 is a
+    pair of -1 step; without (the delay behind the synapse, dendritic) it is one of +2. NEST counts a dendritic delay for the
+    way back as well, +5: its postsynaptic spikes reach the synapse d steps late.
+    """
+    if not isinstance(rule, Rule):
+        raise RuleError(f"axonal takes a declared rule (cs.rules), not {type(rule).__name__}")
+    return replace(rule, sees="arrived")
+
+
 def declare(
     function: Callable[..., Any] | str,
     *,
@@ -87,6 +104,7 @@ def declare(
     surrogate: Surrogate | None = None,
     every: int = 1,
     follows_gradient: bool = False,
+    sees: str = "sent",
 ) -> Rule:
     """Check a rule and freeze it.
 
@@ -105,6 +123,10 @@ def declare(
         Evaluate only in steps divisible by it.
     follows_gradient
         The rule claims that its expected change goes down a loss; `check` then tests it.
+    sees : {"sent", "arrived"}
+        Which delay a pair of spikes sees. "sent": none; the synapse counts a presynaptic spike in the step in which the
+        neuron sent it, so that a projection's delay lies behind the synapse (dendritic). "arrived": so many steps later
+        as the projection has of `delay`, which lies before the synapse (axonal, Brian2's default). See `axonal`.
 
     Raises `RuleError` when the rule reads what is not local or not declared, or divides by what can be zero.
     """
@@ -115,6 +137,8 @@ def declare(
     if not isinstance(third, (tuple, list)) or not all(isinstance(n, str) for n in third):
         raise RuleError(f"rule {definition.name}: third must be a name or a tuple of names, not {third!r}")
     third = tuple(third)
+    if sees not in SEES:
+        raise RuleError(f"rule {definition.name}: sees={sees!r} is not one of {', '.join(SEES)}")
     states = {n: s if isinstance(s, State) else State(s) for n, s in (state or {}).items()}
     given = {**keyword_constants(definition, function, set(constants or ())), **(constants or {})}
     values = {n: checked_number(definition.name, n, c) for n, c in given.items()}
@@ -141,6 +165,7 @@ def declare(
         source,
         doc_of(function),
         follows_gradient,
+        sees=sees,
     )
     if not result.writes:
         raise RuleError(f"rule {definition.name}: changes nothing; assign w or a declared state")

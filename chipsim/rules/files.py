@@ -14,7 +14,8 @@ DECLARED = (
 def rule_fields(rule: Any) -> dict[str, Any]:
     """The declaration of a `Rule` by field, with its source text, doc and notes."""
     names = ("source", "doc", "notes", *DECLARED)
-    return {name: getattr(rule, name) for name in names}
+    own = {"sees": rule.sees} if rule.sees != "sent" else {}  # left out as of old, so that fingerprints stay
+    return {name: getattr(rule, name) for name in names} | own
 
 
 def rule_from(fields: dict[str, Any]) -> Any:
@@ -23,5 +24,5 @@ def rule_from(fields: dict[str, Any]) -> Any:
     """
     from .declaring import declare
 
-    made = declare(fields["source"], **{name: fields[name] for name in DECLARED})
+    made = declare(fields["source"], **{name: fields[name] for name in (*DECLARED, "sees") if name in fields})
     return replace(made, doc=fields["doc"], notes=tuple(fields["notes"]))

@@ -52,6 +52,17 @@ def delays(p: Projection, arithmetic: Arithmetic) -> Iterator[CompileError]:
         )
 
 
+def arrivals(p: Projection, arithmetic: Arithmetic) -> Iterator[CompileError]:
+    """A rule that waits for spikes to arrive keeps one queue of them."""
+    late: Any = getattr(p.synapses, "delays", 0)
+    if getattr(p.rule, "sees", "sent") == "arrived" and np.ndim(late) and np.ptp(stored(late)) > 0:
+        yield _error(
+            p,
+            f"projection '{p.name}': rule {p.rule.name} counts spikes when they arrive, at "
+            f"{np.unique(stored(late)).size} different delays: give it one delay, one projection for each",
+        )
+
+
 def shifts(p: Projection, arithmetic: Arithmetic) -> Iterator[CompileError]:
     """A declared rule knows mantissas; where each weight is shifted by itself there are none left to change."""
     exponent = getattr(p.synapses, "exponent", 0)
@@ -67,6 +78,7 @@ PLASTIC_RULES: tuple[Callable[[Projection, Arithmetic], Iterator[CompileError]],
     matrices,
     spikes,
     delays,
+    arrivals,
     shifts,
 )
 

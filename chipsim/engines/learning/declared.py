@@ -129,6 +129,8 @@ class DeclaredLearner(Learner):
         weights[:] = self.plastic.w
         self.plastic.w = weights
         self.variables = ("w", *rule.state, *rule.traces)
+        late = image.synapses.max_delay if rule.sees == "arrived" else 0
+        self.queue = np.zeros((late, 1 + self.pre.n), np.int64)  # spikes on their way, see `machine_declared`
         self._membrane()
 
     def _membrane(self) -> None:
@@ -169,8 +171,17 @@ class DeclaredLearner(Learner):
         if self.v_row >= 0:
             v = self.machine_state.rows[self.v_row, self.post.start : self.post.stop] * self.v_unit + self.v_offset
         was = p.counters[:2].copy()
-        p.step_ids(pre.astype(np.int32), post.astype(np.int32), v, self.level, factors)
+        p.step_ids(self._arrived(pre.astype(np.int32)), post.astype(np.int32), v, self.level, factors)
         self.done[row] = p.counters[:2] - was
+
+    def _arrived(self, pre: np.ndarray) -> np.ndarray:
+        """The spikes that reach the synapse now, where the rule waits for that; `pre` are sent off."""
+        if not len(self.queue):
+            return pre
+        line = self.queue[self.plastic.step_index % len(self.queue)]
+        before = line[1 : 1 + line[0]].astype(np.int32)
+        line[0], line[1 : 1 + pre.size] = pre.size, pre
+        return before
 
     machine_state: Any = None  # set before a run
 
@@ -192,6 +203,7 @@ class DeclaredLearner(Learner):
         """Traces to 0, synaptic state to its start."""
         p = self.plastic
         p.pre_vars[:] = p.post_vars[:] = 0.0
+        self.queue[:, :1] = 0
         for row, state in enumerate(self.rule.state.values()):
             p.syn[row] = state.start
 
@@ -217,8 +229,8 @@ class DeclaredLearner(Learner):
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """All that changes but the weights."""
-        p = self.plastic
-        return {
+        p, way = self.plastic, {"queue": self.queue.copy()} if len(self.queue) else {}
+        return way | {
             "syn": p.syn.copy(), "pre": p.pre_vars.copy(), "post": p.post_vars.copy(), "counters": p.counters.copy(),
             "step": np.array(p.step_index),
         }  # fmt: skip
@@ -227,6 +239,7 @@ class DeclaredLearner(Learner):
         """What `checkpoint` holds."""
         p = self.plastic
         free = {"syn": like(p.syn), "pre": like(p.pre_vars), "post": like(p.post_vars)}
+        free |= {"queue": like(self.queue, 0, max(self.pre.n, 1))} if len(self.queue) else {}
         return free | {"counters": like(p.counters, 0, FOREVER), "step": number()}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
@@ -234,6 +247,8 @@ class DeclaredLearner(Learner):
         p = self.plastic
         p.syn[:], p.pre_vars[:], p.post_vars[:] = saved["syn"], saved["pre"], saved["post"]
         p.counters[:], p.step_index = saved["counters"], int(saved["step"])
+        if len(self.queue):
+            self.queue[:] = saved["queue"]
 
 
 def _seed(program: Program, image: ProjectionImage) -> int:

@@ -131,4 +131,5 @@ def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
         where=np.array(numbers, np.int64),
         unit=np.array([learner.v_unit, learner.v_offset]),
         done=learner.done,
+        queue=learner.queue,
     )
