@@ -84,8 +84,8 @@ def axonal(rule: Rule) -> Rule:
     """`rule` with the delay before the synapse: presynaptic spikes count when they arrive, as in Brian2 by default.
 
     A projection's `delay` d then moves its presynaptic spikes d steps back: with d = 3, pre at 5 and post at 7 is a
-    pair of -1 step; without (the delay behind the synapse, dendritic) it is one of +2. NEST counts a dendritic delay for the
-    way back as well, +5: its postsynaptic spikes reach the synapse d steps late.
+    pair of -1 step; without (the delay behind the synapse, dendritic) it is one of +2. NEST counts a dendritic delay for
+    the way back as well, +5: its postsynaptic spikes reach the synapse d steps late.
     """
     if not isinstance(rule, Rule):
         raise RuleError(f"axonal takes a declared rule (cs.rules), not {type(rule).__name__}")
