@@ -13,6 +13,7 @@ from .fixed import decay12
 from .jit import INNER
 from .neuron_lif import BOUND, INPUT_SHIFT
 
+LOWEST = np.int32(1 - (1 << 31))
 MANY, WAITS = 0, 1  #: floor(v / threshold) spikes; or one, above two thresholds if v began the step above one
 
 
@@ -25,12 +26,12 @@ def count_lif(rows, params, drive, fired, active, value, lo, hi, kind):
     """
     n_active, clipped, folded = np.int32(0), np.int32(0), np.int32(0)
     for i in range(lo, hi):
-        u0, v0, x = rows[0, i], rows[1, i], np.int32(drive[i] << INPUT_SHIFT)
-        busy = (u0 | v0 | x | params[3, i]) != 0
+        u0, v0, x = rows[0, i], rows[1, i], np.int64(drive[i]) << np.int64(INPUT_SHIFT)
+        busy = (u0 | v0 | params[3, i]) != 0 or x != 0
         active[i] = np.uint8(busy)
         n_active += np.int32(busy)
-        raw = np.int32(decay12(u0, params[0, i]) + x)
-        u = np.int32(min(max(raw, np.int32(1 - BOUND)), np.int32(BOUND - 1)))
+        raw = np.int64(decay12(u0, params[0, i])) + x  # in 64 bits: a sum that wraps would not be clipped
+        u = np.int32(min(max(raw, np.int64(1 - BOUND)), np.int64(BOUND - 1)))
         folded += np.int32(u != raw)
         v = np.int32(decay12(v0, params[1, i]) + u + params[3, i])
         kept = np.int32(min(max(v, params[5, i]), params[6, i]))
@@ -44,7 +45,8 @@ def count_lif(rows, params, drive, fired, active, value, lo, hi, kind):
             clipped += np.int32(sent != wanted)
         clipped += np.int32(kept != v)
         rows[0, i] = u
-        rows[1, i] = np.int32(kept - sent * params[7, i])
+        left = np.int64(kept) - np.int64(sent) * np.int64(params[7, i])
+        rows[1, i] = np.int32(max(left, np.int64(LOWEST)))
         value[i] = sent
         fired[i] = np.uint8(sent != 0)
     return n_active, clipped, folded

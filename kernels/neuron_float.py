@@ -18,7 +18,7 @@ def cut_lif(rows, params, drive, touched, fired, active, lo, hi, first):
     n_active = np.int32(0)
     for i in range(lo, hi):
         v, u = rows[0, i], rows[1, i]
-        busy = v != 0.0 or touched[i] != 0 or params[4, i] != 0.0 or params[7, i] != 0.0
+        busy = v != 0.0 or touched[i] != 0 or drive[i] != 0.0 or params[4, i] != 0.0 or params[7, i] != 0.0
         active[i] = np.uint8(busy)
         n_active += np.int32(busy)
         if not first:

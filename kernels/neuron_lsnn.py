@@ -62,10 +62,9 @@ def integer(rows, params, drive, fired, active, lo, hi):
     n_active, clipped = np.int32(0), np.int32(0)
     for i in range(lo, hi):
         spiked, threshold = np.int32(fired[i]), params[2, i]
-        raw = np.int32(
-            decay12(rows[0, i], params[0, i]) + np.int32(drive[i] << INPUT_SHIFT) - np.int32(threshold * spiked)
-        )
-        v = np.int32(min(max(raw, -BOUND), BOUND))
+        x = np.int64(drive[i]) << np.int64(INPUT_SHIFT)  # in 64 bits: a sum that wraps would not be clipped
+        raw = np.int64(decay12(rows[0, i], params[0, i])) + x - np.int64(threshold) * spiked
+        v = np.int32(min(max(raw, np.int64(-BOUND)), np.int64(BOUND)))
         clipped += np.int32(v != raw)
         a = np.int32(decay12(rows[1, i], params[1, i]) + np.int32(spiked << np.int32(ADAPTATION_BITS)))
         raised = np.int64(threshold) + ((np.int64(params[3, i]) * np.int64(a >> np.int32(8))) >> np.int64(8))

@@ -165,6 +165,11 @@ class ATRLIF(NeuronModel):
     }
     states = ("i", "v", "theta", "r")
 
+    def check(self) -> None:
+        """The threshold must fit the chip's numbers."""
+        for name in ("theta_0", "theta_step"):
+            _fits_32(self, name, 64 * float(self.values[name]))
+
 
 class LSNN(NeuronModel):
     r"""The neuron of networks that learn by e-prop in fixed point: adaptive threshold, late reset, pseudo-derivative.
@@ -192,6 +197,14 @@ class LSNN(NeuronModel):
     states = ("v", "a", "refractory", "psi")
 
 
+def _fits_32(model: NeuronModel, name: str, scaled: Any) -> None:
+    if np.any(np.abs(scaled) > 2**31 - 1):
+        raise NetworkError(
+            f"loihi.{type(model).__name__}: {name} as the chip holds it, {np.abs(scaled).max():.15g}, exceeds 32 bits; "
+            "give a smaller value or smaller exponents"
+        )
+
+
 class Delta(NeuronModel):
     """Sends the change of its input when it exceeds a threshold (Lava: Delta); graded spikes."""
 
@@ -205,6 +218,13 @@ class Delta(NeuronModel):
     }
     states = ("act", "residue", "error")
 
+    def check(self) -> None:
+        """Threshold and bias, scaled, must fit the chip's numbers."""
+        scale = 2.0 ** float(self.values["spike_exp"] + self.values["state_exp"])
+        for name in ("vth", "bias"):
+            if name in self.values:
+                _fits_32(self, name, scale * self.values[name].astype(np.float64))
+
 
 class SigmaDelta(NeuronModel):
     """Sums its graded input, applies an activation and sends thresholded changes (Lava: SigmaDelta)."""
@@ -217,6 +237,7 @@ class SigmaDelta(NeuronModel):
         "activation": Register("relu", choices=("relu", "unit"), doc="activation function"),
     }
     states = ("sigma", "act", "residue", "error")
+    check = Delta.check
 
 
 class Sigma(NeuronModel):
