@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.program.program import Program
+
 from .checks import MEMORY_LIMIT, finite, mapping, shown, whole
 from .errors import RunError
-from .program import Program
 
 Record = Mapping[str, Sequence[str] | str]
 MAX_THREADS = 1024
@@ -96,7 +97,8 @@ class Emulator:
             No steps, unknown populations or variables, inputs, third factors or targets that do not fit, or a request
             too large for memory.
         """
-        from .inputs import gather
+        from chipsim.run.inputs import gather
+
         from .results import Result
 
         inputs = mapping(inputs, "inputs", "population -> spikes", RunError)
@@ -172,7 +174,7 @@ class Emulator:
         -------
         dict readout -> Episode
             Loss, output and error of each network that learns by e-prop and learned in this episode
-            (`chipsim.engines.eprop_network.Episode`); empty for other rules.
+            (`chipsim.engines.learning.eprop_network.Episode`); empty for other rules.
 
         Raises
         ------
@@ -218,7 +220,7 @@ class Emulator:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state` returned, bit for bit, for the same program and any number of threads."""
-        from .storage import may_lack
+        from chipsim.storage.documents import may_lack
 
         given = set(mapping(state, "state", "name -> array", RunError))
         missing = sorted(name for name in set(self._engine.state()) - given if not may_lack(self.program, name))
@@ -227,8 +229,8 @@ class Emulator:
         self._engine.restore(dict(state))
 
     def _probes(self, record: Record) -> tuple[list[Any], list[tuple[str, str, int]]]:
-        from .engines.registers import STATE_ROW
-        from .engines.timestep import Probe
+        from chipsim.engines.machine.registers import STATE_ROW
+        from chipsim.engines.timestep import Probe
 
         probes, layout = [], []
         for name, wanted in record.items():
@@ -261,36 +263,36 @@ class Emulator:
 
     def save(self, path: str | Path) -> Path:
         """Write a checkpoint from which `load` continues bit for bit."""
-        from .storage import save_state
+        from chipsim.storage.documents import save_state
 
         return save_state(self._engine.state(), self.program, path)
 
     def load(self, path: str | Path) -> None:
         """Continue from a checkpoint of the same program; raises FileError otherwise."""
-        from .storage import load_state
+        from chipsim.storage.documents import load_state
 
         self._engine.restore(load_state(self.program, path, self._engine.state()))
 
 
 def _engine(program: Program, threads: int) -> Any:
     if program.chip.family in ("loihi", "float"):
-        from .engines.timestep import TimeStepEngine
+        from chipsim.engines.timestep import TimeStepEngine
 
         return TimeStepEngine(program, threads)
     if program.chip.family == "reckon":
-        from .engines.reckon_program import ReckonProgramEngine
+        from chipsim.engines.reckon.program import ReckonProgramEngine
 
         return ReckonProgramEngine(program, threads)
     if program.chip.family == "xylo":
-        from .engines.xylo import XyloEngine
+        from chipsim.engines.xylo import XyloEngine
 
         return XyloEngine(program, threads)
     if program.chip.family in ("odin", "tinyodin"):
-        from .engines.crossbar_program import CrossbarProgramEngine
+        from chipsim.engines.crossbar.program import CrossbarProgramEngine
 
         return CrossbarProgramEngine(program, threads)
     if program.chip.family == "truenorth":
-        from .engines.grid_program import GridProgramEngine
+        from chipsim.engines.grid.program import GridProgramEngine
 
         return GridProgramEngine(program, threads)
     raise RunError(f"no engine runs programs of family '{program.chip.family}'")
@@ -305,7 +307,7 @@ def _variables(name: str, wanted: Any) -> list[str]:
 
 
 def _steps(program: Program, inputs: Mapping[str, Any], steps: int | None) -> int:
-    from .inputs import as_input
+    from chipsim.run.inputs import as_input
 
     if steps is not None:
         return whole(steps, "steps", 1, error=RunError)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 import chipsim as cs
-from chipsim.eprop import EProp
-from chipsim.learning import EngineRule, all_to_all
+from chipsim.mappings.builders.lsnn import eprop_network
 from chipsim.native.synapses import Conv
-from chipsim.pes import Pes
-from chipsim.program import Program
-from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp
-from mappings.lsnn import eprop_network
+from chipsim.program.program import Program
+from chipsim.rules.carried import EngineRule, all_to_all
+from chipsim.rules.e_prop.rule import EProp
+from chipsim.rules.pes import Pes
+from chipsim.rules.products.rule import SumOfProducts, reward_modulated_stdp
 
 STEPS, N_IN, N = 24, 5, 6
 BYTES = cs.rules.Fixed(8, 1.0, rounding="stochastic")
@@ -105,7 +105,7 @@ def models() -> dict[str, tuple[str, Any, Any]]:
 
 
 def without_overflow() -> Any:
-    from chipsim.arithmetic import arithmetic
+    from chipsim.chips.arithmetic import arithmetic
 
     return arithmetic("lava", current_overflow="none")
 

@@ -223,7 +223,7 @@ def _rule() -> Any:
 
 
 def _eprop() -> cs.Network:
-    from mappings import eprop_network
+    from chipsim.mappings import eprop_network
 
     rng = np.random.default_rng(0)
     weights = [rng.normal(size=s) for s in ((3, 2), (3, 3), (2, 3))]
@@ -250,7 +250,7 @@ def events(field: str) -> Callable[[Any], Any]:
     """The same for one field of structured events; the array-like becomes that field if it can."""
 
     def enter(given: Any) -> np.ndarray:
-        from chipsim.inputs import gather
+        from chipsim.run.inputs import gather
 
         if type(given) is not np.ndarray or given.shape != (3,) or given.dtype.kind == "V":
             raise cs.RunError("no field of an array")
@@ -285,13 +285,13 @@ def set_weights(kind: str) -> Callable[[Any], Any]:
 
 
 def third(given: Any) -> np.ndarray:
-    from chipsim.engines.third import third_array
+    from chipsim.engines.learning.third import third_array
 
     return np.asarray(third_array("x->a", "taught", ("reward",), given, 4, 2))[:, 0, :]
 
 
 def target(given: Any) -> np.ndarray:
-    from chipsim.engines.targets import target_rows
+    from chipsim.engines.learning.targets import target_rows
 
     rows = target_rows(emulator("eprop").program.population("out"), given, 4, "mse")
     if np.isnan(rows).any():  # which says that nothing is asked
@@ -304,13 +304,13 @@ def placement(given: Any) -> np.ndarray:
 
 
 def rates(given: Any) -> np.ndarray:
-    from mappings.traffic_graph import spike_rates
+    from chipsim.mappings.compiler.cores.traffic import spike_rates
 
     return spike_rates(native(), {"a": given})[2:]
 
 
 def calibration(given: Any) -> np.ndarray:
-    from mappings.quantise_reference import checked_inputs
+    from chipsim.mappings.compiler.quantise.reference import checked_inputs
 
     return checked_inputs(ideal(), {"x": given})["x"]
 
@@ -346,7 +346,7 @@ def packets(given: Any) -> np.ndarray:
 
 
 def layer(given: Any) -> np.ndarray:
-    from mappings.layers import Dense
+    from chipsim.mappings.builders.layers import Dense
 
     return np.asarray(Dense(given).weights)
 

@@ -10,9 +10,9 @@ import pytest
 
 import chipsim as cs
 from chipsim import rules
-from chipsim.pes import Pes
 from chipsim.rules import Fixed, Plastic, State, Surrogate, Trace
-from chipsim.sum_of_products import SumOfProducts
+from chipsim.rules.pes import Pes
+from chipsim.rules.products.rule import SumOfProducts
 
 NAN, INF = float("nan"), float("inf")
 XY = {"x": Trace("pre", 20.0), "y": Trace("post", 20.0)}

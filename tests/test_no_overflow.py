@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chipsim as cs
-from chipsim.arithmetic import arithmetic
-from chipsim.sop_state import as_written, linear_state
-from chipsim.sum_of_products import SumOfProducts
-from kernels.sum_of_products_float import linear_update
+from chipsim.chips.arithmetic import arithmetic
+from chipsim.kernels.learning.sum_of_products.floats import linear_update
+from chipsim.rules.products.rule import SumOfProducts
+from chipsim.rules.products.state import as_written, linear_state
 
 
 def decayed(x: int, factor: int) -> int:

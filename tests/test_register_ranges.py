@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.arithmetic import PRESETS
+from chipsim.chips.arithmetic import PRESETS
 from chipsim.errors import ChipsimError, CompileError, NetworkError, RunError
 from chipsim.native.synapses import Conv
 

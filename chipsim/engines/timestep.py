@@ -11,15 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chipsim.engines.learning.learning import Episode, Learned, Learning
+from chipsim.engines.machine.load import Machine, carries_values, load
+from chipsim.engines.machine.noise import NoiseSource
+from chipsim.engines.machine.rewriting import Rewritten
 from chipsim.errors import RunError
+from chipsim.kernels.core import machine, records
 from chipsim.native.synapses import Conv
-from chipsim.program import Program
-from kernels import machine, records
-
-from .learning import Episode, Learned, Learning
-from .load import Machine, carries_values, load
-from .noise import NoiseSource
-from .rewriting import Rewritten
+from chipsim.program.program import Program
 
 __all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine", "carries_values"]
 

@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..checks import floats, numbers, product, shown
-from ..errors import NetworkError
+from chipsim.checks import numbers, product
+from chipsim.errors import NetworkError
+
+from ..checks import floats, shown
 
 ArrayLike = npt.ArrayLike
 Shape = int | Sequence[int]

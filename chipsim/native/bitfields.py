@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from chipsim.errors import NetworkError
+
 from ..checks import numbers
-from ..errors import NetworkError
 
 Fields = Mapping[str, tuple[int, int]]  #: name -> (lowest bit, bits)
 

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import NetworkError
+from chipsim.errors import NetworkError
+
 from .base import NeuronModel, Register
 from .synapses import Synapses as Synapses
 
@@ -181,7 +182,8 @@ class LSNN(NeuronModel):
         A = (vth << 6) + (beta b >> 16);   unless refractory: spike if v >= A
         psi = levels - 1 at v = A, falling to 0 at a distance of vth << 6; 0 while refractory
 
-    Equations: Bellec et al. (2020); `kernels.neuron_lsnn`. States: v, a (b above), refractory counter, psi.
+    Equations: Bellec et al. (2020); `chipsim.kernels.core.neurons.lsnn`. States: v, a (b above), refractory counter,
+    psi.
     """
 
     model = "lsnn"

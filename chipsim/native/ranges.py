@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arithmetic import Arithmetic
+from chipsim.chips.arithmetic import Arithmetic
+
 from .base import NeuronModel
 from .loihi import STATE_MAX
 from .synapses import MANTISSA_RANGE, Conv, Synapses, stored

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..checks import ask, dims_of, floats, integers, numbers, product, shown, sparse_matrix, whole
-from ..errors import NetworkError
+from chipsim.checks import numbers, product, whole
+from chipsim.errors import NetworkError
+
+from ..checks import ask, dims_of, floats, integers, shown, sparse_matrix
 
 SIGNS = ("mixed", "excitatory", "inhibitory")
 MAX_SIZE = (1 << 31) - 1  #: of an image, a step of a kernel, a number of groups

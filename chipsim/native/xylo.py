@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from chipsim.errors import NetworkError
+
 from ..checks import numbers, whole
-from ..errors import NetworkError
 from .base import NeuronModel, Register
 from .synapses import Synapses as MatrixSynapses
 from .synapses import as_matrix, stored

@@ -239,7 +239,7 @@ def _attribute(file: h5py.File, name: str, random: Random) -> None:
             "list",
             "tuple",
             "csc",
-            "chipsim.program:Program",
+            "chipsim.program.program:Program",
             "os:system",
             ":",
             "chipsim.errors:FileError",
