@@ -238,14 +238,12 @@ class Emulator:
             raise
 
     def _probes(self, record: Record) -> tuple[list[Any], list[tuple[str, str, int]]]:
-        from chipsim.engines.machine.registers import STATE_ROW
         from chipsim.engines.timestep import Probe
 
         probes, layout = [], []
         for name, wanted in record.items():
             image = self.program.population(name)
-            # A spike source that learning synapses reach adds up what arrives, though it drives nothing.
-            rows = {"input": -1} if image.model.is_input else STATE_ROW.get(image.model.model, {})
+            rows = image.model.variables
             for variable in _variables(name, wanted):
                 if variable == "spikes":
                     continue

@@ -12,23 +12,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chipsim.engines.learning.learning import Episode, Learned, Learning
-from chipsim.engines.machine.load import Machine, carries_values, load
+from chipsim.engines.machine.load import Machine, load
 from chipsim.engines.machine.noise import NoiseSource
-from chipsim.engines.machine.registers import row_ranges
+from chipsim.engines.machine.ranges import row_ranges
 from chipsim.engines.machine.rewriting import Rewritten
 from chipsim.errors import RunError
 from chipsim.kept import Kept, checked, flags, like, number
 from chipsim.kernels.core import machine, records
+from chipsim.kernels.core.neurons.lif import O_PLAIN, S_INPUT
 from chipsim.native.synapses import Conv
 from chipsim.program.program import Program
 
-__all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine", "carries_values"]
+__all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine"]
 
 Progress = Callable[[int, int], None]
 #: Estimated work per step, ns, from which threads pay: below it the meetings of a step cost more than they give.
 THREADS_FROM = 30_000
 SECONDS_PER_CALL = 0.1  #: work handed to the compiled loop at once, so that a progress bar can move
-INPUT_ROW = 3  #: state row in which the general LIF kernel leaves its input
 LOG_ROOM = 1 << 20  #: spikes that the log of one call holds at least
 
 
@@ -87,7 +87,7 @@ class TimeStepEngine:
         program, self._stale = self.rewritten.loaded(), False
         self.machine: Machine = load(program, self.threads)
         self.learning = Learning(program, self.machine)
-        self._plain = self.machine.net.segments.options[:, 0].copy()
+        self._plain = self.machine.net.segments.options[:, O_PLAIN].copy()
         self._number = self.machine.state.rows.dtype
 
     def reset(self) -> None:
@@ -139,7 +139,7 @@ class TimeStepEngine:
             taught = steps if learn else 0
             lesson = self.learning.begin(taught, third or {}, targets or {}, self._state, watch or {}, steps)
         # Only the general LIF kernel keeps the input sum: take it when that is recorded.
-        net.segments.options[:, 0] = self._plain & (not any(p.row == INPUT_ROW for p in probes))
+        net.segments.options[:, O_PLAIN] = self._plain & (not any(p.row == S_INPUT for p in probes))
         asked = int(sum(p.hi - p.lo for p in probes))
         probes = [*probes, *(Probe(*p) for p in self.learning.probes())] if learn else probes
         columns = int(sum(p.hi - p.lo for p in probes))

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chipsim.engines.machine.registers import STATE_ROW
 from chipsim.errors import RunError
 from chipsim.kept import FOREVER, Kept, like, number, under
 from chipsim.kernels.learning.eprop import adjoint as adjoint
@@ -89,7 +88,7 @@ class EPropNetwork:
                 learner.store()
         unit = self.learners[0].unit
         self.net.constants, self.psi_unit = constants_of(program, self.recurrent, self.readout, self.rule, unit)
-        self.out_row = STATE_ROW[self.readout.model.model]["v"]
+        self.out_row = self.readout.model.variables["v"]
         self.clear()
         self.sums, self.episodes = [np.zeros(s) for s in shapes], 0
         self.written: dict[str, int] = {}

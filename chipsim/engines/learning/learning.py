@@ -15,7 +15,6 @@ from chipsim.engines.learning.lesson import Learned, Lesson, teacher_of
 from chipsim.engines.learning.loihi import LinearLearner, SopLearner
 from chipsim.engines.learning.pes import PesLearner
 from chipsim.engines.machine.load import Machine
-from chipsim.engines.machine.registers import STATE_ROW
 from chipsim.engines.machine.rewriting import dense_weights, matrix_of
 from chipsim.errors import RunError
 from chipsim.kept import Kept, under
@@ -133,7 +132,7 @@ class Learning:
         """State that e-prop looks at in every step: (row, first neuron, one past the last), two per network."""
         found = []
         for network in self.networks:
-            psi = STATE_ROW[network.recurrent.model.model]["psi"]
+            psi = network.recurrent.model.variables["psi"]
             found.append((psi, network.recurrent.start, network.recurrent.stop))
             found.append((network.out_row, network.readout.start, network.readout.stop))
         return found
