@@ -41,6 +41,7 @@ _DOORS = {
     "reckon": ("chipsim.native.reckon", ""),
     "truenorth": ("chipsim.native.truenorth", ""),
     "xylo": ("chipsim.native.xylo", ""),
+    "catalyst": ("chipsim.native.catalyst", ""),
     "rules": ("chipsim.rules", ""),
     "ChipsimError": ("chipsim.errors", "ChipsimError"),
     "NetworkError": ("chipsim.errors", "NetworkError"),
