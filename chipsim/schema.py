@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from chipsim.arithmetic import Arithmetic, arithmetic
 from chipsim.costs import CostSet, Frequency, Part, Time
 
-Family = Literal["loihi", "float", "odin", "tinyodin", "reckon", "truenorth", "xylo", "none"]
+Family = Literal["loihi", "float", "odin", "tinyodin", "reckon", "truenorth", "xylo", "catalyst", "none"]
 Count = int | None
 
 
@@ -40,7 +40,7 @@ class Topology(Part):
 
     Core c sits on tile c // cores_per_tile; tile t at x = t // height, y = t % height. Further chips
     continue the mesh eastwards, so that a core's number grows past `cores_per_chip`. `chips` is how many a
-    mapper may use (None: any).
+    mapper may use (None: any). `interconnect` (Catalyst N1): a table walk ("barrier"), or routers on a mesh ("xy").
     """
 
     chips: Count = Field(default=1, ge=1)
@@ -48,6 +48,7 @@ class Topology(Part):
     height: int = Field(ge=1)
     cores_per_tile: int = Field(ge=1)
     link_buffer: int = Field(default=16, ge=1)
+    interconnect: Literal["barrier", "xy"] | None = None
     noc: Noc | None = None
 
     @property
@@ -129,6 +130,12 @@ class Limits(Part):
     spike_bits: Count = Field(default=None, description="bits of a graded spike's payload")
     membrane_bits: Count = Field(default=None, description="bits of the membrane potential")
     axon_types: Count = Field(default=None, description="types of axon, each with its own weight per neuron")
+    spikes: Count = Field(default=None, description="spikes that leave a core in one step; the rest is lost")
+    local_routes: Count = Field(default=None, description="destinations on other cores of a neuron, local slots")
+    global_routes: Count = Field(default=None, description="the same, global slots")
+    reverse_slots: Count = Field(default=None, description="synapses of a neuron that its spikes can teach")
+    delay_entries: Count = Field(default=None, description="delayed synaptic events of a core that arrive in one step")
+    neuron_bits: Count = Field(default=None, description="bits of a neuron's number within its core")
     core_memories: tuple[CoreMemory, ...] = Field(default=(), description="memory of each core, where they differ")
     sources: dict[str, str] = Field(default_factory=dict)
 

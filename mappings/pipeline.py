@@ -22,6 +22,7 @@ from chipsim.schema import Chip
 from .allocate import allocate
 from .axons import kept_patterns, starts, total
 from .check import check_network
+from .lower_catalyst import lower_catalyst
 from .lower_crossbar import lower_crossbar
 from .lower_reckon import lower_reckon
 from .lower_xylo import lower_xylo
@@ -40,6 +41,7 @@ FAMILY_LOWERING: dict[str, Callable[..., Program]] = {
     "odin": lower_crossbar,
     "tinyodin": lower_crossbar,
     "truenorth": lower_crossbar,
+    "catalyst": lower_catalyst,
 }
 
 

@@ -11,6 +11,7 @@ from chipsim.arithmetic import Arithmetic
 from chipsim.native.base import NeuronModel
 from chipsim.native.loihi import STATE_MAX, VTH_SHIFT
 from kernels import neuron_count, neuron_unit
+from kernels.chips.n1.rows import N as N1
 
 PARAM_ROWS = 11
 REAL_ROWS = 1
@@ -222,6 +223,12 @@ BUILDERS: dict[str, Callable[[NeuronModel, Arithmetic], Rows]] = {
     "lsnn": _lsnn,
 }
 
+#: Rows of the Catalyst N1's neuron array (`kernels.chips.n1.rows.N`); x1 .. y3 are its five traces.
+CATALYST_ROWS = {
+    "v": N1.V, "u": N1.U, "refractory": N1.REF, "input": N1.ACC, "thr": N1.THR, "x1": N1.T1, "y1": N1.T2, "x2": N1.T3,
+    "y2": N1.T4, "y3": N1.T5,
+}  # fmt: skip
+
 #: State variable -> state row of the kernels, by model; -1 is the input sum of the step, -2 a sent value.
 STATE_ROW: dict[str, dict[str, int]] = {
     "lif": {"u": 0, "v": 1, "refractory": 2, "input": 3},
@@ -244,4 +251,6 @@ STATE_ROW: dict[str, dict[str, int]] = {
     "tinyodin_lif": {"v": 0},
     "truenorth_lif": {"v": 0},
     "xylo_lif": {"v": 0, "i": 1},
+    "catalyst_lif": CATALYST_ROWS,
+    "catalyst_cuba": CATALYST_ROWS,
 }

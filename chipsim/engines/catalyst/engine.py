@@ -47,8 +47,10 @@ class N1Run:
         Connections delivered and core cycles.
     lost : (t,) int64
         Spikes beyond 64, packets and inputs that found a full queue, delays given up.
-    work : (t, 4) int64
-        Synapses visited by the learning engine, its instructions, weights written, neurons with something to do.
+    work : (t, 3) int64
+        Synapses visited by the learning engine, its instructions, weights written.
+    updates : (t, c) int64
+        Neuron updates that had something to do.
     sent : (l, 5) int32
         Packets on the chip link: timestep, cycle of the push pulse, core, neuron, payload.
     trace : (t, w) int32
@@ -63,6 +65,7 @@ class N1Run:
     active: np.ndarray
     lost: np.ndarray
     work: np.ndarray
+    updates: np.ndarray
     sent: np.ndarray
     trace: np.ndarray
 
@@ -79,12 +82,15 @@ class N1Engine:
         Power up with memories at zero, as an FPGA does, instead of the RTL's simulation values.
     threads : int
         Cores run on that many threads where it pays; the bits are the same.
+    held : int or None
+        Emulate cores 0 .. held - 1 only, with the cycles of the whole build: where the others are never used.
     """
 
     def __init__(
-        self, build: Build, operations: Any = (), *, hardware: bool = False, threads: int = 1
-    ) -> None:  # fmt: skip
+        self, build: Build, operations: Any = (), *, hardware: bool = False, threads: int = 1, held: int | None = None
+    ) -> None:
         self.build, self.hardware, self.threads = build, hardware, threads
+        self.cores = build.cores if held is None or build.interconnect == XY else held
         self._first = as_operations(operations, build)
         self.reset()
 
@@ -94,8 +100,8 @@ class N1Engine:
         sizes = np.zeros(X.COUNT, np.int64)
         xy = b.interconnect == XY
         sizes[:] = (
-            b.cores, b.neurons, b.places, b.pool - 1, b.count_bits, b.fan_in, b.fan_in - 1,
-            b.mesh_columns if xy else 0, b.mesh_rows if xy else 0, int(b.chip_link),
+            self.cores, b.neurons, b.places, b.pool - 1, b.count_bits, b.fan_in, b.fan_in - 1,
+            b.mesh_columns if xy else 0, b.mesh_rows if xy else 0, int(b.chip_link), b.cores,
         )  # fmt: skip
         self._machine = state.make_machine(sizes, min(b.pool, 64), hardware=self.hardware)
         self._mesh = mesh.make_routers(b.cores if xy else 1)
@@ -113,7 +119,7 @@ class N1Engine:
                 self._grow(self._reach(operations[done:]))
         room = self.build.neurons * int(self._machine.reg[:, R.PASSES].max())
         if self._machine.pulse.shape[1] < room:
-            self._machine = self._machine._replace(pulse=np.zeros((self.build.cores, room, 3), np.int32))
+            self._machine = self._machine._replace(pulse=np.zeros((self.cores, room, 3), np.int32))
 
     def _reach(self, operations: np.ndarray) -> int:
         """Pool addresses that a list of operations needs."""
@@ -201,7 +207,7 @@ class N1Engine:
                 first = begun
             elif status != kernel.FULL:
                 raise self._trouble(status, self.step)
-            log = _grown(log, int(self._machine.pulse.shape[1]) * self.build.cores)
+            log = _grown(log, int(self._machine.pulse.shape[1]) * self.cores)
         return self._record(log)
 
     def _trouble(self, status: int, step: int) -> RunError:
@@ -232,7 +238,7 @@ class N1Engine:
 
     def _rows(self, given: Any, steps: int, what: str) -> tuple[np.ndarray, np.ndarray]:
         table = np.asarray(given, np.int64).reshape(-1, 4) if np.size(given) else np.zeros((0, 4), np.int64)
-        for column, name, top in ((0, "timestep", steps), (1, "core", self.build.cores), (2, "neuron", None)):
+        for column, name, top in ((0, "timestep", steps), (1, "core", self.cores), (2, "neuron", None)):
             top = self.build.places if top is None else top
             bad = (table[:, column] < 0) | (table[:, column] >= top)
             if bad.any():
@@ -245,14 +251,14 @@ class N1Engine:
         return np.ascontiguousarray(table[:, 1:]), np.searchsorted(table[:, 0], np.arange(steps + 1)).astype(np.int64)
 
     def _log(self, steps: int, watch: Any) -> schedule.Log:
-        c, seen = self.build.cores, np.asarray(watch, np.int64).reshape(-1, 3)
+        c, seen = self.cores, np.asarray(watch, np.int64).reshape(-1, 3)
         room = int(self._machine.pulse.shape[1]) * c
         return schedule.Log(
             cycles=np.zeros(steps, np.int64), total=np.zeros(steps, np.int64), energy=np.zeros(steps, np.int64),
             synops=np.zeros((steps, c), np.int64), active=np.zeros((steps, c), np.int64),
-            lost=np.zeros(steps, np.int64), work=np.zeros((steps, 4), np.int64),
+            lost=np.zeros(steps, np.int64), work=np.zeros((steps, 3), np.int64), updates=np.zeros((steps, c), np.int64),
             spikes=np.zeros((2 * room, 5), np.int32), sent=np.zeros((1024, 5), np.int32), used=np.zeros(2, np.int64),
-            held=np.zeros((c, 2), np.int64), sums=np.zeros((2, 5), np.int64), watch=seen, trace=np.zeros((steps, len(seen)), np.int32),
+            held=np.zeros((c, 3), np.int64), sums=np.zeros((2, 4), np.int64), watch=seen, trace=np.zeros((steps, len(seen)), np.int32),
         )  # fmt: skip
 
     def _record(self, log: schedule.Log) -> N1Run:
@@ -260,7 +266,7 @@ class N1Engine:
         order = np.lexsort((spikes[:, 3], spikes[:, 2], spikes[:, 1], spikes[:, 0]))
         return N1Run(
             spikes=spikes[order], cycles=log.cycles, total_spikes=log.total, energy=log.energy, synops=log.synops,
-            active=log.active, lost=log.lost, work=log.work, sent=log.sent[: log.used[1]].copy(), trace=log.trace,
+            active=log.active, lost=log.lost, work=log.work, updates=log.updates, sent=log.sent[: log.used[1]].copy(), trace=log.trace,
         )  # fmt: skip
 
     def memory(self, name: str) -> np.ndarray:
@@ -311,7 +317,7 @@ class N1Engine:
         if "pool" in saved and self._machine.pool.shape[2] > np.shape(saved["pool"])[-1]:
             targets["pool"] = np.zeros(np.shape(saved["pool"]), np.int16)
         if "pulse" in saved and np.ndim(saved["pulse"]) == 3:
-            targets["pulse"] = np.zeros((self.build.cores, np.shape(saved["pulse"])[1], 3), np.int32)
+            targets["pulse"] = np.zeros((self.cores, np.shape(saved["pulse"])[1], 3), np.int32)
         for name, array in targets.items():
             if name not in saved or np.shape(saved[name]) != array.shape:
                 raise RunError(f"checkpoint of a Catalyst N1: array {name} of shape {array.shape} is missing or differs")

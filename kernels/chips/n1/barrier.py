@@ -67,7 +67,7 @@ def walk(m, flags, cycle, log, t):
                 m.chip[C.WAITING] = waiting + 1
             cycle += WALK
         cycle += 1
-    return cycle - first
+    return cycle - first + m.size[X.ALL_CORES] - m.size[X.CORES]
 
 
 @njit(**INNER)

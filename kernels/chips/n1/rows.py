@@ -10,8 +10,8 @@ def _rows(name: str, fields: str) -> tuple:
     return namedtuple(name, names)(*range(len(names)))  # type: ignore[misc] # noqa: PYI024
 
 
-#: Sizes of a chip.
-X = _rows("Sizes", "CORES NEURONS PLACES POOL_MASK COUNT_BITS FAN_IN SLOT_MASK COLUMNS LINES LINK COUNT")
+#: Sizes of a chip. CORES are emulated, ALL_CORES are there (the route walk looks at all of them).
+X = _rows("Sizes", "CORES NEURONS PLACES POOL_MASK COUNT_BITS FAN_IN SLOT_MASK COLUMNS LINES LINK ALL_CORES COUNT")
 #: State of a neuron; T1 .. T1 + 4 are the traces x1, y1, x2, y2, y3.
 N = _rows("Neuron", "V U REF ACC D1 D2 D3 T1 T2 T3 T4 T5 COUNT STAMP THR MARK ROWS")
 #: Parameters of a neuron; TAU .. TAU + 4 belong to the traces, H .. H + 2 to the dendrites.

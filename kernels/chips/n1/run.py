@@ -32,7 +32,7 @@ def cores_step(m, flags, first, stride):
 
 @njit(**INNER)
 def sum_tallies(m, sums):
-    """Over all cores: what was lost, synapses learned, instructions, weights written, neurons with something to do."""
+    """Over all cores: what was lost, synapses learned, instructions, weights written."""
     sums[:] = 0
     for c in range(m.size[X.CORES]):
         row = m.tally[c]
@@ -41,7 +41,6 @@ def sum_tallies(m, sums):
         sums[1] += row[ADDED.LEARNED]
         sums[2] += row[ADDED.INSTRUCTIONS]
         sums[3] += row[ADDED.WEIGHTS_WRITTEN]
-        sums[4] += row[ADDED.ACTIVE]
 
 
 @njit(**INNER)
@@ -49,6 +48,7 @@ def hold(m, log):
     """Counters before a timestep, for their differences."""
     for c in range(m.size[X.CORES]):
         log.held[c, 0], log.held[c, 1] = m.reg[c, R.SYNOPS], m.reg[c, R.CYCLES]
+        log.held[c, 2] = m.tally[c, ADDED.ACTIVE]
     sum_tallies(m, log.sums[0])
 
 
@@ -59,9 +59,10 @@ def note(m, log, at):
     for c in range(m.size[X.CORES]):
         log.synops[at, c] = (m.reg[c, R.SYNOPS] - log.held[c, 0]) & 0xFFFFFFFF
         log.active[at, c] = (m.reg[c, R.CYCLES] - log.held[c, 1]) & 0xFFFFFFFF
+        log.updates[at, c] = m.tally[c, ADDED.ACTIVE] - log.held[c, 2]
     sum_tallies(m, log.sums[1])
     log.lost[at] = log.sums[1, 0] - log.sums[0, 0]
-    for j in range(4):
+    for j in range(3):
         log.work[at, j] = log.sums[1, j + 1] - log.sums[0, j + 1]
     for w in range(log.watch.shape[0]):
         log.trace[at, w] = m.neuron[log.watch[w, 0], log.watch[w, 1], log.watch[w, 2]]

@@ -35,13 +35,14 @@ class Log(NamedTuple):
     synops: np.ndarray  # int64 (t, c)
     active: np.ndarray  # int64 (t, c) cycles of each core
     lost: np.ndarray  # int64 (t,) spikes, packets and inputs lost, delays given up
-    work: np.ndarray  # int64 (t, 4) synapses learned, instructions, weights written, neurons with something to do
+    work: np.ndarray  # int64 (t, 3) synapses learned, instructions, weights written
+    updates: np.ndarray  # int64 (t, c) neurons with something to do
     spikes: np.ndarray  # int32 (s, 5) timestep, controller cycle, core, neuron, payload
     sent: np.ndarray  # int32 (l, 5) timestep, controller cycle, core, neuron, payload (chip link)
     used: np.ndarray  # int64 (2,)
     watch: np.ndarray  # int64 (w, 3) core, row, neuron
-    held: np.ndarray  # int64 (c, 2) counters before a timestep
-    sums: np.ndarray  # int64 (2, 5) tallies before and after a timestep
+    held: np.ndarray  # int64 (c, 3) counters before a timestep
+    sums: np.ndarray  # int64 (2, 4) tallies before and after a timestep
     trace: np.ndarray  # int32 (t, w) watched values after each timestep
 
 

@@ -188,7 +188,7 @@ def write_route(m, c, n, slot, to_core, to_neuron, weight):
     """A route entry: slots 0..7 local, 8..11 global."""
     row = m.route[c, n & (m.size[X.PLACES] - 1), slot]
     row[0] = 1
-    row[1] = to_core % m.size[X.CORES]
+    row[1] = to_core % m.size[X.ALL_CORES]
     row[2] = to_neuron & (m.size[X.PLACES] - 1)
     row[3] = wrap16(weight)
 
