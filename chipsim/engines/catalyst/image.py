@@ -124,6 +124,7 @@ class _Builder:
         self.driven: dict[tuple[int, int], int] = {}  # (core, neuron) -> source of its one packet
         self.spans: dict[tuple[int, int], np.ndarray] = {}
         self.warnings: list[str] = []
+        self.taus = self._taus()
 
     def image(self) -> N1Image:
         for c, core in self.cores.items():
@@ -175,6 +176,22 @@ class _Builder:
                         core=int(c), resource="learning programs",
                     )  # fmt: skip
                 core.rule = rule
+
+    def _taus(self) -> dict[int, dict[str, int]]:
+        """Tau registers that learning programs ask for, by population."""
+        found: dict[int, dict[str, int]] = {}
+        for projection in self.program.projections:
+            taus = getattr(projection.rule, "taus", None) or {}
+            for side, k in (("pre", projection.pre), ("post", projection.post)):
+                for trace, value in taus.get(side, {}).items():
+                    own = found.setdefault(k, {})
+                    if own.setdefault(f"tau_{trace}", value) != value:
+                        raise CompileError(
+                            f"projection '{projection.name}': its rule needs tau_{trace}={value} for population "
+                            f"'{self.program.populations[k].name}', another rule {own[f'tau_{trace}']}: a neuron has one "
+                            "trace of that name; use equal time constants", resource="traces",
+                        )  # fmt: skip
+        return found
 
     def _source(self, core: int, i: int, learns: bool) -> tuple[int, int]:
         """Neuron of `core` that stands for source i, and the timesteps that getting there takes."""
@@ -353,12 +370,16 @@ class _Builder:
                 core=c, resource="core parameters",
             )  # fmt: skip
         epoch, passes, tau = shared.pop()
+        if core.rule is not None:
+            epoch = epoch if core.rule.epoch is None else core.rule.epoch
+            tau = tau if core.rule.reward_tau is None else core.rule.reward_tau
         yield ops.parameter(c, 0, "epoch", passes << 12 | epoch)
         yield ops.parameter(c, 0, "reward_tau", tau)
 
     def _neuron(self, c: int, number: int, image: PopulationImage, k: int) -> Iterator[tuple[int, ...]]:
         model = image.model
         value = {name: int(model.per_neuron(name)[k]) for name in model.registers if name in model.values}
+        value |= self.taus.get(self.program.populations.index(image), {})
         parent = value["parent"]
         if parent != NO_PARENT:
             at = self.spot[image.start + parent]
@@ -391,7 +412,7 @@ class _Builder:
         else:
             k = i - self.program.populations[self.of[i]].start
         value = {"thr": 1, "leak": 0, "rest": 0, "refractory": 0, "vmin": 0, "vmax": 0, "parent": NO_PARENT}
-        value |= {tau: int(model.per_neuron(tau)[k]) for tau in _TAUS}
+        value |= {tau: int(model.per_neuron(tau)[k]) for tau in _TAUS} | self.taus.get(int(self.of[i]), {})
         yield from self._parameters(c, number, value)
 
     def _parameters(self, c: int, number: int, value: dict[str, int]) -> Iterator[tuple[int, ...]]:

@@ -36,6 +36,7 @@ OPERANDS = {
     "skip_z": "a", "skip_nz": "a",
 }  # fmt: skip
 NAMES = ("x1", "x2", "y1", "y2", "y3", "w", "d", "t", "e", "reward", "stamp")
+TRACES = NAMES[:5]
 REGISTERS = {**{f"r{k}": k for k in range(16)}, **{name: k for k, name in enumerate(NAMES)}}
 SECTIONS = {"ltd": 0, "ltp": 64, "ltd3": 128, "ltp3": 192}
 LENGTH = 64  #: instructions from one section to the next
@@ -180,6 +181,14 @@ class Program:
         The chip's flag: eligibilities decay and a reward moves all weights of the core. None: as the sections say.
     skip_idle : bool
         Timesteps of a core without a spike do not learn (the RTL skips both phases).
+    taus : {"pre": {"x1": 4, ...}, "post": {...}} or None
+        Tau registers that the program needs at the sources and the targets, instead of those of their neurons.
+    reward_tau, epoch : int or None
+        Registers of the core that the program needs; None: those of the neurons.
+    weight_step : float or None
+        What one unit of the weight means in the rule that the program was made from.
+    notes : tuple of str
+        What differs from that rule.
 
     Examples
     --------
@@ -193,12 +202,23 @@ class Program:
     three_factor: bool | None = None
     skip_idle: bool = False
     name: str = "program"
+    taus: Any = None
+    reward_tau: int | None = None
+    epoch: int | None = None
+    weight_step: float | None = None
+    notes: tuple[str, ...] = ()
     words: dict[int, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Assemble, and check that every path ends."""
         if not isinstance(self.text, str):
             raise NetworkError(f"catalyst.Program takes its text, not {type(self.text).__name__}")
+        for side, registers in (self.taus or {}).items():
+            wrong = [n for n, v in registers.items() if n not in TRACES or not 0 <= v <= 15]
+            if side not in ("pre", "post") or wrong:
+                raise NetworkError(
+                    f"catalyst.Program: taus={self.taus!r}: give pre and post, traces {', '.join(TRACES)}, values 0..15"
+                )
         words = assemble(self.text)
         given = [s for s, start in SECTIONS.items() if start in words]
         if not given:
@@ -248,14 +268,15 @@ class Program:
         return disassemble(self.words)
 
     def __eq__(self, other: Any) -> bool:
-        """Equal words and flags."""
-        return isinstance(other, Program) and (self.words, self.three_factor, self.skip_idle) == (
-            other.words, other.three_factor, other.skip_idle,
-        )  # fmt: skip
+        """Equal words, flags and registers of the core."""
+        return isinstance(other, Program) and self._core() == other._core()
+
+    def _core(self) -> tuple[Any, ...]:
+        return tuple(self.words.items()), self.three_factor, self.skip_idle, self.reward_tau, self.epoch
 
     def __hash__(self) -> int:
-        """Of words and flags."""
-        return hash((tuple(self.words.items()), self.three_factor, self.skip_idle))
+        """Of what `==` compares."""
+        return hash(self._core())
 
 
 __all__ = ["NAMES", "OPCODES", "SECTIONS", "Cost", "Program", "assemble", "cost", "disassemble", "disassemble_word"]
