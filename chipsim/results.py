@@ -168,6 +168,12 @@ class Result:
 
         return load_result(path)
 
+    def waves(self, path: str | Path, populations: Any = None) -> Path:
+        """Write spikes and recorded variables as a value change dump (.vcd) for waveform viewers."""
+        from .vcd import write_vcd
+
+        return write_vcd(self, path, populations)
+
     def report(self, folder: str | Path, **options: Any) -> Path:
         """Write report.html (self-contained), report.json and csv tables; returns the HTML file."""
         from .report import write_report

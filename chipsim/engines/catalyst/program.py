@@ -66,7 +66,7 @@ class N1ProgramEngine:
         reward: Any = 0,
     ) -> N1Raw:
         """Advance `steps` steps; `inputs` hold the spikes of exactly these steps."""
-        stimuli = self._stimuli(inputs, steps)
+        stimuli = self.stimuli(inputs, steps)
         flags = self.image.flags & (0xFF if learn else ~LEARNING & 0xFF)
         watch = self._watch(probes)
         runs = []
@@ -80,7 +80,7 @@ class N1ProgramEngine:
                 progress(at + count, steps)
         return self._raw(inputs, steps, runs, len(watch))
 
-    def _stimuli(self, inputs: SpikeTrain, steps: int) -> np.ndarray:
+    def stimuli(self, inputs: SpikeTrain, steps: int) -> np.ndarray:
         """Rows (step, core, neuron, current) that make the relays of every input spike fire, by step."""
         ids = inputs.ids.astype(np.int64)
         step = np.repeat(np.arange(steps), np.diff(inputs.ptr))

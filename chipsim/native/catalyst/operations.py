@@ -71,7 +71,12 @@ def parameter(core: int, neuron: int, name: str, value: int) -> tuple[int, ...]:
     """One row: a parameter by its name in `PARAMETERS`."""
     if name not in PARAMETERS:
         raise NetworkError(f"catalyst has no parameter {name!r}; it has {', '.join(PARAMETERS)}")
-    return (PARAMETER, core, neuron, PARAMETERS[name], value, 0, 0)
+    return (PARAMETER, core, neuron, PARAMETERS[name], signed16(value), 0, 0)
+
+
+def signed16(value: int) -> int:
+    """The low 16 bits as a signed number: the form in which operations keep parameter values."""
+    return ((value + 0x8000) & 0xFFFF) - 0x8000
 
 
 def bias_value(bias: int) -> int:

@@ -149,7 +149,7 @@ def to_operation(command: Command) -> tuple[int, ...] | None:
     if command.name == "learning program":
         return (ops.PROGRAM, v[0], v[1], v[2] >> 16, v[2] & 0xFFFF, 0, 0)
     if command.name == "parameter":
-        return (ops.PARAMETER, *v, 0, 0)
+        return (ops.PARAMETER, *v[:3], ops.signed16(v[3]), 0, 0)
     if command.name == "tree":
         return (ops.PARAMETER, v[0], v[1], ops.PARAMETERS["tree"], v[2], 0, 0)
     if command.name == "clear":
