@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from ...errors import RunError
 from ...native.catalyst.build import XY, Build
 from ...native.catalyst.operations import as_operations
 
+NS_PER_NEURON, THREADS_FROM = 30, 60_000  #: estimated ns of a timestep from which the meetings of threads pay
 LONGEST_EVENT_STEP = 20_000_000  #: clock cycles after which an event-driven timestep is taken to be endless
 #: What a chip shows of itself -> row of the neuron arrays, dtype.
 _NEURON = {
@@ -192,7 +195,7 @@ class N1Engine:
             saved = self.state() if events else None
             used = log.used.copy()
             begun = first
-            first, status = kernel.run(self._machine, self._mesh, plan, log, first, steps, limit)
+            first, status = self._call(plan, log, first, steps, limit)
             if status == kernel.DONE:
                 break
             if status == kernel.ENDLESS and saved is not None:
@@ -209,6 +212,19 @@ class N1Engine:
                 raise self._trouble(status, self.step)
             log = _grown(log, int(self._machine.pulse.shape[1]) * self.cores)
         return self._record(log)
+
+    def _call(self, plan: schedule.Schedule, log: schedule.Log, first: int, steps: int, limit: int) -> tuple[int, int]:
+        """Run the compiled loop, on threads where the cores have enough to do."""
+        workers = min(self.threads, self.cores)
+        if self.cores * self.build.neurons * NS_PER_NEURON < THREADS_FROM or not hasattr(os, "sched_yield"):
+            workers = 1
+        shared, arrivals = np.zeros(kernel.LONGEST + workers, np.int64), np.zeros(1, np.int64)
+        rest = (self._machine, self._mesh, plan, log, first, steps, limit)
+        if workers == 1:
+            return kernel.run(*rest, 0, 1, shared, arrivals)
+        with ThreadPoolExecutor(workers) as pool:
+            made = [pool.submit(kernel.run, *rest, k, workers, shared, arrivals) for k in range(workers)]
+            return made[0].result()
 
     def _trouble(self, status: int, step: int) -> RunError:
         if status == kernel.HANGS:

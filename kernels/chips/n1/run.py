@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from numba import njit
 
+from kernels.intrinsics import barrier
 from kernels.jit import ENTRY, INNER
 
 from .barrier import begin, finish
 from .core import step_core
 from .events import run_events
 from .mesh import drain_mesh, run_until, walk_mesh
-from .rows import ADDED, ASYNC, C, R, X
+from .rows import ADDED, ASYNC, LINK_DEPTH, C, R, X
 from .schedule import overwrite, write_pulses
 
-DONE, FULL, HANGS, ENDLESS, LINK_FULL = 0, 1, 2, 3, 4
+DONE, FULL, HANGS, ENDLESS, LINK_FULL = range(5)
+STATUS, SYNCHRONOUS, BEFORE, LONGEST = range(4)  #: places in `shared`
 BETWEEN = 3  #: idle cycles between the timesteps of one RUN command
 
 
-@njit(**ENTRY)
+@njit(**INNER)
 def cores_step(m, flags, first, stride):
     """Cores first, first + stride, ...; returns the longest core's cycles, -1 if one hangs."""
     longest = 0
@@ -69,8 +71,10 @@ def note(m, log, at):
 
 
 @njit(**INNER)
-def mesh_step(m, net, schedule, k, flags, log):
-    """One timestep of the XY mesh; a status."""
+def before_cores(m, net, schedule, k):
+    """Stimuli and packets of a synchronous timestep; returns the controller cycles until the cores start, -1: hangs."""
+    if not m.size[X.COLUMNS]:
+        return begin(m, schedule, k)
     start = schedule.start[k]
     if start < 0:
         start = m.chip[C.EDGE] + BETWEEN - 1
@@ -78,14 +82,22 @@ def mesh_step(m, net, schedule, k, flags, log):
     for s in range(schedule.stim_ptr[k], schedule.stim_ptr[k + 1]):
         c, n, current = schedule.stim[s]
         m.tally[c, ADDED.OVERWRITTEN] += overwrite(m, c, n, current)
-    before = drain_mesh(m, net, start + 1)
-    longest = cores_step(m, flags, 0, 1)
-    if longest < 0:
-        return HANGS
-    edge = start + 1 + before
+    m.chip[C.EDGE] = start + 1
+    cycles = drain_mesh(m, net, start + 1)
+    m.chip[C.EDGE] += cycles
+    return cycles
+
+
+@njit(**INNER)
+def after_cores(m, net, schedule, k, flags, log, before, longest):
+    """Spikes, route walk and counters of a synchronous timestep."""
+    write_pulses(m, log, k, before + 2)
+    if not m.size[X.COLUMNS]:
+        finish(m, before, longest, flags, schedule.stall[k], log, k)
+        return
+    edge = m.chip[C.EDGE]
     after = edge + 1 + longest + 3
     run_until(m, net, edge, after)
-    write_pulses(m, log, k, before + 2)
     walked = walk_mesh(m, net, flags, after)
     run_until(m, net, after + walked, after + walked + 1)
     m.chip[C.EDGE] = after + walked + 1
@@ -93,46 +105,73 @@ def mesh_step(m, net, schedule, k, flags, log):
     for c in range(m.size[X.CORES]):
         m.chip[C.SPIKES] += m.reg[c, R.PULSES]
     m.chip[C.SPIKES] &= 0xFFFFFFFF
-    return DONE
 
 
 @njit(**INNER)
-def barrier_step(m, schedule, k, flags, log):
-    """One synchronous timestep of the barrier mesh; a status."""
-    before = begin(m, schedule, k)
-    if before < 0:
-        return LINK_FULL
-    longest = cores_step(m, flags, 0, 1)
-    if longest < 0:
-        return HANGS
-    write_pulses(m, log, k, before + 2)
-    finish(m, before, longest, flags, schedule.stall[k], log, k)
-    return DONE
+def open_step(m, net, schedule, k, log, limit, shared):
+    """What one worker does before the cores: inputs, or a whole event-driven timestep. See `run` for `shared`."""
+    shared[STATUS], shared[SYNCHRONOUS] = DONE, 0
+    room = m.pulse.shape[1] * m.size[X.CORES]
+    if log.used[0] + room > log.spikes.shape[0] or log.used[1] + LINK_DEPTH > log.sent.shape[0]:
+        shared[STATUS] = FULL
+        return
+    hold(m, log)
+    m.chip[C.REWARD] = schedule.reward[k]
+    if schedule.flags[k] & ASYNC and not m.size[X.COLUMNS]:
+        taken = run_events(m, schedule, k, schedule.flags[k], log, limit)
+        log.cycles[k] = taken
+        shared[STATUS] = HANGS if taken == -1 else ENDLESS if taken < 0 else DONE
+        return
+    shared[BEFORE] = before_cores(m, net, schedule, k)
+    shared[SYNCHRONOUS] = 1
+    if shared[BEFORE] < 0:
+        shared[STATUS] = LINK_FULL
+
+
+@njit(**INNER)
+def close_step(m, net, schedule, k, log, shared, workers):
+    """What one worker does after the cores."""
+    longest = 0
+    for w in range(workers):
+        if shared[LONGEST + w] < 0:
+            shared[STATUS] = HANGS
+        longest = max(longest, shared[LONGEST + w])
+    if shared[STATUS] == DONE and shared[SYNCHRONOUS]:
+        after_cores(m, net, schedule, k, schedule.flags[k], log, shared[BEFORE], longest)
+    if shared[STATUS] == DONE:
+        m.chip[C.STEPS] += 1
+        note(m, log, k)
 
 
 @njit(**ENTRY)
-def run(m, net, schedule, log, first, count, limit):
+def run(m, net, schedule, log, first, count, limit, worker, workers, shared, arrivals):
     """Timesteps `first` .. of the schedule until `count` are done; returns (next timestep, status).
 
-    FULL: make room for spikes in the log and call again.
+    FULL: make room for spikes in the log and call again. Each of `workers` threads calls this with its number and the
+    same arrays and runs its own cores; they meet three times in a timestep. `shared` is int64 (4 + workers,): status,
+    whether cores run, cycles before them, longest core of each worker.
     """
-    room = m.pulse.shape[1] * m.size[X.CORES]
+    met = 0
     for k in range(first, count):
-        if log.used[0] + room > log.spikes.shape[0] or log.used[1] + 256 > log.sent.shape[0]:
+        if worker == 0:
+            open_step(m, net, schedule, k, log, limit, shared)
+        if workers > 1:
+            met += workers
+            barrier(arrivals, met)
+        if shared[STATUS] == FULL:
             return k, FULL
-        flags = schedule.flags[k]
-        hold(m, log)
-        m.chip[C.REWARD] = schedule.reward[k]
-        if m.size[X.COLUMNS]:
-            status = mesh_step(m, net, schedule, k, flags, log)
-        elif flags & ASYNC:
-            taken = run_events(m, schedule, k, flags, log, limit)
-            log.cycles[k] = taken
-            status = HANGS if taken == -1 else ENDLESS if taken < 0 else DONE
+        if shared[STATUS] == DONE and shared[SYNCHRONOUS]:
+            shared[LONGEST + worker] = cores_step(m, schedule.flags[k], worker, workers)
         else:
-            status = barrier_step(m, schedule, k, flags, log)
-        if status != DONE:
-            return k, status
-        m.chip[C.STEPS] += 1
-        note(m, log, k)
+            shared[LONGEST + worker] = 0
+        if workers > 1:
+            met += workers
+            barrier(arrivals, met)
+        if worker == 0:
+            close_step(m, net, schedule, k, log, shared, workers)
+        if workers > 1:
+            met += workers
+            barrier(arrivals, met)
+        if shared[STATUS] != DONE:
+            return k, shared[STATUS]
     return count, DONE
