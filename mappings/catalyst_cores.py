@@ -41,6 +41,9 @@ def assign(
     build = build_of(chip)
     if placement is not None:
         return _by_hand(net, start, core, placement, build, chip)
+    for name in rates or {}:
+        if name not in net.populations:
+            raise CompileError(f"rates: no population '{name}'; the network has {', '.join(net.populations)}")
     filler = _Filler(net, start, models, synapses, rules, rates or {}, build, chip)
     for p in net.populations.values():
         if not p.model.is_input:
@@ -84,7 +87,11 @@ class _Filler:
         chip: Chip,
     ) -> None:  # fmt: skip
         self.net, self.start, self.models, self.build, self.chip = net, start, models, build, chip
-        self.rates, self.rules = rates, rules
+        self.rules = rules
+        self.rate = np.zeros(sum(p.n for p in net.populations.values()))
+        for name, value in rates.items():
+            first = start[name]
+            self.rate[first : first + net.populations[name].n] = np.asarray(value, np.float64)
         self.incoming = {name: self._incoming(name, synapses) for name in net.populations}
         self.core, self.key = -1, None
         self._new()
@@ -117,16 +124,15 @@ class _Filler:
         if self.key is not None and key != self.key and self.members:
             self._new()
         self.key = key
-        rate = np.broadcast_to(np.asarray(self.rates.get(name, 0.0), np.float64), (p.n,))
         whole = bool(np.any(model.per_neuron("parent") >= 0))
         ptr, rows = self.incoming[name]
         groups = [np.arange(p.n)] if whole else [np.array([k]) for k in range(p.n)]
         for group in groups:
             mine = rows[ptr[group[0]] : ptr[group[-1] + 1]]
-            trouble = self._trouble(group + first, mine, float(rate[group].sum()))
+            trouble = self._trouble(group + first, mine)
             if trouble and self.members:
                 self._new()
-                trouble = self._trouble(group + first, mine, float(rate[group].sum()))
+                trouble = self._trouble(group + first, mine)
             if trouble:
                 raise self._refusal(name, trouble, whole)
             if self.core >= self.build.cores:
@@ -135,18 +141,20 @@ class _Filler:
                     "network, or a larger build",
                     population=name, resource="cores", need=self.core + 1, limit=self.build.cores,
                 )  # fmt: skip
-            self._take(group + first, mine, float(rate[group].sum()))
+            self._take(group + first, mine)
             core[group + first] = self.core
 
-    def _trouble(self, ids: np.ndarray, rows: np.ndarray, rate: float) -> tuple[str, int, int] | None:
+    def _trouble(self, ids: np.ndarray, rows: np.ndarray) -> tuple[str, int, int] | None:
         """Resource, need and limit of what does not fit, None if all does."""
-        held = len(self.held) + len({*ids.tolist(), *rows[:, 0].tolist()} - self.held)
+        new = {*ids.tolist(), *rows[:, 0].tolist()} - self.held
+        held = len(self.held) + len(new)
         if held > self.build.neurons:
             return "neurons", held, self.build.neurons
         if self.pool + len(rows) > self.build.pool:
             return "synapse pool", self.pool + len(rows), self.build.pool
-        if self.spikes + rate > SPIKES:
-            return "spikes per timestep", int(np.ceil(self.spikes + rate)), SPIKES
+        spikes = self.spikes + float(self.rate[list(new)].sum())  # relays fire as often as what they stand for
+        if spikes > SPIKES:
+            return "spikes per timestep", int(np.ceil(spikes)), SPIKES
         most = (1 << self.build.count_bits) - 1
         for source, count in zip(*np.unique(rows[:, 0], return_counts=True)):
             if self.axon.get(int(source), 0) + count > most:
@@ -159,11 +167,12 @@ class _Filler:
                     return "delay queue", need, QUEUE
         return None
 
-    def _take(self, ids: np.ndarray, rows: np.ndarray, rate: float) -> None:
-        self.held.update(ids.tolist(), rows[:, 0].tolist())
+    def _take(self, ids: np.ndarray, rows: np.ndarray) -> None:
+        new = {*ids.tolist(), *rows[:, 0].tolist()} - self.held
+        self.spikes += float(self.rate[list(new)].sum())
+        self.held |= new
         self.members += len(ids)
         self.pool += len(rows)
-        self.spikes += rate
         for source in rows[:, 0].tolist():
             self.axon[source] = self.axon.get(source, 0) + 1
         for source, delay in rows[rows[:, 1] > 0].tolist():
@@ -174,7 +183,7 @@ class _Filler:
         remedy = {
             "neurons": "inputs and sources on other cores take a relay neuron each: lower the fan-in",
             "synapse pool": "use fewer synapses, or a build with a deeper pool",
-            "spikes per timestep": "its rate alone exceeds what a core can send; lower it",
+            "spikes per timestep": "its rate and that of its sources, which need relays, exceed what a core can send; lower them",
             "synapses of one axon": "use fewer targets",
             "delay queue": "spread the delays of a source over more timesteps",
         }[what]
