@@ -2,9 +2,9 @@
 
     python benchmarks/bench_catalyst.py [recorded workload]
 
-Workload: 1 core of 1,024 neurons, 16 random synapses each, 200 timesteps with stimuli to 2 % of the neurons (5,011 spikes; with
-STDP 11,362). With the recorded file (bench_lif1k.npz) its own network and stimuli are run and compared; without, a network
-of the same statistics. The reference figures are recorded in docs/chips/catalyst_n1.md, with where they come from.
+Workload: 1 core of 1,024 neurons, 16 random synapses each, 200 timesteps with stimuli to 2 % of the neurons (5,011
+spikes; with STDP 11,362). With the recorded file (bench_lif1k.npz) its own network and stimuli are run and compared;
+without, a network of the same statistics. Where the reference figures come from: docs/chips/catalyst_n1.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def own_workload(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return np.array(rows), np.column_stack([t, 0 * t, n, rng.integers(0, 1501, t.size)])
 
 
-def measure(operations: np.ndarray, stimuli: np.ndarray, flags: int, repeats: int = 5) -> tuple[float, N1Engine, object]:
+def measure(
+    operations: np.ndarray, stimuli: np.ndarray, flags: int, repeats: int = 5
+) -> tuple[float, N1Engine, object]:
     """Timesteps per CPU second (the best of some runs), the engine and its last run."""
     engine = N1Engine(BUILD, operations)
     engine.run(1)  # compiled before anything is measured
@@ -56,7 +58,8 @@ def main() -> None:
     for name, flags in (("lif", 0), ("stdp", 1)):
         rate, engine, run = measure(operations, stimuli, flags)
         verilator, sdk = REFERENCES[name]
-        line = f"{name:5} {rate:9,.0f} timesteps per CPU second, {rate / verilator:5.0f} x Verilator, {rate / sdk:5.0f} x SDK"
+        line = f"{name:5} {rate:9,.0f} timesteps per CPU second"
+        line += f", {rate / verilator:5.0f} x Verilator, {rate / sdk:5.0f} x SDK"
         line += f"; {len(run.spikes):,} spikes, {run.cycles.sum():,} cycles"
         if recorded:
             equal = np.array_equal(run.cycles, recorded[f"cycles_{name}"]) and np.array_equal(

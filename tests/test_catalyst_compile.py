@@ -131,7 +131,7 @@ def test_graded_spikes_carry_their_payload() -> None:
     net.connect(x, a, cs.catalyst.Synapses(np.array([[128, 0], [-64, 256]]), graded=True))
     got = run(net, "catalyst_n1", np.array([[3, 0], [0, 50], [255, 1], [0, 0], [0, 0]]), record={"a": ["v"]})
     assert got.trace["a"]["v"].tolist() == [[0, 0], [3, 0], [3, 100], [258, 0], [258, 0]]
-    with pytest.raises(cs.RunError, match="payloads are 1..255"):
+    with pytest.raises(cs.RunError, match="payloads are 1"):
         run(net, "catalyst_n1", np.array([[300, 0]]))
 
 
@@ -278,7 +278,12 @@ def test_flags_of_the_chip_must_agree() -> None:
 
 def test_presets_are_the_shipped_builds() -> None:
     catalyst = cs.catalyst
-    for name, build in (("", catalyst.DEFAULT), ("_f2", catalyst.F2), ("_arty", catalyst.ARTY), ("_kria", catalyst.KRIA)):
+    for name, build in (
+        ("", catalyst.DEFAULT),
+        ("_f2", catalyst.F2),
+        ("_arty", catalyst.ARTY),
+        ("_kria", catalyst.KRIA),
+    ):
         assert build_of(cs.chip(f"catalyst_n1{name}")) == build
 
 

@@ -11,7 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import NetworkError
+from chipsim.errors import NetworkError
+
 from .base import NeuronModel, Register
 from .synapses import FloatSynapses as Synapses
 

@@ -1,1 +1,1 @@
-"""Kernels that are one chip's RTL each, and say so by name; everything else in `kernels` names no chip."""
+"""Kernels that are one chip's RTL, and say so by name. Imports arithmetic."""

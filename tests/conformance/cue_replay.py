@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.engines.reckon import ReckonEngine, ReckonRun
-from mappings.cue_data import CueSet, read_cues
-from mappings.cue_task import present
+from chipsim.engines.reckon.core import ReckonEngine, ReckonRun
+from chipsim.mappings.experiments.cue import present
+from chipsim.mappings.experiments.cue_data import CueSet, read_cues
 
 WEIGHTS = ("winp", "wrec", "wout")
 FIELDS = ("u", "tinp", "trec", "tout")

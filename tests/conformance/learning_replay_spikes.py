@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.online_eprop import OnlineEProp
-from kernels.rules import (
+from chipsim.rules.e_prop.online import OnlineEProp
+from tests.conformance.learning_replay import EXACT, TIGHT, Checks, eprop_rule
+from tests.oracles.rules import (
     btsp,
     memristor,
     resume,
@@ -24,7 +25,6 @@ from kernels.rules import (
     tempotron,
     vogels_sprekeler,
 )
-from tests.conformance.learning_replay import EXACT, TIGHT, Checks, eprop_rule
 
 STAMP = 1.0  # NEST stamps a spike one step after the time in the list
 VOLUME_DELAY = 2.0  # generator to parrot to volume transmitter, 1 ms each

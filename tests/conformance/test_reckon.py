@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chipsim.engines.reckon import ReckonEngine, ReckonRun, stimulus
-from chipsim.native.reckon import Memories, Registers
-from mappings.cue_data import make_cues
-from mappings.cue_task import cue_registers, present, random_memories, read_memories, run_cue_experiment
+from chipsim.engines.reckon.core import ReckonEngine, ReckonRun, stimulus
+from chipsim.mappings.experiments.cue import cue_registers, present, random_memories, read_memories, run_cue_experiment
+from chipsim.mappings.experiments.cue_data import make_cues
+from chipsim.native.reckon.neurons import Memories, Registers
 
 from .conftest import golden_files, golden_id
 from .cue_replay import LAST, canonical, difference, presentation, rows, run_samples, sample_count

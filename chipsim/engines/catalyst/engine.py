@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from kernels.chips.n1 import mesh, rows, schedule, state
-from kernels.chips.n1 import run as kernel
-from kernels.chips.n1.rows import ADDED, ASYNC, N, R, S, X
+from chipsim.kernels.chips.n1 import mesh, rows, schedule, state
+from chipsim.kernels.chips.n1 import run as kernel
+from chipsim.kernels.chips.n1.rows import ADDED, ASYNC, N, R, S, X
 
 from ...errors import RunError
 from ...native.catalyst.build import XY, Build
@@ -274,7 +274,8 @@ class N1Engine:
             synops=np.zeros((steps, c), np.int64), active=np.zeros((steps, c), np.int64),
             lost=np.zeros(steps, np.int64), work=np.zeros((steps, 3), np.int64), updates=np.zeros((steps, c), np.int64),
             spikes=np.zeros((2 * room, 5), np.int32), sent=np.zeros((1024, 5), np.int32), used=np.zeros(2, np.int64),
-            held=np.zeros((c, 3), np.int64), sums=np.zeros((2, 4), np.int64), watch=seen, trace=np.zeros((steps, len(seen)), np.int32),
+            held=np.zeros((c, 3), np.int64), sums=np.zeros((2, 4), np.int64), watch=seen,
+            trace=np.zeros((steps, len(seen)), np.int32),
         )  # fmt: skip
 
     def _record(self, log: schedule.Log) -> N1Run:
@@ -282,7 +283,8 @@ class N1Engine:
         order = np.lexsort((spikes[:, 3], spikes[:, 2], spikes[:, 1], spikes[:, 0]))
         return N1Run(
             spikes=spikes[order], cycles=log.cycles, total_spikes=log.total, energy=log.energy, synops=log.synops,
-            active=log.active, lost=log.lost, work=log.work, updates=log.updates, sent=log.sent[: log.used[1]].copy(), trace=log.trace,
+            active=log.active, lost=log.lost, work=log.work, updates=log.updates,
+            sent=log.sent[: log.used[1]].copy(), trace=log.trace,
         )  # fmt: skip
 
     def memory(self, name: str) -> np.ndarray:
@@ -336,7 +338,9 @@ class N1Engine:
             targets["pulse"] = np.zeros((self.cores, np.shape(saved["pulse"])[1], 3), np.int32)
         for name, array in targets.items():
             if name not in saved or np.shape(saved[name]) != array.shape:
-                raise RunError(f"checkpoint of a Catalyst N1: array {name} of shape {array.shape} is missing or differs")
+                raise RunError(
+                    f"checkpoint of a Catalyst N1: array {name} of shape {array.shape} is missing or differs"
+                )
         if not np.array_equal(saved["size"], self._machine.size):
             raise RunError("checkpoint of a Catalyst N1: it is of another build")
         for name, array in targets.items():

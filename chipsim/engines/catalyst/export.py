@@ -1,7 +1,8 @@
 """Out to a Catalyst N1 on an FPGA: a program's operations and its host byte stream, and the way back.
 
-The operations rely on no power-up value: an FPGA, whose memories start at zero, runs the program as the RTL's simulation.
-`whole_chip` also silences the neurons of unused cores, which would otherwise fire in every timestep there.
+The operations rely on no power-up value: an FPGA, whose memories start at zero, runs the program as the RTL's
+simulation does. `whole_chip` also silences the neurons of unused cores, which would otherwise fire in every
+timestep there.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.program.program import Program
+
 from ...errors import RunError
 from ...native.catalyst import operations as ops
 from ...native.catalyst.build import Build
 from ...native.catalyst.stream import Command, read_commands, to_commands, to_operations, write_commands
-from ...program import Program
 from .image import UNUSED_THRESHOLD
 from .program import N1ProgramEngine
 
@@ -61,10 +63,12 @@ def stream(
 
 
 def _runs(engine: N1ProgramEngine, program: Program, inputs: dict[str, Any], steps: int | None) -> list[Command]:
-    from ...inputs import as_input, gather
+    from chipsim.run.inputs import as_input, gather
 
     if steps is None:
-        lengths = [len(a) for a in (as_input(program.population(k), v) for k, v in inputs.items()) if a.dtype.names is None]
+        lengths = [
+            len(a) for a in (as_input(program.population(k), v) for k, v in inputs.items()) if a.dtype.names is None
+        ]
         steps = max(lengths, default=0)
     if steps < 1:
         raise RunError("give steps=: the number of timesteps does not follow from the inputs")

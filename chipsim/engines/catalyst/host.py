@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.chips.n1.rows import ASYNC, N, P, R, S
+from chipsim.kernels.chips.n1.rows import ASYNC, N, P, R, S
 
 from ...native.catalyst.build import XY, Build
 from ...native.catalyst.operations import as_operations

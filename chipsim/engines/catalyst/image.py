@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.program.program import PopulationImage, Program
+
 from ...errors import CompileError
 from ...native.catalyst import operations as ops
 from ...native.catalyst.build import Build
 from ...native.catalyst.microcode import Program as Microcode
 from ...native.catalyst.neurons import NO_PARENT
-from ...program import PopulationImage, Program
 
 FLAGS = {"learn": 1, "graded": 2, "dendritic": 4, "threefactor": 16, "noise": 32, "skip_idle": 64, "scale_u": 128}
 UNIT_PAYLOAD = 128  #: payload with which a graded weight counts once
@@ -97,7 +98,9 @@ def build_of(chip: Any) -> Build:
             raise CompileError(f"{chip.name}: limits.{name} is {given}, but the RTL's is {value}", resource=name)
     pool = limits.synapses or 1 << 17
     if pool & (pool - 1):
-        raise CompileError(f"{chip.name}: limits.synapses {pool} is not a power of two (POOL_DEPTH)", resource="synapses")
+        raise CompileError(
+            f"{chip.name}: limits.synapses {pool} is not a power of two (POOL_DEPTH)", resource="synapses"
+        )
     return Build(
         cores=topology.cores, neurons=limits.neurons or 1024, neuron_bits=limits.neuron_bits,
         pool_bits=pool.bit_length() - 1, fan_in=limits.reverse_slots or 32, interconnect="xy" if xy else "barrier",
@@ -188,8 +191,8 @@ class _Builder:
                     if own.setdefault(f"tau_{trace}", value) != value:
                         raise CompileError(
                             f"projection '{projection.name}': its rule needs tau_{trace}={value} for population "
-                            f"'{self.program.populations[k].name}', another rule {own[f'tau_{trace}']}: a neuron has one "
-                            "trace of that name; use equal time constants", resource="traces",
+                            f"'{self.program.populations[k].name}', another rule {own[f'tau_{trace}']}: a neuron has "
+                            "one trace of that name; use equal time constants", resource="traces",
                         )  # fmt: skip
         return found
 
@@ -227,9 +230,9 @@ class _Builder:
             )  # fmt: skip
         if (core, neuron) in self.driven:
             raise CompileError(
-                f"{self.program.chip.name}: neuron {neuron} of core {core} would get two packets in a timestep, and the "
-                "later one overwrites the other: give these projections a delay of at least 1 (they then pass through "
-                "relays, which add up), or place them on one core",
+                f"{self.program.chip.name}: neuron {neuron} of core {core} would get two packets in a timestep, and "
+                "the later one overwrites the other: give these projections a delay of at least 1 (they then pass "
+                "through relays, which add up), or place them on one core",
                 core=core, resource="packets",
             )  # fmt: skip
         self.driven[core, neuron] = i
@@ -309,7 +312,9 @@ class _Builder:
             raise CompileError(f"{program.chip.name}: graded is a flag of the chip: give it to all projections or none")
         scaled = {bool(m.values["scale_u"]) for m in models if "scale_u" in m.values}
         if len(scaled) > 1:
-            raise CompileError(f"{program.chip.name}: scale_u is a flag of the chip: give it to all CUBA neurons or none")
+            raise CompileError(
+                f"{program.chip.name}: scale_u is a flag of the chip: give it to all CUBA neurons or none"
+            )
         rules = [p.rule for p in program.projections if p.rule is not None]
         for what in ("three_factor", "skip_idle"):
             if len({bool(getattr(r, what)) for r in rules}) > 1:
@@ -465,7 +470,7 @@ class _Builder:
             raise self._beyond("synapse pool", base + count, self.build.pool, "use fewer synapses or more cores", c)
 
     def _reverse(self, c: int, core: Core, table: np.ndarray) -> Iterator[np.ndarray]:
-        """Check the fan-in of what learns; push fixed synapses out of the reverse table with writes of a spare entry."""
+        """Check the fan-in of what learns; push fixed synapses out of the reverse table by writing a spare one."""
         fan, places = self.build.fan_in, self.build.places
         fixed = np.bincount(table[table[:, 0] == 1, 3], minlength=places)
         plastic = np.bincount(table[table[:, 0] == 0, 3], minlength=places)
@@ -498,19 +503,14 @@ class _Builder:
                     "the rest is lost (counted as dropped)"
                 )
         if flags & FLAGS["threefactor"]:
-            negative = sum(
-                int(np.count_nonzero(np.concatenate(blocks)[:, 1] < 0) + np.count_nonzero(np.concatenate(blocks)[:, 1] > 2000))
-                for core in self.cores.values() for blocks in core.synapses.values()
-            )  # fmt: skip
+            weights = [np.concatenate(b)[:, 1] for core in self.cores.values() for b in core.synapses.values()]
+            outside = sum(int(np.count_nonzero((w < 0) | (w > 2000))) for w in weights)
             self.warnings.append(
-                f"any reward clips all weights of a core to 0..2000, learning or not"
-                + (f": {negative} weights of this program lie outside" if negative else "")
+                "any reward clips all weights of a core to 0..2000, learning or not"
+                + (f": {outside} weights of this program lie outside" if outside else "")
             )
         if flags & FLAGS["learn"]:
-            self.warnings.append(
-                "every STORE_W of a timestep adds the same random bit to the weight; LTP reaches the 32 newest inputs of "
-                "a neuron only" if self.build.fan_in == 32 else "every STORE_W of a timestep adds the same random bit"
-            )  # fmt: skip
+            self.warnings.append("every weight stored in a timestep gets the same random bit added")
 
 
 def _dense(block: np.ndarray) -> np.ndarray:

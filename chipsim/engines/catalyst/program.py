@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chipsim.program.program import Program
+
 from ...errors import RunError
-from ...program import Program
 from ..timestep import Probe, SpikeTrain
 from .engine import N1Engine, N1Run
 from .image import FLAGS, UNIT_PAYLOAD, N1Image, program_image

@@ -1,4 +1,4 @@
-"""Neurons of the Catalyst N1 in its own registers: LIF and CUBA, with traces, noise, homeostasis, dendrites, parents."""
+"""Neurons of the Catalyst N1 in its own registers: LIF and CUBA, traces, noise, homeostasis, dendrites, parents."""
 
 from __future__ import annotations
 

@@ -38,7 +38,13 @@ def _spans(build: Build) -> dict[int, tuple[tuple[str, int, int], ...]]:
     to = (("destination core", 0, build.cores - 1), ("destination neuron", 0, places), weight)
     return {
         POOL: (cores, address, ("source", 0, places), ("target", 0, places), weight, ("compartment", 0, 3)),
-        INDEX: (cores, neuron, ("base", 0, build.pool - 1), ("count", 0, (1 << build.count_bits) - 1), ("format", 0, 3)),
+        INDEX: (
+            cores,
+            neuron,
+            ("base", 0, build.pool - 1),
+            ("count", 0, (1 << build.count_bits) - 1),
+            ("format", 0, 3),
+        ),
         LOCAL: (*route, ("slot", 0, 7), *to),
         GLOBAL: (*route, ("slot", 0, 3), *to),
         DELAY: (cores, address, ("delay", 0, 63)),

@@ -1,1 +1,1 @@
-"""Catalyst N1, an open Loihi-class chip: one core's timestep and three interconnects, bit for bit and cycle for cycle."""
+"""Catalyst N1, an open Loihi-class chip: a core's timestep and three interconnects, with every bit and cycle."""

@@ -1,10 +1,10 @@
-"""The barrier mesh of all shipped builds: a serial walk over the route tables and one FIFO of packets; the chip link."""
+"""The barrier mesh of all shipped builds: a serial walk over the route tables, one FIFO of packets; the chip link."""
 
 from __future__ import annotations
 
 from numba import njit
 
-from kernels.jit import INNER
+from chipsim.kernels.jit import INNER
 
 from .rows import ADDED, INJECT_DEPTH, LINK_DEPTH, LOCAL_SLOTS, SLOTS, C, R, X
 from .schedule import captured, current_of, overwrite

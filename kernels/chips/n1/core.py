@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from kernels.jit import INNER
+from chipsim.kernels.jit import INNER
 
 from .deliver import deliver, drain
 from .learn import decayed_reward, eligibility, learn

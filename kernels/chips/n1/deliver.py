@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from kernels.jit import INNER
+from chipsim.kernels.jit import INNER
 
 from .rows import ADDED, DEPTH, GRADED, N, P, R, S, X
 from .state import wrap16, wrap24

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from kernels.jit import INNER
+from chipsim.kernels.jit import INNER
 
 from .core import step_core
 from .rows import ADDED, DEPTH, INPUT_DEPTH, LOCAL_SLOTS, C, R, X
@@ -18,7 +18,7 @@ NEVER = 1 << 60
 
 @njit(**{**INNER, "_nrt": True})
 def run_events(m, schedule, k, flags, log, limit):
-    """One event-driven timestep; returns its cycles, -1 if a core hangs, -2 beyond `limit` cycles, -3 when the log is full."""
+    """One event-driven timestep; returns its cycles, -1 if a core hangs, -2 beyond `limit`, -3 when the log is full."""
     cores = m.size[X.CORES]
     inputs = np.zeros((cores, INPUT_DEPTH, 2), np.int64)
     input_count = np.zeros(cores, np.int64)
@@ -107,8 +107,10 @@ def run_events(m, schedule, k, flags, log, limit):
         # the cores and their registers
         for c in range(cores):
             reg = m.reg[c]
-            pulse = running[c] != 0 and next_pulse[c] < reg[R.PULSES] and (
-                origin[c] + m.pulse[c, next_pulse[c], 1] == cycle
+            pulse = (
+                running[c] != 0
+                and next_pulse[c] < reg[R.PULSES]
+                and (origin[c] + m.pulse[c, next_pulse[c], 1] == cycle)
             )
             done = idle_at[c] == cycle
             busy = idle_at[c] > cycle
@@ -116,9 +118,8 @@ def run_events(m, schedule, k, flags, log, limit):
             reg[R.PRODUCED] = (reg[R.PRODUCED] != 0 and not start[c]) or pulse
             reg[R.RESTART] = restart and state != DONE
             was_full = captured[c] == DEPTH
-            if pulse:
-                if was_full:
-                    m.tally[c, ADDED.PACKETS_LOST] += 1
+            if pulse and was_full:
+                m.tally[c, ADDED.PACKETS_LOST] += 1
             if popping_capture == c and captured[c] > 0:
                 for q in range(captured[c] - 1):
                     capture[c, q, 0], capture[c, q, 1] = capture[c, q + 1, 0], capture[c, q + 1, 1]

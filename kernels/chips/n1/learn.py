@@ -1,11 +1,11 @@
-"""The learning engine: microcode per synapse, LTD over the spiking neurons' axons, LTP over their inputs; eligibility."""
+"""The learning engine: microcode per synapse, LTD over spiking neurons' axons, LTP over their inputs; eligibility."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from kernels.jit import INNER
+from chipsim.kernels.jit import INNER
 
 from .rows import ADDED, LTD, LTD_3, LTP, LTP_3, THREE_FACTOR, WEIGHT_MAX, N, R, S, X
 from .state import wrap16

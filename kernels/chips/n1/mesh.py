@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kernels.jit import INNER
+from chipsim.kernels.jit import INNER
 
-from .rows import ADDED, SLOTS, C, X
+from .rows import ADDED, SLOTS, X
 from .schedule import captured, current_of, overwrite
 
 LOCAL, NORTH, SOUTH, EAST, WEST = range(5)

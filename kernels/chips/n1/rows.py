@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from typing import Any, NamedTuple
 
 
-def _rows(name: str, fields: str) -> tuple:
+def _rows(name: str, fields: str) -> Any:
+    """A named tuple whose fields are 0, 1, 2, ...: constants to compiled code."""
     names = fields.split()
-    return namedtuple(name, names)(*range(len(names)))  # type: ignore[misc] # noqa: PYI024
+    return NamedTuple(name, [(field, int) for field in names])(*range(len(names)))  # type: ignore[misc]
 
 
 #: Sizes of a chip. CORES are emulated, ALL_CORES are there (the route walk looks at all of them).

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from numba import njit
 
-from kernels.intrinsics import barrier
-from kernels.jit import ENTRY, INNER
+from chipsim.kernels.intrinsics import barrier
+from chipsim.kernels.jit import ENTRY, INNER
 
 from .barrier import begin, finish
 from .core import step_core

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kernels.jit import INNER
+from chipsim.kernels.jit import INNER
 
 from .rows import DEPTH, GRADED, N, R, X
 from .state import wrap16

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from kernels.jit import ENTRY, INNER
+from chipsim.kernels.jit import ENTRY, INNER
 
 from .rows import (
     ADDED,
@@ -36,7 +36,6 @@ from .rows import (
     S,
     X,
 )
-
 
 
 class Machine(NamedTuple):

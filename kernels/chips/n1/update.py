@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from kernels.jit import INNER
+from chipsim.kernels.jit import INNER
 
 from .rows import ADDED, DENDRITIC, DEPTH, NOISE, SCALE_U, SPIKE_TRACE, THRESHOLD, N, P, R, X
 from .state import wrap16, wrap24
@@ -112,7 +112,7 @@ def _emit(m, c, n, payload, cycle):
 
 @njit(**INNER)
 def update(m, c, flags, cycle):
-    """All neurons once, in ascending order; `cycle` is the core cycle of the first. Returns the cycle after the last."""
+    """All neurons once, ascending; `cycle` is the core cycle of the first. Returns the cycle after the last."""
     x, p, reg = m.neuron[c], m.param[c], m.reg[c]
     word = reg[R.LFSR]
     last_of_epoch = reg[R.INTERVAL] != 0 and reg[R.EPOCH] == reg[R.INTERVAL] - 1
