@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from chipsim.chips.arithmetic import Arithmetic, arithmetic
 from chipsim.chips.costs import CostSet, Frequency, Part, Time
 
 Family = Literal["loihi", "float", "odin", "tinyodin", "reckon", "truenorth", "xylo", "catalyst", "none"]
 Count = int | None
+
+
+#: Fields that version 0.1.0 did not have: left out of files where they say nothing, so that checkpoints stay valid.
+LATER = ("interconnect", "spikes", "local_routes", "global_routes", "reverse_slots", "delay_entries", "neuron_bits")
+
+
+class Grown(Part):
+    """A part with fields of later versions (`LATER`), which are not written while they are None."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: v for k, v in handler(self).items() if v is not None or k not in LATER}
 
 
 class Noc(Part):
@@ -35,7 +47,7 @@ class Noc(Part):
     source: str = Field(min_length=1)
 
 
-class Topology(Part):
+class Topology(Grown):
     """Chips, a mesh of tiles, cores on tiles.
 
     Core c sits on tile c // cores_per_tile; tile t at x = t // height, y = t % height. Further chips
@@ -74,7 +86,7 @@ class CoreMemory(Part):
     neuron: int = Field(ge=0)
 
 
-class Limits(Part):
+class Limits(Grown):
     """What one core holds (unless said otherwise); None is "no limit". `sources` maps a field to where it
     comes from.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,9 +10,11 @@ import numpy as np
 from chipsim.program.program import Program
 
 from ...errors import RunError
+from ..learning.lesson import Learned
 from ..timestep import Probe, SpikeTrain
 from .engine import N1Engine, N1Run
 from .image import FLAGS, UNIT_PAYLOAD, N1Image, program_image
+from .learning import N1Learning, Pools
 
 LEARNING = FLAGS["learn"] | FLAGS["threefactor"]
 #: Timesteps that one call of the kernel is given, so that a progress bar can move.
@@ -30,6 +32,7 @@ class N1Raw(NamedTuple):
     cycles: np.ndarray  # (t,) int64 controller cycles of each timestep
     sops: np.ndarray  # (t, c) int64 connections delivered
     drops: np.ndarray  # (t,) int64 spikes and packets lost, delays given up
+    learned: Learned | None = None  # what learning did, None if nothing can learn
 
 
 class N1ProgramEngine:
@@ -39,6 +42,8 @@ class N1ProgramEngine:
         self.program, self.threads = program, threads
         self.image: N1Image = program_image(program)
         self.chip = N1Engine(self.image.build, self.image.operations, threads=threads, held=self.image.cores)
+        self.pools = Pools(program, self.image, self.chip)
+        self.learning = N1Learning(program, self.pools)
         relays = self.image.relays[np.argsort(self.image.relays[:, 0], kind="stable")]
         self._relays = relays
         self._relay_ptr = np.searchsorted(relays[:, 0], np.arange(program.n + 1))
@@ -64,22 +69,41 @@ class N1ProgramEngine:
         masks: bool = False,
         progress: Callable[[int, int], None] | None = None,
         learn: bool = True,
-        reward: Any = 0,
+        third: Mapping[str, Any] | None = None,
+        targets: Mapping[str, Any] | None = None,
+        watch: Mapping[str, list[str]] | None = None,
+        every: int = 1,
     ) -> N1Raw:
         """Advance `steps` steps; `inputs` hold the spikes of exactly these steps."""
+        if targets:
+            raise RunError(f"targets for '{next(iter(targets))}', but no projection learns by e-prop")
+        reward = self.learning.level(third or {}, steps) if learn else np.zeros(steps, np.int64)
+        before = {name: learner.weights() for name, learner in self.learning.learners.items()}
+        seen = {name: {variable: [] for variable in wanted} for name, wanted in (watch or {}).items()}
+        looks: list[int] = []
         stimuli = self.stimuli(inputs, steps)
         flags = self.image.flags & (0xFF if learn else ~LEARNING & 0xFF)
-        watch = self._watch(probes)
-        runs = []
-        for at in range(0, steps, CHUNK):
-            count = min(CHUNK, steps - at)
+        probed = self._watch(probes)
+        runs: list[tuple[int, N1Run]] = []
+        chunk = max(1, min(CHUNK, every if seen else CHUNK))
+        for at in range(0, steps, chunk):
+            count = min(chunk, steps - at)
             lo, hi = np.searchsorted(stimuli[:, 0], [at, at + count])
             mine = stimuli[lo:hi] - np.array([at, 0, 0, 0])
-            level = reward if np.ndim(reward) == 0 else reward[at : at + count]
-            runs.append((at, self.chip.run(count, mine, flags=flags, reward=level, watch=watch)))
+            level = reward[at : at + count]
+            runs.append((at, self.chip.run(count, mine, flags=flags, reward=level, watch=probed)))
+            if seen and (at + count) % every == 0:
+                looks.append(at + count)
+                for name, kept in seen.items():
+                    for variable, rows in kept.items():
+                        rows.append(self.learning.learners[name].value(variable))
             if progress is not None:
                 progress(at + count, steps)
-        return self._raw(inputs, steps, runs, len(watch))
+        raw = self._raw(inputs, steps, runs, len(probed))
+        if not self.learning.learners:
+            return raw
+        work = np.concatenate([r.work for _, r in runs])
+        return raw._replace(learned=self.learning.report(before, work, reward, learn, seen, looks))
 
     def stimuli(self, inputs: SpikeTrain, steps: int) -> np.ndarray:
         """Rows (step, core, neuron, current) that make the relays of every input spike fire, by step."""
@@ -143,22 +167,11 @@ class N1ProgramEngine:
 
     def weights(self, projection: str) -> Any:
         """Weights now, (post, pre) int64 dense, or CSC if they were given so."""
-        from ...native.synapses import with_data
+        return self.pools.matrix(projection)
 
-        k = self.program.projection(projection)
-        synapses = self.program.projections[k].synapses
-        matrix = synapses.mantissa
-        post, pre, weight, _ = synapses.entries()
-        weight = weight.copy()
-        pool = self.chip.machine.pool
-        for (owner, core), span in self.image.spans.items():
-            if owner == k:
-                weight[span[:, 0]] = pool[core, 1, span[:, 1]]
-        if isinstance(matrix, np.ndarray):
-            out = np.zeros(matrix.shape, np.int64)
-            out[post, pre] = weight
-            return out
-        return with_data(matrix, weight)
+    def set_weights(self, projection: str, weights: Any) -> None:
+        """Overwrite the weights of a projection between runs, its pattern kept."""
+        self.pools.write(projection, weights)
 
     def state(self) -> dict[str, np.ndarray]:
         """Checkpoint (copies)."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chipsim.chips.schema import Chip
-from chipsim.engines.catalyst.image import QUEUE, build_of
+from chipsim.engines.catalyst.wiring import QUEUE, build_of
 from chipsim.errors import CompileError
 from chipsim.mappings.network.network import Network
 from chipsim.native.catalyst.build import Build
