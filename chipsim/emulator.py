@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from chipsim.program.program import Program
 
 from .checks import MEMORY_LIMIT, finite, mapping, shown, whole
 from .errors import RunError
+
+if TYPE_CHECKING:
+    from .results import Result
 
 Record = Mapping[str, Sequence[str] | str]
 MAX_THREADS = 1024
@@ -63,7 +66,7 @@ class Emulator:
         third: Mapping[str, Any] | None = None,
         targets: Mapping[str, Any] | None = None,
         record_every: int = 1,
-    ) -> Any:
+    ) -> Result:
         """Run and return a `Result`.
 
         Parameters

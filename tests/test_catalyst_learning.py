@@ -177,10 +177,6 @@ def test_a_rule_of_ones_own_becomes_microcode() -> None:
         (cs.rules.jonke(), r"calls exp\(\)"),
         (cs.rules.eprop_light(), "reads the postsynaptic membrane"),
         (cs.rules.stdp(lam=1e-6), "never reaches one unit of the weight"),
-        (
-            cs.rules.SumOfProducts(dw="x1*y0") if hasattr(cs.rules, "SumOfProducts") else cs.rules.triplet(),
-            "cannot|takes",
-        ),
     ],
 )
 def test_rules_that_do_not_fit_say_why(rule, message) -> None:
