@@ -72,7 +72,7 @@ class Wiring:
         self.driven: dict[tuple[int, int], int] = {}  # (core, neuron) -> source of its one packet
         self.spans: dict[tuple[int, int], np.ndarray] = {}
         self.warnings: list[str] = []
-        self.taus = self._taus()
+        self.taus: dict[tuple[int, int], dict[str, int]] = {}
 
     def _beyond(self, what: str, need: int, limit: int, remedy: str, core: int | None = None) -> CompileError:
         at = f" on core {core}" if core is not None else ""
@@ -97,6 +97,7 @@ class Wiring:
                         core=int(c), resource="learning programs",
                     )  # fmt: skip
                 core.rule = rule
+        self.taus = self._taus()
 
     def _taus(self) -> dict[tuple[int, int], dict[str, int]]:
         """Tau registers that learning programs ask for: by population and core of its relays (-1: its own neurons)."""
