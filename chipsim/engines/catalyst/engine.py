@@ -15,8 +15,10 @@ from chipsim.kernels.chips.n1 import run as kernel
 from chipsim.kernels.chips.n1.rows import ADDED, ASYNC, N, R, S, X
 
 from ...errors import RunError
+from ...kept import checked
 from ...native.catalyst.build import XY, Build
 from ...native.catalyst.operations import as_operations
+from .kept import MESH_SCRATCH, SCRATCH, kept
 
 NS_PER_NEURON, THREADS_FROM = 30, 60_000  #: estimated ns of a timestep from which the meetings of threads pay
 LONGEST_EVENT_STEP = 20_000_000  #: clock cycles after which an event-driven timestep is taken to be endless
@@ -319,33 +321,30 @@ class N1Engine:
 
     def state(self) -> dict[str, np.ndarray]:
         """Checkpoint: copies of all memories and registers."""
-        saved = {k: v.copy() for k, v in self._machine._asdict().items()}
-        return saved | {f"mesh.{k}": v.copy() for k, v in self._mesh._asdict().items()}
+        saved = {k: v.copy() for k, v in self._machine._asdict().items() if k not in SCRATCH}
+        return saved | {f"mesh.{k}": v.copy() for k, v in self._mesh._asdict().items() if k not in MESH_SCRATCH}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        """Continue from a checkpoint of `state` (same build).
+        """Continue from a checkpoint of `state` (same build); nothing changes if it is refused.
 
         Raises
         ------
         RunError
-            A checkpoint that lacks an array or is of another build.
+            A checkpoint of another build, or with a value beyond its register.
         """
-        self._grow(int(np.shape(saved.get("pool", np.zeros((0, 0, 0))))[-1]))
-        targets = {**self._machine._asdict(), **{f"mesh.{k}": v for k, v in self._mesh._asdict().items()}}
-        if "pool" in saved and self._machine.pool.shape[2] > np.shape(saved["pool"])[-1]:
-            targets["pool"] = np.zeros(np.shape(saved["pool"]), np.int16)
-        if "pulse" in saved and np.ndim(saved["pulse"]) == 3:
-            targets["pulse"] = np.zeros((self.cores, np.shape(saved["pulse"])[1], 3), np.int32)
-        for name, array in targets.items():
-            if name not in saved or np.shape(saved[name]) != array.shape:
-                raise RunError(
-                    f"checkpoint of a Catalyst N1: array {name} of shape {array.shape} is missing or differs"
-                )
-        if not np.array_equal(saved["size"], self._machine.size):
-            raise RunError("checkpoint of a Catalyst N1: it is of another build")
-        for name, array in targets.items():
-            array[...] = saved[name]
-        self._machine = self._machine._replace(pool=targets["pool"], pulse=targets["pulse"])
+        shape = np.shape(saved.get("pool", ()))
+        pool = int(shape[-1]) if shape else 0
+        if pool > self.build.pool:
+            raise RunError(f"the state's 'pool' has {pool} addresses; this build has {self.build.pool}")
+        found = checked(saved, kept(self._machine, self._mesh, pool))
+        reach = found["index"][:, 0] + found["index"][:, 1]
+        if np.minimum(reach, self.build.pool).max(initial=0) > pool:
+            raise RunError("the state's 'index' leads beyond its 'pool'")
+        machine = {k: v for k, v in found.items() if not k.startswith("mesh.")}
+        room = self.build.neurons * int(found["reg"][:, R.PASSES].max())
+        pulse = np.zeros((self.cores, max(room, self._machine.pulse.shape[1]), 3), np.int32)
+        self._machine = self._machine._replace(**machine, pulse=pulse)
+        self._mesh = self._mesh._replace(**{k[5:]: v for k, v in found.items() if k.startswith("mesh.")})
 
 
 def _series(given: Any, steps: int, what: str, lo: int, hi: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chipsim.kernels.chips.n1.rows import N
 from chipsim.program.program import Program
 
 from ...errors import RunError
@@ -16,6 +17,8 @@ from .engine import N1Engine, N1Run
 from .image import FLAGS, UNIT_PAYLOAD, N1Image, program_image
 from .learning import N1Learning, Pools
 
+#: Row of the neuron array of each variable of the neurons (`native.catalyst.neurons.STATES`), in their order.
+PROBED = np.array([N.V, N.U, N.REF, N.ACC, N.THR, N.T1, N.T3, N.T2, N.T4, N.T5])
 LEARNING = FLAGS["learn"] | FLAGS["threefactor"]
 #: Timesteps that one call of the kernel is given, so that a progress bar can move.
 CHUNK = 1000
@@ -132,7 +135,7 @@ class N1ProgramEngine:
         parts = [np.zeros((0, 3), np.int64)]
         for p in probes:
             spot = self.image.spot[p.lo : p.hi]
-            parts.append(np.column_stack([spot[:, 0], np.full(len(spot), p.row), spot[:, 1]]))
+            parts.append(np.column_stack([spot[:, 0], np.full(len(spot), PROBED[p.row]), spot[:, 1]]))
         return np.concatenate(parts)
 
     def _raw(self, inputs: SpikeTrain, steps: int, runs: list[tuple[int, N1Run]], columns: int) -> N1Raw:
