@@ -7,6 +7,9 @@ def pytest_addoption(parser) -> None:
     parser.addoption(
         "--golden", default=None, help="folder with recorded runs (lava/, odin/, energy/ …); default tests/golden"
     )
+    parser.addoption(
+        "--flip", default="one", choices=("one", "all"), help="recorded arrays that test_flipped changes in every file"
+    )
 
 
 def pytest_configure() -> None:
