@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from chipsim.errors import RunError
-from chipsim.rule_declaration import Rule
+from chipsim.rule_declaration import VALUES, Rule
 from chipsim.rule_kernel import address_of, compile_rule
 from chipsim.rule_source import COUNTERS, constant_values, post_rows, pre_rows
 
@@ -148,7 +148,7 @@ class Plastic:
         level = (
             np.zeros(n_post) if threshold is None else np.array(np.broadcast_to(threshold, (n_post,)), dtype=np.float64)
         )
-        factors = np.zeros((len(self.rule.third), n_post))
+        factors = np.zeros((len(self.rule.factors), n_post))
         given: dict[str, Any] = third if isinstance(third, dict) else dict.fromkeys(self.rule.third, third)
         for k, name in enumerate(self.rule.third):
             if given.get(name) is None:
@@ -164,12 +164,15 @@ class Plastic:
                 raise RunError(f"third factor {name!r} of rule {self.rule.name} is not a finite number")
         return membrane, level, factors
 
-    def step(self, pre: ArrayLike, post: ArrayLike, *, v: Any = None, threshold: Any = None, third: Any = None) -> None:
+    def step(
+        self, pre: ArrayLike, post: ArrayLike, *, v: Any = None, threshold: Any = None, third: Any = None,
+        slope: Any = None, u: Any = None, phase: float = 0.0, when: int = 0,
+    ) -> None:  # fmt: skip
         """One step after the neurons were updated.
 
-        pre (n_pre,), post (n_post,): spikes of this step, 0 or 1. v, threshold: scalars or (n_post,). third:
-        value, array
-        (n_post,), or a dict by name.
+        pre (n_pre,), post (n_post,): spikes of this step, 0 or 1, or the numbers sent, if the rule reads those. v,
+        threshold, slope, u: scalars or (n_post,). third: value, array (n_post,), or a dict by name. phase: -1 or 1;
+        when: bits `HOLDS` and `EVALUATES`, for rules of phases.
         """
         ids = []
         for side, given, size in (("pre", pre, self.shape[1]), ("post", post, self.shape[0])):
@@ -178,7 +181,21 @@ class Plastic:
                 raise RunError(f"{side} spikes have shape {spikes.shape}, expected ({size},)")
             ids.append(np.flatnonzero(spikes).astype(np.int32))
         membrane, level, factors = self.inputs(v, threshold, third)
+        given_rows = {"phase": phase, "when": when}
+        for name in set(self.rule.factors) - set(self.rule.third):
+            factors[self.rule.factors.index(name)] = given_rows[name]
+        self.take_values({"r_pre": pre, "r_post": post, "slope": slope, "u": u})
         self.step_ids(ids[0], ids[1], membrane, level, factors)
+
+    def take_values(self, given: dict[str, Any]) -> None:
+        """The numbers of this step that the rule reads, by name: arrays of one per neuron, or one for all."""
+        for name, side in VALUES.items():
+            if name not in self.rule.values:
+                continue
+            if given[name] is None:
+                raise RunError(f"rule {self.rule.name} reads {name}: pass {name}")
+            table, rows = (self.pre_vars, self.pre_rows) if side == "pre" else (self.post_vars, self.post_rows)
+            table[rows[name]] = given[name]
 
     def step_ids(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,17 @@ def random_inputs(rule: Rule, seed: int):
     rng = np.random.default_rng(seed)
     third = rng.normal(size=(STEPS, len(rule.third), N_POST))
     v = rng.normal(1.0, 0.5, size=(STEPS, N_POST))
-    return rng.random((STEPS, N_PRE)) < RATE, rng.random((STEPS, N_POST)) < RATE, v, third
+    pre, post = rng.random((STEPS, N_PRE)) < RATE, rng.random((STEPS, N_POST)) < RATE
+    if rule.values:
+        return pre * rng.normal(size=pre.shape), post * rng.normal(size=post.shape), v, third
+    return pre, post, v, third
+
+
+def passing(rule: Rule, v: np.ndarray, t: int) -> dict[str, Any]:
+    """What else a step of a random run hands to a rule: slope and potential, and what the step is to its phases."""
+    if not rule.values and not rule.timed:
+        return {}
+    return {"slope": v[t] ** 2, "u": v[t], "phase": 1.0 - 2.0 * (t // 4 % 2), "when": int(2 * (t % 3 != 1) + (t % 4 == 3))}
 
 
 def start_weights(rule: Rule, seed: int) -> np.ndarray:
@@ -61,8 +72,11 @@ def compare(rule: Rule, seed: int = 0) -> float:
     threshold = np.ones(N_POST)
     worst = 0.0
     for t in range(STEPS):
-        fast.step(pre[t], post[t], v=v[t], threshold=threshold, third=dict(zip(rule.third, third[t])))
-        reference_step(rule, slow, pre[t], post[t], v[t], threshold, third[t])
+        more = passing(rule, v, t)
+        fast.step(pre[t], post[t], v=v[t], threshold=threshold, third=dict(zip(rule.third, third[t])), **more)
+        factors = np.array([*third[t], *(np.full(N_POST, more[n]) for n in rule.factors[len(rule.third) :])])
+        slow.take_values({"r_pre": pre[t], "r_post": post[t], **more} if more else {})
+        reference_step(rule, slow, pre[t] != 0, post[t] != 0, v[t], threshold, factors)
         slow.step_index += 1
         for name in ("w", "syn", "pre_vars", "post_vars"):
             a, b = getattr(fast, name).astype(float), getattr(slow, name).astype(float)
@@ -83,7 +97,7 @@ def order_free(rule: Rule, seed: int = 0) -> bool:
                 saved = p.checkpoint()
                 p = Plastic(rule, start_weights(rule, seed + 1), seed=seed + 1)
                 p.restore(saved)
-            p.step(pre[t], post[t], v=v[t], threshold=1.0, third=dict(zip(rule.third, third[t])))
+            p.step(pre[t], post[t], v=v[t], threshold=1.0, third=dict(zip(rule.third, third[t])), **passing(rule, v, t))
         return p.weights
 
     return bool(np.array_equal(run(None), run(STEPS // 2)))
@@ -95,7 +109,7 @@ def stays_within(rule: Rule, seed: int = 0) -> bool:
     p = Plastic(rule, start_weights(rule, seed), seed=seed)
     (low, high), form = rule.bounds, rule.weight
     for t in range(STEPS):
-        p.step(pre[t], post[t], v=v[t], threshold=1.0, third=dict(zip(rule.third, third[t])))
+        p.step(pre[t], post[t], v=v[t], threshold=1.0, third=dict(zip(rule.third, third[t])), **passing(rule, v, t))
         w = p.weights
         if not np.all(np.isfinite(w)) or np.any((w < low) | (w > high)):
             return False

@@ -14,6 +14,7 @@ from . import (
     neuron_float,
     neuron_lif,
     neuron_lsnn,
+    neuron_rate,
     neuron_sigma_delta,
     neuron_unit,
 )
@@ -23,17 +24,19 @@ INPUT = 0
 #: Model name -> code, by kind of machine. The codes only live here and in `update_segment`.
 INTEGER_MODELS = {
     "input": 0, "lif": 1, "ternary": 2, "atrlif": 3, "delta": 4, "sigma_delta": 5, "sigma": 6, "lsnn": 7,
-    "count_lif": 8,
+    "count_lif": 8, "rate": 9,
 }  # fmt: skip
-FLOAT_MODELS = {"input": 0, "float_lif": 1, "lava_float_lif": 2, "unit": 3, "graded_unit": 3, "float_lsnn": 4}
+FLOAT_MODELS = {"input": 0, "float_lif": 1, "lava_float_lif": 2, "unit": 3, "graded_unit": 3, "float_lsnn": 4,
+                "float_rate": 5}  # fmt: skip
 #: Models whose spikes carry a value.
-GRADED_MODELS = frozenset({"ternary", "delta", "sigma_delta", "sigma", "count_lif", "graded_unit", "xylo_lif"})
+GRADED_MODELS = frozenset({"ternary", "delta", "sigma_delta", "sigma", "count_lif", "graded_unit", "xylo_lif", "rate", "float_rate"})
 
 lif_uniform, lif_general, ternary = neuron_lif.lif_uniform, neuron_lif.lif_general, neuron_lif.ternary
 atrlif, count_lif = neuron_adaptive.atrlif, neuron_count.count_lif
 sigma_delta, sigma = neuron_sigma_delta.sigma_delta, neuron_sigma_delta.sigma
 cut_lif, lava_lif, unit = neuron_float.cut_lif, neuron_float.lava_lif, neuron_unit.unit
 lsnn_real, lsnn_integer = neuron_lsnn.real, neuron_lsnn.integer
+rate_real, rate_integer = neuron_rate.real, neuron_rate.integer
 
 
 def update_segment(model, params, reals, st, lo, hi, options, noise, touched, t) -> Any:
@@ -62,6 +65,8 @@ def _integer(model, params, reals, st, lo, hi, options, noise, touched, t):
         return lsnn_integer(st.rows, params, st.drive, st.fired, st.active, lo, hi)
     if model == 8:
         return count_lif(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, options[1])
+    if model == 9:
+        return rate_integer(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, options, t)
     if model == 6:
         return sigma(st.rows, st.drive, st.fired, st.active, st.value, lo, hi)
     return sigma_delta(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, model == 5)
@@ -74,6 +79,8 @@ def _float(model, params, reals, st, lo, hi, options, noise, touched, t):
         n = unit(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, options, t)
     elif model == 4:
         n = lsnn_real(st.rows, params, st.drive, st.fired, st.active, lo, hi)
+    elif model == 5:
+        n = rate_real(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, options, t)
     else:
         n = lava_lif(st.rows, params, st.drive, st.fired, st.active, lo, hi)
     return n, np.int32(0), np.int32(0)

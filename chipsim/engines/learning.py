@@ -17,7 +17,7 @@ from kernels import machine_plastic, machine_sop, records
 from .eprop_network import Episode, EPropNetwork, networks
 from .learner_eprop import EPropLearner
 from .learner_pes import PesLearner
-from .learners import DeclaredLearner
+from .learners import NO_PHASE, DeclaredLearner, Phase
 from .learners_loihi import LinearLearner, SopLearner
 from .learning_run import Learned, Lesson, teacher_of
 from .load import Machine
@@ -106,13 +106,16 @@ class Learning:
         state: records.State,
         watch: Mapping[str, Any],
         steps: int,
+        phase: Phase = NO_PHASE,
     ) -> Lesson:
         """Check and take what teaches a run of `steps` steps, of which `learning` learn (all or none)."""
         self._check_targets(targets)
         for name, learner in self.learners.items():
             if isinstance(learner, DeclaredLearner):
                 learner.machine_state = state
-            if learning:
+            if learning and isinstance(learner, DeclaredLearner):
+                learner.prepare(learning, third.get(name), phase)
+            elif learning:
                 learner.prepare(learning, third.get(name))
         for network in self.networks if learning else ():
             network.begin(learning, targets.get(network.group.readout))

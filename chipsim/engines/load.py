@@ -13,10 +13,14 @@ from chipsim.program import Program
 from kernels import records, update
 from kernels.synapse import SPARSE
 
-from .pieces import Piece, PortTable, carries_values, cut_projection, tile_bounds
+from .pieces import SLOPE, Piece, PortTable, carries_values, cut_projection, drive_size, inlets, tile_bounds
 from .registers import BUILDERS, N_OPTIONS, PARAM_ROWS, REAL_ROWS, STATE_ROWS
 from .store import fans_record, ports_record
 from .weights import effective
+
+
+GATE, GATE_OPTION = "gate", 5  #: the role of sums that act through the slope, and where rate units look for them
+SLOPE_OPTION = 7  #: where they look for the unit whose slope they take
 
 
 class Machine(NamedTuple):
@@ -54,7 +58,7 @@ def load(program: Program, tiles: int = 1) -> Machine:
     state = records.State(
         rows=rows,
         acc=np.zeros(size, number),
-        drive=np.zeros(program.n, number),
+        drive=np.zeros(drive_size(program), number),
         value=np.zeros(program.n, number),
         fired=np.zeros(padded, np.uint8),
         active=np.zeros(padded, np.uint8),
@@ -69,7 +73,9 @@ def _neurons(program: Program, number: type, is_float: bool) -> tuple:
     reals = np.zeros((REAL_ROWS, n if not is_float else 1), np.float64)
     rows = np.zeros((STATE_ROWS, n), number)
     options = []
-    for image in program.populations:
+    slopes = {p.post: program.populations[p.pre].start for p in program.projections if p.role == SLOPE}
+    gates = {post: at for (post, role), at in inlets(program).items() if role == GATE}
+    for number_of, image in enumerate(program.populations):
         if image.model.is_input:
             options.append([0] * N_OPTIONS)
             continue
@@ -83,6 +89,10 @@ def _neurons(program: Program, number: type, is_float: bool) -> tuple:
             rows[row, part] = values
         for row, values in built.reals.items():
             reals[row, part] = values
+        if number_of in slopes:
+            built.options[SLOPE_OPTION] = slopes[number_of] - image.start
+        if number_of in gates:
+            built.options[GATE_OPTION] = gates[number_of] - image.start
         options.append(built.options)
     return params, reals, rows, options
 

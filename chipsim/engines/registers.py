@@ -10,7 +10,7 @@ import numpy as np
 from chipsim.arithmetic import Arithmetic
 from chipsim.native.base import NeuronModel
 from chipsim.native.loihi import STATE_MAX, VTH_SHIFT
-from kernels import neuron_count, neuron_unit
+from kernels import neuron_count, neuron_rate, neuron_unit
 
 PARAM_ROWS = 11
 REAL_ROWS = 1
@@ -205,6 +205,28 @@ def _lsnn(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
     return Rows(params, {}, [0] * N_OPTIONS, {})
 
 
+def _float_rate(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
+    v = model.values
+    form, g, u = neuron_rate.FORMS[v["form"]], neuron_rate.FUNCTIONS[v["g"]], model.per_neuron("u")
+    at = np.zeros(model.n) if form == neuron_rate.OUTPUT else u
+    y, slope = neuron_rate.curve(g, at)
+    options = [0] * N_OPTIONS
+    options[1:4] = form, g, int(v["start"])
+    state = {0: u, 1: u if form == neuron_rate.OUTPUT else y, 2: slope}
+    return Rows({0: v["k"], 1: v["bias"], 2: v["rest"]}, state, options, {})
+
+
+def _rate(model: NeuronModel, arithmetic: Arithmetic) -> Rows:
+    v = model.values
+    form, g, u = neuron_rate.FORMS[v["form"]], neuron_rate.FUNCTIONS[v["g"]], model.per_neuron("u").astype(np.int64)
+    at = np.zeros(model.n, np.int64) if form == neuron_rate.OUTPUT else u >> 4
+    at = np.clip(at + neuron_rate.MIDDLE, 0, neuron_rate.ENTRIES - 1)
+    options = [0] * N_OPTIONS
+    options[1:5] = form, g, int(v["start"]), int(v["input_exp"])
+    state = {0: u, 1: u if form == neuron_rate.OUTPUT else neuron_rate.VALUES[g, at], 2: neuron_rate.SLOPES[g, at]}
+    return Rows({0: v["k"], 1: v["bias"], 2: v["rest"]}, state, options, {})
+
+
 #: Model name -> its translation.
 BUILDERS: dict[str, Callable[[NeuronModel, Arithmetic], Rows]] = {
     "lif": _lif,
@@ -220,6 +242,8 @@ BUILDERS: dict[str, Callable[[NeuronModel, Arithmetic], Rows]] = {
     "graded_unit": _unit,
     "float_lsnn": _float_lsnn,
     "lsnn": _lsnn,
+    "float_rate": _float_rate,
+    "rate": _rate,
 }
 
 #: State variable -> state row of the kernels, by model; -1 is the input sum of the step, -2 a sent value.
@@ -237,6 +261,8 @@ STATE_ROW: dict[str, dict[str, int]] = {
     "graded_unit": {"v": 0, "i": 1, "input": -1},
     "float_lsnn": {"v": 0, "a": 1, "refractory": 2, "psi": 3},
     "lsnn": {"v": 0, "a": 1, "refractory": 2, "psi": 3},
+    "float_rate": {"u": 0, "r": 1, "slope": 2, "a": 3},
+    "rate": {"u": 0, "r": 1, "slope": 2, "a": 3},
     "reckon_lif": {"u": 0, "tinp": 1, "trec": 2, "tout": 3},
     "reckon_li": {"o": 0},
     "odin_lif": {"v": 0},

@@ -16,8 +16,10 @@ from chipsim.program import Program
 from kernels import machine, records
 
 from .learning import Episode, Learned, Learning
+from .learners import NO_PHASE, Phase
 from .load import Machine, carries_values, load
 from .noise import NoiseSource
+from .rates import set_held
 from .rewriting import Rewritten
 
 __all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine", "carries_values"]
@@ -119,6 +121,7 @@ class TimeStepEngine:
         targets: Mapping[str, Any] | None = None,
         watch: Mapping[str, Sequence[str]] | None = None,
         every: int = 1,
+        phase: Phase = NO_PHASE,
     ) -> RawRun:
         """Advance `steps` steps; `inputs` hold the spikes of exactly these steps.
 
@@ -130,7 +133,7 @@ class TimeStepEngine:
         lesson = None
         if self.learning.any:
             taught = steps if learn else 0
-            lesson = self.learning.begin(taught, third or {}, targets or {}, self._state, watch or {}, steps)
+            lesson = self.learning.begin(taught, third or {}, targets or {}, self._state, watch or {}, steps, phase)
         # Only the general LIF kernel keeps the input sum: take it when that is recorded.
         net.segments.options[:, 0] = self._plain & (not any(p.row == INPUT_ROW for p in probes))
         asked = int(sum(p.hi - p.lo for p in probes))
@@ -143,7 +146,7 @@ class TimeStepEngine:
         active = np.zeros((steps, width), np.uint8) if masks else np.zeros((1, 1), np.uint8)
         table = _probe_table(probes)
         graded = bool(net.is_graded.any())
-        touched = np.zeros(self.program.n if self._cuts else 1, np.uint8)
+        touched = np.zeros(self._state.drive.size if self._cuts else 1, np.uint8)
         parts: list[SpikeTrain] = []
         done, call = 0, 256
         while done < steps:
@@ -225,6 +228,11 @@ class TimeStepEngine:
         )
         return SpikeTrain(ptr, log.ids[lo:hi].copy(), value)
 
+    def hold(self, held: Mapping[str, Any], nudged: Mapping[str, Any]) -> None:
+        """Hold rate units at values, or nudge them towards some, from now on; those not named are free."""
+        self._reload()
+        set_held(self.program, self.machine.net.params, held, nudged)
+
     def weights(self, name: str) -> Any:
         """Weights of a projection now, as they were given."""
         number = self.program.projection(name)
@@ -294,7 +302,7 @@ def worth_threads(program: Program, threads: int) -> int:
     """
     if threads == 1 or not hasattr(os, "sched_yield"):
         return 1
-    if any(isinstance(p.synapses, Conv) or p.rule is not None for p in program.projections):
+    if any(isinstance(p.synapses, Conv) or p.rule is not None or p.role for p in program.projections):
         return 1
     work = 0.4 * program.n
     for projection in program.projections:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import NetworkError
 from .base import NeuronModel, Register
+from .floats import RATE_FORMS, RATE_FUNCTIONS
 from .synapses import Synapses as Synapses
 
 VTH_SHIFT = 6  #: thresholds are stored with 17 bits and compared at 2**6 times that value
@@ -224,6 +225,35 @@ class Sigma(NeuronModel):
     model = "sigma"
     family = "loihi"
     states = ("sigma",)
+
+
+class Rate(NeuronModel):
+    r"""A rate unit in 16-bit integers, for chips whose spikes carry numbers and whose neurons are programs.
+
+    1.0 is 2**14 in rates (and in u of the form "output"), 2**12 in u of the form "input", 2**20 in a and in `bias`.
+    With g a table of 2048 entries over [-4, 4), per step t > start::
+
+        a = (sum of what arrives << input_exp) + bias
+        form "output":  u <- u + (k (g(a) + rest - u) + 2048) div 4096;                       r = u
+        form "input":   u <- u + (k ((a >> 8) + (rest >> 2) - u) + 2048) div 4096;            r = g(u)
+
+    and the rate in 128ths, rounded half to even, is sent as 8 bits with sign. With `input_exp` 8 a weight of 1 is 1/32.
+    No public chip has this unit: Loihi 2's microcode could compute it, which is assumed here. States: u, r, slope, a.
+    """
+
+    model = "rate"
+    family = "loihi"
+    registers: ClassVar[dict[str, Register]] = {
+        "k": Register(4096, 0, 4096, "share of the way to its goal that u makes in a step, in 4096ths"),
+        "bias": Register(0, -(2**31) + 1, 2**31 - 1, "added to the input each step, in 2**-20"),
+        "rest": Register(0, -(2**15), 2**15 - 1, "added outside the non-linearity, in 2**-14"),
+        "u": Register(0, -(2**15) + 1, 2**15 - 1, "initial state"),
+        "input_exp": Register(8, 0, 16, "shift of the input", shared=True),
+        "g": Register("tanh", choices=RATE_FUNCTIONS, doc="non-linearity"),
+        "form": Register("output", choices=RATE_FORMS, doc="whether the state is the rate or the potential"),
+        "start": Register(0, 0, None, "steps in which it only sends its first value", shared=True),
+    }
+    states = ("u", "r", "slope", "a")
 
 
 def bias_registers(bias: Any, mantissa_bits: int = 12) -> tuple[np.ndarray, np.ndarray]:
