@@ -18,6 +18,13 @@ from chipsim.rule_declaration import Rule, Trace, kept
 from chipsim.rule_library_pairs import dependence, stdp_facets, stdp_power_law, stdp_pre_centered, stdp_restricted
 from chipsim.rule_library_taught import dopamine_stdp, eprop_alif, resume, span, tempotron
 from chipsim.rule_library_three import btsp, delta, eprop_light, eprop_synapse, reward_stdp, superspike
+from chipsim.rule_library_values import (
+    continuous_contrastive,
+    contrastive,
+    feedback_alignment,
+    rflo,
+    target_difference,
+)
 from chipsim.rules import declare
 
 
@@ -219,4 +226,9 @@ SHIPPED: dict[str, Callable[..., Any]] = {
     "sdsp": sdsp,
     "btsp": btsp,
     "homeostatic": homeostatic,
+    "feedback_alignment": feedback_alignment,
+    "target_difference": target_difference,
+    "contrastive": contrastive,
+    "continuous_contrastive": continuous_contrastive,
+    "rflo": rflo,
 }

@@ -311,7 +311,7 @@ def check_block(body, name: str, readable: set[str], stored: set[str], known: se
             continue
         check_expression(s.value, name, readable, outside, s.lineno)
         target = s.targets[0].id
-        if target in known and target not in stored:
+        if target in known and target not in stored and target.removeprefix(HELD) not in VALUES and target != "phase":
             raise RuleError(
                 f"rule {name}, line {s.lineno}: assigns {target}, which the synapse may only read; "
                 "it can change w and its declared state"

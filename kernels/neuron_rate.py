@@ -24,12 +24,13 @@ from numba import njit
 
 from .jit import INNER
 
-TANH, LOGISTIC, HARD_SIGMOID, RELU, LEAKY_RELU, LINEAR = range(6)
-#: Non-linearities by name; hard_sigmoid is x cut to 0..1, leaky_relu has slope 0.1 below 0.
+TANH, LOGISTIC, HARD_SIGMOID, RELU, LEAKY_RELU, LINEAR, ATANH = range(7)
+#: Non-linearities by name; hard_sigmoid is x cut to 0..1, leaky_relu has slope 0.1 below 0, atanh undoes tanh.
 FUNCTIONS = {
     "tanh": TANH, "logistic": LOGISTIC, "hard_sigmoid": HARD_SIGMOID, "relu": RELU, "leaky_relu": LEAKY_RELU,
-    "linear": LINEAR,
+    "linear": LINEAR, "atanh": ATANH,
 }  # fmt: skip
+EDGE = 0.999999  #: atanh takes its argument cut to -EDGE..EDGE
 OUTPUT, INPUT = 0, 1
 FORMS = {"output": OUTPUT, "input": INPUT}
 LEAK = 0.1  #: slope of leaky_relu below 0
@@ -53,6 +54,8 @@ def rate_of(g, x):
         return max(0.0, x)
     if g == LEAKY_RELU:
         return x if x > 0.0 else LEAK * x
+    if g == ATANH:
+        return math.atanh(min(EDGE, max(-EDGE, x)))
     return x
 
 
@@ -69,6 +72,8 @@ def slope_of(g, x, y):
         return 1.0 if x > 0.0 else 0.0
     if g == LEAKY_RELU:
         return 1.0 if x > 0.0 else LEAK
+    if g == ATANH:
+        return 1.0 / (1.0 - x * x) if abs(x) < EDGE else 0.0
     return 1.0
 
 
@@ -77,6 +82,9 @@ def curve(g: int, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if g in (TANH, LOGISTIC):
         y = np.tanh(x) if g == TANH else 1.0 / (1.0 + np.exp(-x))
         return y, 1.0 - y * y if g == TANH else y * (1.0 - y)
+    if g == ATANH:
+        inside = np.abs(x) < EDGE
+        return np.arctanh(np.clip(x, -EDGE, EDGE)), np.where(inside, 1.0 / (1.0 - np.where(inside, x, 0.0) ** 2), 0.0)
     above = x > 0.0
     if g == HARD_SIGMOID:
         return np.clip(x, 0.0, 1.0), (above & (x < 1.0)).astype(np.float64)
@@ -85,10 +93,10 @@ def curve(g: int, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tables() -> tuple[np.ndarray, np.ndarray]:
-    """(6, 2048) int32 each: g and its slope at (i - 1024) / 256, in 2**14ths."""
+    """(functions, 2048) int32 each: g and its slope at (i - 1024) / 256, in 2**14ths."""
     at = (np.arange(ENTRIES) - MIDDLE) / (ENTRIES // 8)
     both = np.array([curve(g, at) for g in FUNCTIONS.values()])
-    rounded = np.rint(ONE * both).astype(np.int32)
+    rounded = np.clip(np.rint(ONE * both), -STATE_LIMIT, STATE_LIMIT).astype(np.int32)
     return np.ascontiguousarray(rounded[:, 0]), np.ascontiguousarray(rounded[:, 1])
 
 

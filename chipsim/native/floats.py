@@ -16,7 +16,7 @@ from .base import NeuronModel, Register
 from .synapses import FloatSynapses as Synapses
 
 #: Non-linearities of a rate unit, as `kernels.neuron_rate` numbers them, and what its state is.
-RATE_FUNCTIONS = ("tanh", "logistic", "hard_sigmoid", "relu", "leaky_relu", "linear")
+RATE_FUNCTIONS = ("tanh", "logistic", "hard_sigmoid", "relu", "leaky_relu", "linear", "atanh")
 RATE_FORMS = ("output", "input")
 
 __all__ = ["LIF", "LSNN", "LavaLIF", "Rate", "Synapses", "Unit"]
