@@ -8,10 +8,11 @@ import numpy as np
 
 from tests.conformance.conftest import Recording, golden_files, golden_id
 from tests.conformance.learning_replay import KINDS
+from tests.conformance.learning_replay_credit import CREDIT_KINDS
 from tests.conformance.learning_replay_rates import RATE_KINDS
 from tests.conformance.learning_replay_spikes import SPIKE_KINDS
 
-ALL_KINDS = {**KINDS, **RATE_KINDS, **SPIKE_KINDS}
+ALL_KINDS = {**KINDS, **RATE_KINDS, **SPIKE_KINDS, **CREDIT_KINDS}
 
 
 def pytest_generate_tests(metafunc) -> None:
