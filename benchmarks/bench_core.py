@@ -56,7 +56,7 @@ def chipsim_runner(data: dict[str, Any], threads: int = 1, delays: int = 0):
 
 
 def _synapses(synapses: Any) -> int:
-    from mappings.network import synapse_count
+    from chipsim.mappings.network.network import synapse_count
 
     return synapse_count(synapses)
 

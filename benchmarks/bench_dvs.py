@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 import chipsim as cs
-from chipsim.costing import GROUPS
+from chipsim.estimate.costing import GROUPS
 from chipsim.native.synapses import Conv
 
 STEPS = 1000

@@ -17,10 +17,10 @@ from collections.abc import Callable
 import numpy as np
 
 import chipsim.rules as rules
-from chipsim.online_eprop import OnlineEProp
-from chipsim.plastic_run import run_spikes
-from mappings.episodes import Trainer
-from mappings.experiments import evidence_accumulation, pattern_generation
+from chipsim.mappings.experiments import evidence_accumulation, pattern_generation
+from chipsim.mappings.studies.training import Trainer
+from chipsim.rules.e_prop.online import OnlineEProp
+from chipsim.rules.replay import run_spikes
 
 
 def measure(work: Callable[[], object], repeats: int) -> tuple[float, float]:

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 import chipsim as cs
-from chipsim.estimate import estimate
-from chipsim.traffic import Spikes, count, pack
+from chipsim.estimate.estimate import estimate
+from chipsim.estimate.traffic import Spikes, count, pack
 
 NEURONS, CORES, STEPS = 18_678, 42, 1000
 PEER = {"simple": 47.0, "detailed": 43.0, "noc": 1.3}  # steps/s of SANA-FE 2.2.9 on this class of machine

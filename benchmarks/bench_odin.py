@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 import chipsim as cs
-from chipsim.engines.grid import GridEngine
-from chipsim.engines.odin import OdinEngine, TinyOdinEngine
+from chipsim.engines.crossbar.odin import OdinEngine, TinyOdinEngine
+from chipsim.engines.grid.core import GridEngine
 
 REPEATS = 5
 

@@ -13,9 +13,9 @@ import time
 import numpy as np
 from numba import njit
 
-from chipsim.engines.reckon import ReckonEngine
-from kernels.lfsr import load_window, make_streams, skip
-from mappings.cue_task import cue_data, cue_registers, present, run_cue_experiment
+from chipsim.engines.reckon.core import ReckonEngine
+from chipsim.kernels.arithmetic.lfsr import load_window, make_streams, skip
+from chipsim.mappings.experiments.cue import cue_data, cue_registers, present, run_cue_experiment
 
 
 @njit

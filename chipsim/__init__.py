@@ -11,35 +11,34 @@ The names below are loaded when first used, so that `import chipsim` costs neith
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
 
 #: Public name -> (module, attribute; "" for the module itself).
 _DOORS = {
-    "Network": ("mappings.network", "Network"),
+    "Network": ("chipsim.mappings.network.network", "Network"),
     "SpikeSource": ("chipsim.native.base", "SpikeSource"),
-    "LIF": ("mappings.ideal", "LIF"),
-    "IF": ("mappings.ideal", "IF"),
-    "LI": ("mappings.ideal", "LI"),
-    "LSNN": ("mappings.ideal", "LSNN"),
-    "Conv2d": ("mappings.ideal", "Conv2d"),
-    "from_nir": ("mappings.readers.nir", "from_nir"),
-    "from_sklearn": ("mappings.readers.sklearn", "from_sklearn"),
-    "from_torch": ("mappings.readers.torch", "from_torch"),
-    "to_nir": ("mappings.writers.nir", "to_nir"),
-    "compile": ("mappings.pipeline", "compile"),
-    "chip": ("chipsim.description", "load_chip"),
-    "Program": ("chipsim.program", "Program"),
+    "LIF": ("chipsim.mappings.network.ideal", "LIF"),
+    "IF": ("chipsim.mappings.network.ideal", "IF"),
+    "LI": ("chipsim.mappings.network.ideal", "LI"),
+    "LSNN": ("chipsim.mappings.network.ideal", "LSNN"),
+    "Conv2d": ("chipsim.mappings.network.ideal", "Conv2d"),
+    "from_nir": ("chipsim.mappings.formats.nir.reader", "from_nir"),
+    "from_sklearn": ("chipsim.mappings.formats.sklearn", "from_sklearn"),
+    "from_torch": ("chipsim.mappings.formats.torch.reader", "from_torch"),
+    "to_nir": ("chipsim.mappings.formats.nir.writer", "to_nir"),
+    "compile": ("chipsim.mappings.compiler.compile", "compile"),
+    "chip": ("chipsim.chips.read", "load_chip"),
+    "Program": ("chipsim.program.program", "Program"),
     "Emulator": ("chipsim.emulator", "Emulator"),
     "Result": ("chipsim.results", "Result"),
     "loihi": ("chipsim.native.loihi", ""),
     "floats": ("chipsim.native.floats", ""),
-    "odin": ("chipsim.native.odin", ""),
-    "tinyodin": ("chipsim.native.tinyodin", ""),
-    "reckon": ("chipsim.native.reckon", ""),
-    "truenorth": ("chipsim.native.truenorth", ""),
+    "odin": ("chipsim.native.crossbar.odin", ""),
+    "tinyodin": ("chipsim.native.crossbar.tinyodin", ""),
+    "reckon": ("chipsim.native.reckon.neurons", ""),
+    "truenorth": ("chipsim.native.grid.truenorth", ""),
     "xylo": ("chipsim.native.xylo", ""),
     "rules": ("chipsim.rules", ""),
     "ChipsimError": ("chipsim.errors", "ChipsimError"),
@@ -65,21 +64,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_DOORS])
-
-
-def _check_neighbours() -> None:
-    """Refuse to run with somebody else's `kernels` or `mappings` package in front of ours."""
-    from importlib.util import find_spec
-
-    home = Path(__file__).resolve().parent.parent
-    for name in ("kernels", "mappings"):
-        spec = find_spec(name)
-        found = Path(spec.origin).resolve().parent.parent if spec is not None and spec.origin else None
-        if found != home:
-            raise ImportError(
-                f"chipsim needs its own package '{name}' from {home}, but Python finds {found or 'none'}; "
-                "remove the other distribution or put chipsim's folder first on sys.path"
-            )
-
-
-_check_neighbours()

@@ -9,7 +9,7 @@ from .errors import ChipsimError
 
 def main() -> int:
     """Run the command line; exit codes are 0 (done), 1 (input refused) and 2 (wrong usage)."""
-    from .cli import app
+    from chipsim.cli.app import app
 
     try:
         app(prog_name="chipsim")

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .checks import mapping, whole
+from chipsim.program.program import Program
+
+from .checks import MEMORY_LIMIT, finite, mapping, shown, whole
 from .errors import RunError
-from .program import Program
 
 Record = Mapping[str, Sequence[str] | str]
-#: A run that would need more than this is refused before memory is taken.
-MEMORY_LIMIT = 16 << 30
 MAX_THREADS = 1024
 
 
@@ -43,9 +42,8 @@ class Emulator:
             raise RunError(
                 f"Emulator takes a Program, not {type(program).__name__}: make one with cs.compile(net, chip)"
             )
-        whole(threads, "threads", 1, MAX_THREADS, RunError)
         self.program = program
-        self.threads = threads
+        self.threads = threads = whole(threads, "threads", 1, MAX_THREADS, RunError)
         self._engine = _engine(program, threads)
 
     @property
@@ -111,7 +109,8 @@ class Emulator:
             No steps, unknown populations or variables, inputs, third factors or targets that do not fit, or a request
             too large for memory.
         """
-        from .inputs import gather
+        from chipsim.run.inputs import gather
+
         from .results import Result
 
         inputs = mapping(inputs, "inputs", "population -> spikes", RunError)
@@ -162,7 +161,7 @@ class Emulator:
     ) -> dict[str, Any]:
         """Arguments of the engine that concern learning; none where nothing learns."""
         if not isinstance(learn, (bool, np.bool_)):
-            raise RunError(f"learn={learn!r}: give True or False")
+            raise RunError(f"learn={shown(learn)}: give True or False")
         learners = getattr(getattr(self._engine, "learning", None), "learners", {})
         for name in third:
             if name not in learners:
@@ -183,7 +182,7 @@ class Emulator:
             if phase is not None or hold or nudge:
                 raise RunError(f"programs of family '{self.program.chip.family}' have no phases, hold or nudge")
             return
-        from .engines.learners import Phase
+        from chipsim.engines.learning.declared import Phase
 
         self._engine.hold(hold, nudge)
         if extra:
@@ -204,7 +203,7 @@ class Emulator:
         -------
         dict readout -> Episode
             Loss, output and error of each network that learns by e-prop and learned in this episode
-            (`chipsim.engines.eprop_network.Episode`); empty for other rules.
+            (`chipsim.engines.learning.eprop_network.Episode`); empty for other rules.
 
         Raises
         ------
@@ -213,9 +212,9 @@ class Emulator:
         """
         if not hasattr(self._engine, "end_episode"):
             raise RunError(f"programs of family '{self.program.chip.family}' have no episodes here; use reset()")
-        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not 0 <= float(rate) < np.inf:
-            raise RunError(f"end_episode: rate={rate!r} is not a number >= 0")
-        return self._engine.end_episode(bool(update), float(rate))
+        if not isinstance(update, (bool, np.bool_)):
+            raise RunError(f"end_episode: update={shown(update)}: give True or False")
+        return self._engine.end_episode(bool(update), finite(rate, "end_episode: rate", RunError, lo=0.0))
 
     def weights(self, projection: str) -> Any:
         """Weights of a projection now, (post, pre): ndarray or CSC array, as they were given to the network.
@@ -249,16 +248,18 @@ class Emulator:
         return self._engine.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state` returned, bit for bit, for the same program and number of threads."""
-        own = {name for name in self._engine.state() if not name.startswith("rewritten/")}
-        missing = sorted(own - set(mapping(state, "state", "name -> array", RunError)))
+        """Continue from what `state` returned, bit for bit, for the same program and any number of threads."""
+        from chipsim.storage.documents import may_lack
+
+        given = set(mapping(state, "state", "name -> array", RunError))
+        missing = sorted(name for name in set(self._engine.state()) - given if not may_lack(self.program, name))
         if missing:
-            raise RunError(f"the state lacks '{missing[0]}': it is not one of this program and number of threads")
+            raise RunError(f"the state lacks '{missing[0]}': it is not one of this program")
         self._engine.restore(dict(state))
 
     def _probes(self, record: Record) -> tuple[list[Any], list[tuple[str, str, int]]]:
-        from .engines.registers import STATE_ROW
-        from .engines.timestep import Probe
+        from chipsim.engines.machine.registers import STATE_ROW
+        from chipsim.engines.timestep import Probe
 
         probes, layout = [], []
         for name, wanted in record.items():
@@ -276,7 +277,7 @@ class Emulator:
         return probes, layout
 
     def _check_memory(self, steps: int, columns: int, masks: bool) -> None:
-        wide = 8 if self.program.arithmetic.is_float else 4
+        wide = np.dtype(self.program.arithmetic.number).itemsize
         # Six counters of each core, and per step those of hops, inputs, waiting and the spike log's pointer.
         each = columns * wide + len(self.program.cores) * 48 + 64 + (self.program.n // 8 if masks else 0)
         if steps * each > MEMORY_LIMIT:
@@ -291,36 +292,36 @@ class Emulator:
 
     def save(self, path: str | Path) -> Path:
         """Write a checkpoint from which `load` continues bit for bit."""
-        from .storage import save_state
+        from chipsim.storage.documents import save_state
 
         return save_state(self._engine.state(), self.program, path)
 
     def load(self, path: str | Path) -> None:
         """Continue from a checkpoint of the same program; raises FileError otherwise."""
-        from .storage import load_state
+        from chipsim.storage.documents import load_state
 
         self._engine.restore(load_state(self.program, path, self._engine.state()))
 
 
 def _engine(program: Program, threads: int) -> Any:
     if program.chip.family in ("loihi", "float"):
-        from .engines.timestep import TimeStepEngine
+        from chipsim.engines.timestep import TimeStepEngine
 
         return TimeStepEngine(program, threads)
     if program.chip.family == "reckon":
-        from .engines.reckon_program import ReckonProgramEngine
+        from chipsim.engines.reckon.program import ReckonProgramEngine
 
         return ReckonProgramEngine(program, threads)
     if program.chip.family == "xylo":
-        from .engines.xylo import XyloEngine
+        from chipsim.engines.xylo import XyloEngine
 
         return XyloEngine(program, threads)
     if program.chip.family in ("odin", "tinyodin"):
-        from .engines.crossbar_program import CrossbarProgramEngine
+        from chipsim.engines.crossbar.program import CrossbarProgramEngine
 
         return CrossbarProgramEngine(program, threads)
     if program.chip.family == "truenorth":
-        from .engines.grid_program import GridProgramEngine
+        from chipsim.engines.grid.program import GridProgramEngine
 
         return GridProgramEngine(program, threads)
     raise RunError(f"no engine runs programs of family '{program.chip.family}'")
@@ -330,12 +331,12 @@ def _variables(name: str, wanted: Any) -> list[str]:
     """One name or several, as a list."""
     names = [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(names, Sequence) or not all(isinstance(n, str) for n in names):
-        raise RunError(f"record of '{name}' must be names of variables, e.g. ['spikes', 'v'], not {wanted!r}")
+        raise RunError(f"record of '{name}' must be names of variables, e.g. ['spikes', 'v'], not {shown(wanted)}")
     return list(names)
 
 
 def _steps(program: Program, inputs: Mapping[str, Any], steps: int | None) -> int:
-    from .inputs import as_input
+    from chipsim.run.inputs import as_input
 
     if steps is not None:
         return whole(steps, "steps", 1, error=RunError)

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+LONGEST = 480  #: letters of a message; what a file holds may be echoed in it
+LINES = 2
+
 
 class ChipsimError(ValueError):
-    """Refused input. The command line prints the message and exits with code 1."""
+    """Refused input. The command line prints the message and exits with code 1.
+
+    Whatever a file or an argument held, the message is one or two printable lines: terminal escapes and other
+    control characters stand as their codes, and what is too long is cut in its middle.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)))
+
+
+def printable(message: str) -> str:
+    """`message` as at most two lines that a terminal shows as they are."""
+    lines = message.split("\n")
+    if len(lines) > LINES:
+        lines = [*lines[: LINES - 1], " ".join(lines[LINES - 1 :])]
+    shown = ("".join(c if c.isprintable() else _code(c) for c in line) for line in lines)
+    return "\n".join(s if len(s) <= LONGEST else f"{s[: LONGEST - 200]} ... {s[-195:]}" for s in shown)
+
+
+def _code(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 class NetworkError(ChipsimError):

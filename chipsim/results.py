@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .counters import Activity, count
+from chipsim.run.activity import Activity, count
+
 from .errors import RunError
 
 if TYPE_CHECKING:
-    from .engines.timestep import RawRun
-    from .program import PopulationImage, Program
+    from chipsim.engines.timestep import RawRun
+    from chipsim.program.program import PopulationImage, Program
 
 EVENT = np.dtype([("step", np.int64), ("neuron", np.int64)])
 
@@ -61,7 +62,7 @@ class Result:
     trace : dict population -> dict variable -> (steps, n), the chip's integers (floats on float chips)
     activity : Activity
     learning : dict projection -> LearningReport
-        What each projection that can learn did (`chipsim.learning`), with what was recorded of it; empty without.
+        What each projection that can learn did (`chipsim.rules.carried`), with what was recorded of it; empty without.
     first_step : int
         Steps that had been run before this run.
     """
@@ -120,7 +121,7 @@ class Result:
         return step, train.ids[mine].astype(np.int64) - image.start, value
 
     def _spikes_of(self, image: PopulationImage) -> np.ndarray:
-        from .engines.timestep import carries_values
+        from chipsim.engines.timestep import carries_values
 
         step, neuron, value = self._select(image)
         if carries_values(image.model):
@@ -150,27 +151,27 @@ class Result:
         return {p.name: totals[p.start : p.stop] for p in self.program.populations}
 
     def estimate(self, **options: Any) -> Any:
-        """Energy and time (chipsim.estimate.estimate); options: cost_set, timing, steps_per_inference, …"""
-        from .estimate import estimate_result
+        """Energy and time (chipsim.estimate.estimate.estimate); options: cost_set, timing, steps_per_inference, …"""
+        from chipsim.estimate.estimate import estimate_result
 
         return estimate_result(self, **options)
 
     def save(self, path: str | Path) -> Path:
         """Write program, spikes, traces and counters to one HDF5 file (docs/formats.md)."""
-        from .storage import save_result
+        from chipsim.storage.documents import save_result
 
         return save_result(self, path)
 
     @staticmethod
     def load(path: str | Path) -> Result:
         """Read a saved result; raises FileError for a file that is missing or cut short."""
-        from .storage import load_result
+        from chipsim.storage.documents import load_result
 
         return load_result(path)
 
     def report(self, folder: str | Path, **options: Any) -> Path:
         """Write report.html (self-contained), report.json and csv tables; returns the HTML file."""
-        from .report import write_report
+        from chipsim.report.page import write_report
 
         return write_report(self, folder, **options)
 

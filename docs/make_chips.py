@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chipsim.chip_table import markdown
+from chipsim.report.chip_table import markdown
 
 if __name__ == "__main__":
     Path(__file__).with_name("chips.md").write_text(markdown(), encoding="utf-8")

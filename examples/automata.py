@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import chipsim as cs
-from mappings import DFA, from_automaton
+from chipsim.mappings import DFA, from_automaton
 
 STATES = (4, 6, 10, 16, 25, 40, 64, 101, 160, 256)
 SYMBOLS = 10_000

@@ -9,8 +9,8 @@ import argparse
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mappings.experiments.delayed_reward import control, run
-from mappings.experiments.delayed_reward_figure import figure
+from chipsim.mappings.experiments.delayed_reward import control, run
+from chipsim.mappings.experiments.delayed_reward_figure import figure
 
 
 def main() -> None:

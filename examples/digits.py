@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 
 import chipsim as cs
-from mappings.demo import STEPS, evaluate, train_digits
-from mappings.demo import digits_network as on_chip
-from mappings.presentation import present
-from mappings.quantise import quantise
-from mappings.readers.sklearn import from_sklearn
+from chipsim.mappings.compiler.quantise.quantise import quantise
+from chipsim.mappings.experiments.digits import STEPS, evaluate, train_digits
+from chipsim.mappings.experiments.digits import digits_network as on_chip
+from chipsim.mappings.formats.sklearn import from_sklearn
+from chipsim.mappings.network.presentation import present
 
 
 def by_hand() -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress, TextColumn
 
-from mappings.experiments.evidence_accumulation import FULL, SMALL, precision_table, run
-from mappings.experiments.learning_figures import evidence_figure
+from chipsim.mappings.experiments.evidence_accumulation import FULL, SMALL, precision_table, run
+from chipsim.mappings.experiments.figures import evidence_figure
 
 
 def load(path: Path) -> dict | None:

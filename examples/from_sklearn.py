@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 import chipsim as cs
-from mappings.convert_run import Measured, measure
+from chipsim.mappings.builders.relu_run import Measured, measure
 
 STEPS = 128
 CHIPS = ("float", "loihi2")

@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 import chipsim as cs
-from mappings.convert_run import Measured, measure
+from chipsim.mappings.builders.relu_run import Measured, measure
 
 #: Chips with what their reset needs: Loihi's resets to zero lose a rest, less at lower rates, so that it takes longer.
 RUNS = {

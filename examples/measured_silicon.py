@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 import chipsim as cs
-from chipsim.estimate import Estimate, estimate, estimate_cycles
-from chipsim.traffic import Spikes, count, fan_out, pack
+from chipsim.estimate.estimate import Estimate, estimate, estimate_cycles
+from chipsim.estimate.traffic import Spikes, count, fan_out, pack
 
 SEED = 0
 # Blouw et al. 2019 (arXiv 1812.01739), raw logs of github.com/abr/power_benchmarks: dynamic energy per step

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import chipsim as cs
-from mappings.fidelity import Fidelity, calibration, compare, most_spikes, samples_of
-from mappings.readers.nir import from_nir
-from mappings.readers.nir_program import compile_nir, features
-from mappings.substeps import MOST
+from chipsim.mappings.formats.nir.onto_chip import compile_nir, features
+from chipsim.mappings.formats.nir.reader import from_nir
+from chipsim.mappings.network.substeps import MOST
+from chipsim.mappings.studies.fidelity import Fidelity, calibration, compare, most_spikes, samples_of
 
 OPTIONS = ("dt", "scheme", "reset", "reset_delay", "spike_fn", "min_v_mem")
 SETTINGS = {"8 bits": {}, "8 bits, data": {"method": "data"}, "8 + 8 bits": {"method": "data", "low_bits": 8}}

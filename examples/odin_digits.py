@@ -10,8 +10,15 @@ import sys
 
 import numpy as np
 
-from mappings.odin_digits import EPOCHS, PUBLISHED, PUBLISHED_ENERGY, consolidated_accuracy, digit_images, run
-from mappings.odin_digits_figure import figure_of
+from chipsim.mappings.experiments.odin_digits import (
+    EPOCHS,
+    PUBLISHED,
+    PUBLISHED_ENERGY,
+    consolidated_accuracy,
+    digit_images,
+    run,
+)
+from chipsim.mappings.experiments.odin_digits_figure import figure_of
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ import argparse
 import numpy as np
 from rich.progress import Progress
 
-from mappings.experiments.learning_figures import pattern_figure
-from mappings.experiments.pattern_generation import chip_precision, run
+from chipsim.mappings.experiments.figures import pattern_figure
+from chipsim.mappings.experiments.pattern_generation import chip_precision, run
 
 
 def main() -> None:

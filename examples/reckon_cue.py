@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mappings.cue_figure import plot_cue_experiment
-from mappings.cue_task import cue_data, run_cue_experiment
+from chipsim.mappings.experiments.cue import cue_data, run_cue_experiment
+from chipsim.mappings.experiments.cue_figure import plot_cue_experiment
 
 
 def main() -> None:

@@ -77,7 +77,7 @@ def on_chipsim(net: Net, steps: int) -> np.ndarray:
 
 def in_lava(net: Net, steps: int) -> np.ndarray:
     """Lava: the same program as live processes, in its CPU simulator."""
-    from mappings.writers.lava import patched_import, to_lava
+    from chipsim.mappings.formats.lava.writer import patched_import, to_lava
 
     patched_import()
     import lava.proc.lif.process  # noqa: F401

@@ -16,14 +16,14 @@ from typing import Any
 from numba.core import caching
 
 ROOT = Path(__file__).resolve().parent
-_IMPORT = re.compile(r"^\s*from\s+(\.+|kernels)([\w.]*)\s+import\s+(\([^)]*\)|[^\n#]+)", re.MULTILINE)
+_IMPORT = re.compile(r"^\s*from\s+(\.+|chipsim\.kernels)([\w.]*)\s+import\s+(\([^)]*\)|[^\n#]+)", re.MULTILINE)
 
 
 @cache
 def sources(path: Path) -> frozenset[Path]:
     """`path` and all files of this package that it imports, directly or not."""
     found: set[Path] = set()
-    waiting = [path]
+    waiting = [path.resolve()]
     while waiting:
         current = waiting.pop()
         if current in found:
@@ -37,7 +37,7 @@ def _direct(path: Path) -> list[Path]:
     """Files of this package that `path` names in its import statements."""
     out = []
     for dots, module, names in _IMPORT.findall(path.read_text(encoding="utf-8")):
-        base = ROOT if dots == "kernels" else path.parents[len(dots) - 1]
+        base = ROOT if dots[0] != "." else path.parents[len(dots) - 1]
         target = base.joinpath(*[part for part in module.split(".") if part])
         candidates = [target.with_suffix(".py")]
         candidates += [target / f"{name.split(' as ')[0].strip()}.py" for name in names.strip("() \n").split(",")]

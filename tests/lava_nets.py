@@ -6,9 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 
 import chipsim as cs
-from chipsim.learning import EngineRule, all_to_all
 from chipsim.native.synapses import Conv
-from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp, stdp_loihi
+from chipsim.rules.carried import EngineRule, all_to_all
+from chipsim.rules.products.rule import SumOfProducts, reward_modulated_stdp, stdp_loihi
 
 Case = tuple[cs.Network, dict, dict]  #: network, inputs, third factors
 

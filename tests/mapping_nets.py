@@ -6,11 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 from hypothesis import strategies as st
 
-from chipsim.description import load_chip
+from chipsim.chips.read import load_chip
+from chipsim.mappings.network.network import Network
 from chipsim.native import loihi
 from chipsim.native.base import SpikeSource
 from chipsim.native.synapses import Conv, Synapses
-from mappings.network import Network
 
 
 def chip_with(base: str = "unlimited", **limits):

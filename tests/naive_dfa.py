@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from mappings import DFA
+from chipsim.mappings import DFA
 
 
 @st.composite

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from chipsim.schema import Chip
-from chipsim.traffic import Spikes, fan_out, pack
+from chipsim.chips.schema import Chip
+from chipsim.estimate.traffic import Spikes, fan_out, pack
 
 GOLDEN = Path(__file__).parent / "golden" / "energy"
 CASES = sorted(path.stem for path in GOLDEN.glob("p*.npz"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from chipsim.sop_grammar import Factor
-from chipsim.sop_state import truncate_weights
-from chipsim.sum_of_products import SumOfProducts
-from kernels.sop_records import Draws
+from chipsim.kernels.learning.sum_of_products.records import Draws
+from chipsim.rules.products.grammar import Factor
+from chipsim.rules.products.rule import SumOfProducts
+from chipsim.rules.products.state import truncate_weights
 
 WIDTH = {"x0": 1, "y0": 1, "w": 9, "t": 9, "d": 9}
 

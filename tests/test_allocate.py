@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chipsim.description import load_chip
+from chipsim.chips.read import load_chip
+from chipsim.chips.schema import SynapsePacking
 from chipsim.errors import CompileError
+from chipsim.mappings.compiler.cores.allocate import allocate, usage
+from chipsim.mappings.compiler.cores.axons import is_input, total
+from chipsim.mappings.compiler.cores.core_rules import CORE_RULES
+from chipsim.mappings.compiler.cores.packing import bits_per_axon
+from chipsim.mappings.network.network import Network
 from chipsim.native import loihi
 from chipsim.native.base import SpikeSource
 from chipsim.native.synapses import Synapses
-from chipsim.schema import SynapsePacking
-from chipsim.sum_of_products import SumOfProducts
-from mappings.allocate import allocate, usage
-from mappings.axons import is_input, total
-from mappings.core_rules import CORE_RULES
-from mappings.network import Network
-from mappings.packing import bits_per_axon
+from chipsim.rules.products.rule import SumOfProducts
 
 from .mapping_nets import chip_with, networks, synapses
 from .naive_allocate import axon_bits, naive_table

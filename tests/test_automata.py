@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import chipsim as cs
-from chipsim.cli import app
+from chipsim.cli.app import app
 from chipsim.errors import FileError, NetworkError, RunError
-from mappings import DFA, from_automaton
-from mappings.automata import Automaton
-from mappings.dfa_encodings import layout
-from mappings.files import load_network, read_network, save_network
+from chipsim.mappings import DFA, from_automaton
+from chipsim.mappings.builders.automata.automata import Automaton
+from chipsim.mappings.builders.automata.encodings import layout
+from chipsim.mappings.network.files import load_network, read_network, save_network
 
 from .naive_dfa import automata, plain_prefixes
 

@@ -10,9 +10,9 @@ import pytest
 
 import chipsim as cs
 from chipsim import rules
-from chipsim.pes import Pes
 from chipsim.rules import Fixed, Plastic, State, Surrogate, Trace
-from chipsim.sum_of_products import SumOfProducts
+from chipsim.rules.pes import Pes
+from chipsim.rules.products.rule import SumOfProducts
 
 NAN, INF = float("nan"), float("inf")
 XY = {"x": Trace("pre", 20.0), "y": Trace("post", 20.0)}
@@ -128,7 +128,7 @@ DECLARATIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "unknown engine": (lambda: rules.verdict(REWARD, "loihi"), "no learning engine is called 'loihi'; there are local"),
     "plastic of no rule": (lambda: plastic("stdp"), "takes a declared rule"),
     "plastic weights NaN": (lambda: plastic(weights=np.full((2, 3), NAN)), "NaN or infinity"),
-    "plastic factor NaN": (lambda: plastic().step([1, 0, 0], [0, 1], third={"reward": NAN}), "not a finite number"),
+    "plastic factor NaN": (lambda: plastic().step([1, 0, 0], [0, 1], third={"reward": NAN}), "finite number"),
     "plastic factor short": (lambda: plastic().step([1, 0, 0], [0, 1], third={"reward": [1.0] * 3}), "2 numbers"),
     "plastic spikes": (lambda: plastic().step([1, 0], [0, 1], third={"reward": 1.0}), r"expected \(3,\)"),
 }

@@ -13,11 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 import chipsim as cs
-from chipsim.cli import app
-from chipsim.storage_heap import check_heaps
-from mappings.readers.nir import from_nir
-from mappings.readers.nir_program import compile_nir
-from mappings.writers.nir import to_nir
+from chipsim.cli.app import app
+from chipsim.mappings.formats.nir.onto_chip import compile_nir
+from chipsim.mappings.formats.nir.reader import from_nir
+from chipsim.mappings.formats.nir.writer import to_nir
+from chipsim.storage.heap import check_heaps
 
 OPTIONS = {"dt": 1e-3, "scheme": "norse_box", "reset": "zero"}
 ONE = np.ones(3)

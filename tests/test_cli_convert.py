@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import chipsim as cs
-from chipsim.cli import app
+from chipsim.cli.app import app
 
 MODEL = Path(__file__).parent / "golden" / "nir" / "snntorch_rec_rleaky_one"
 SCHEME = ["--dt", "1e-4", "--scheme", "snntorch", "--reset", "subtract", "--no-reset-delay"]
@@ -22,7 +22,7 @@ def called(*arguments):
 
 
 def test_convert_to_network_program_script_and_back(tmp_path):
-    from mappings.files import load_network
+    from chipsim.mappings.network.files import load_network
 
     assert called("convert", MODEL / "model.nir", *SCHEME, "-o", tmp_path / "net.h5").exit_code == 0
     net = load_network(tmp_path / "net.h5")
@@ -94,9 +94,9 @@ def samples(path, **more):
 
 def test_run_compares_with_floats(tmp_path):
     """One command says how far the chip agrees, layer by layer; the numbers are those of two runs by hand."""
-    from mappings.agreement import layer_agreement
-    from mappings.readers.nir import aligned, from_nir, padded
-    from mappings.readers.nir_program import compile_nir
+    from chipsim.mappings.formats.nir.onto_chip import compile_nir
+    from chipsim.mappings.formats.nir.reader import aligned, from_nir, padded
+    from chipsim.mappings.studies.agreement import layer_agreement
 
     given = samples(tmp_path / "in.npz", labels=np.array([0, 1, 2]))
     options = [*SCHEME, "--chip", "loihi", "--quantise", "low_bits=8", "-i", given, "--compare-float"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from chipsim.cli import app
+from chipsim.cli.app import app
 
 
 def learn(*words: object) -> dict:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from chipsim.cli import app
-from mappings import cue_task, odin_digits
+from chipsim.cli.app import app
+from chipsim.mappings.experiments import cue as cue_task
+from chipsim.mappings.experiments import odin_digits
 
 
 def learn(*words: str) -> dict:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy.signal import correlate2d
 
-from chipsim.description import load_chip
+from chipsim.chips.read import load_chip
 from chipsim.errors import NetworkError
-from mappings.convert import convert_relu
-from mappings.layers import Convolution, Dense, forward, pooling
-from mappings.presentation import present
-from mappings.quantise import quantise
-from mappings.quantise_reference import run_float, run_integer
-from mappings.readers.sklearn import from_sklearn, layers_of
+from chipsim.mappings.builders.layers import Convolution, Dense, forward, pooling
+from chipsim.mappings.builders.relu import convert_relu
+from chipsim.mappings.compiler.quantise.quantise import quantise
+from chipsim.mappings.compiler.quantise.reference import run_float, run_integer
+from chipsim.mappings.formats.sklearn import from_sklearn, layers_of
+from chipsim.mappings.network.presentation import present
 
 LOIHI, LOIHI2 = load_chip("loihi"), load_chip("loihi2")
 
@@ -207,7 +207,7 @@ def test_sklearn_refusals() -> None:
 def test_digits_on_the_chip_lose_half_a_point_at_most() -> None:
     """The demo's goal: float >= 96.5 %, 8-bit chip within 0.5 points, on several cores."""
     pytest.importorskip("sklearn")
-    from mappings.demo import digits_network, evaluate, train_digits
+    from chipsim.mappings.experiments.digits import digits_network, evaluate, train_digits
 
     digits = train_digits(seed=0)
     assert digits.accuracy >= 0.965 and len(digits.test_labels) == 450

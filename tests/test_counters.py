@@ -222,7 +222,7 @@ def two_sources() -> cs.Program:
 @FEW
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12))
 def test_inputs_as_array_or_events_in_any_order(seed: int, steps: int) -> None:
-    from chipsim.inputs import gather
+    from chipsim.run.inputs import gather
 
     rng = np.random.default_rng(seed)
     program, length = two_sources(), 12

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from chipsim.errors import FileError, RunError
-from mappings.cue_data import GROUP, make_cues, read_cues, write_cues
-from mappings.cue_figure import plot_cue_experiment
-from mappings.cue_task import cue_data, read_memories, run_cue_experiment
+from chipsim.mappings.experiments.cue import cue_data, read_memories, run_cue_experiment
+from chipsim.mappings.experiments.cue_data import GROUP, make_cues, read_cues, write_cues
+from chipsim.mappings.experiments.cue_figure import plot_cue_experiment
 
 
 def test_generated_samples_hold_what_the_task_says() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from chipsim.errors import RunError
-from chipsim.sum_of_products import SumOfProducts
-from mappings.experiments.delayed_reward import Task, control, new_machine, run, tag_rule
-from mappings.experiments.delayed_reward_figure import figure, moving_mean
-from mappings.experiments.reward_layer import RewardLayer
+from chipsim.mappings.experiments.delayed_reward import Task, control, new_machine, run, tag_rule
+from chipsim.mappings.experiments.delayed_reward_figure import figure, moving_mean
+from chipsim.mappings.experiments.reward_layer import RewardLayer
+from chipsim.rules.products.rule import SumOfProducts
 
 SHORT = Task(delay=400, pause=600)
 

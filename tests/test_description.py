@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chipsim.arithmetic import PRESETS, arithmetic
-from chipsim.chip_table import markdown
-from chipsim.description import SHIPPED, load_chip, shipped
+from chipsim.chips.arithmetic import PRESETS, arithmetic
+from chipsim.chips.read import SHIPPED, load_chip, shipped
+from chipsim.chips.schema import Chip, Limits
 from chipsim.errors import DescriptionError
-from chipsim.schema import Chip, Limits
-from chipsim.units import human, scale
+from chipsim.report.chip_table import markdown
+from chipsim.text import human, scale
 from tests.naive_energy import GOLDEN
 
 

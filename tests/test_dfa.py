@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chipsim.errors import NetworkError
-from mappings import DFA
+from chipsim.mappings import DFA
 
 from .naive_dfa import automata, classes, plain_prefixes, triples
 

@@ -56,7 +56,13 @@ SAYS = {
     "digits.py": "read after",
     "from_sklearn.py": "picture",
 }
-DOCTESTS = ("chipsim", "chipsim.emulator", "chipsim.estimate", "chipsim.engines.odin", "mappings.network")
+DOCTESTS = (
+    "chipsim",
+    "chipsim.emulator",
+    "chipsim.estimate.estimate",
+    "chipsim.engines.crossbar.odin",
+    "chipsim.mappings.network.network",
+)
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -131,7 +137,7 @@ def test_commands_of_the_nir_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_command_is_on_the_page() -> None:
-    from chipsim.cli import app
+    from chipsim.cli.app import app
 
     text = blocks("cli.md", "")[0]
     assert {c.name for c in app.registered_commands} == set(re.findall(r"^chipsim (\w+)", text, flags=re.M))

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import chipsim.rules as rules
-from chipsim.eprop import Adam, Descent, EProp, Precision
-from chipsim.fixed_format import Fixed, fixed
-from chipsim.online_eprop import OnlineEProp
-from chipsim.rule_library_three import eprop_synapse
-from kernels.surrogates import KINDS, evaluate
-from mappings.experiments import evidence_accumulation, pattern_generation
+from chipsim.kernels.arithmetic.surrogates import KINDS, evaluate
+from chipsim.mappings.experiments import evidence_accumulation, pattern_generation
+from chipsim.rules.e_prop.online import OnlineEProp
+from chipsim.rules.e_prop.rule import Adam, Descent, EProp, Precision
+from chipsim.rules.fixed_format import Fixed, fixed
+from chipsim.rules.library.three_factor import eprop_synapse
 
 N_IN, N, M, T = 6, 9, 2, 80
 BETA = np.r_[np.zeros(5), np.full(4, 0.15)]

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chipsim as cs
-from chipsim.eprop import Adam, EProp, Precision
-from chipsim.fixed_format import fixed
-from mappings.episodes import Trainer
-from mappings.lsnn import eprop_network
+from chipsim.mappings.builders.lsnn import eprop_network
+from chipsim.mappings.studies.training import Trainer
+from chipsim.rules.e_prop.rule import Adam, EProp, Precision
+from chipsim.rules.fixed_format import fixed
 
 N_IN, N, M, T = 6, 9, 2, 40
 BYTES = Precision(weights=fixed(8, 2.0), trace=fixed(8, 16.0, signed=False), signal=fixed(8, 16.0), psi_levels=5)
@@ -243,7 +243,7 @@ def test_bad_feedback_and_endless_episodes_are_refused(monkeypatch) -> None:
     with pytest.raises(cs.RunError, match=r"feedback_weights have shape \(2, 2\).*\(9, 2\)"):
         cs.Emulator(cs.compile(network, "float"))
     emulator = cs.Emulator(cs.compile(eprop_network(RULE, *weights), "float"))
-    monkeypatch.setattr("chipsim.engines.eprop_network.EPISODE_LIMIT", 70 * (N_IN + 17 * N + 24 * M))
+    monkeypatch.setattr("chipsim.engines.learning.eprop_network.EPISODE_LIMIT", 70 * (N_IN + 17 * N + 24 * M))
     emulator.run({"in": x})
     with pytest.raises(cs.RunError, match=r"more than 70 steps does not fit memory.*end_episode"):
         emulator.run({"in": x})
@@ -293,7 +293,7 @@ def test_networks_that_do_not_fit_the_rule_are_refused() -> None:
     [
         ({"out": np.zeros((T - 1, M))}, rf"run needs \({T}, {M}\)"),
         ({"out": np.full((T, M), np.inf)}, "infinity"),
-        ({"out": np.array([["a"] * M] * T)}, "not numbers"),
+        ({"out": np.array([["a"] * M] * T)}, "must be numbers"),
         ({"out": np.r_["0,2", np.zeros((T - 1, M)), [[np.nan, 1.0]]]}, "NaN in part"),
         ({"rec": np.zeros((T, N))}, "no readout"),
     ],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chipsim.eprop import Adam, EProp
-from chipsim.eprop_reward import NO_ACTION, ActorCritic
+from chipsim.rules.e_prop.reward import NO_ACTION, ActorCritic
+from chipsim.rules.e_prop.rule import Adam, EProp
 
 N_IN, N, ACTIONS, T = 5, 7, 2, 50
 RULE = EProp(tau_m=10.0, tau_out=8.0, thr=0.5, scale_input=False)

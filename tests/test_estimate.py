@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.costing import GROUPS, booked
-from chipsim.costs import LearningCosts
-from chipsim.description import chip_from_dict, load_chip
+from chipsim.chips.costs import LearningCosts
+from chipsim.chips.read import chip_from_dict, load_chip
 from chipsim.errors import DescriptionError, RunError
-from chipsim.estimate import estimate, estimate_cycles
-from chipsim.traffic import count
-from chipsim.work import counts_of, spikes_of
+from chipsim.estimate.costing import GROUPS, booked
+from chipsim.estimate.estimate import estimate, estimate_cycles
+from chipsim.estimate.traffic import count
+from chipsim.estimate.work import counts_of, spikes_of
 from tests.naive_energy import CASES, case, random_spikes, run_lif
 from tests.naive_energy import spikes_of as golden_spikes
 

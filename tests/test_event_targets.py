@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.engines.odin import OdinEngine
-from chipsim.report_data import losses, projections
+from chipsim.engines.crossbar.odin import OdinEngine
+from chipsim.report.facts import losses, projections
 
 CHIPS = ("odin", "tinyodin", "truenorth", "reckon")
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as some
 
 import chipsim as cs
 from chipsim.errors import CompileError, NetworkError
-from mappings.ideal import IF, LI, LIF
-from mappings.idealise import KEEPS, idealise
-from mappings.quantise import quantise
-from mappings.quantise_reference import run_float, run_integer
-from mappings.quantise_rounding import moments, rounded
-from mappings.readers.nir import aligned, padded
-from mappings.substeps import substepped
+from chipsim.mappings.compiler.quantise.quantise import quantise
+from chipsim.mappings.compiler.quantise.reference import run_float, run_integer
+from chipsim.mappings.compiler.quantise.rounding import moments, rounded
+from chipsim.mappings.formats.nir.reader import aligned, padded
+from chipsim.mappings.network.ideal import IF, LI, LIF
+from chipsim.mappings.network.idealise import KEEPS, idealise
+from chipsim.mappings.network.substeps import substepped
 
 DT = 1e-3
 LOIHI2 = cs.chip("loihi2")

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels import fixed
+from chipsim.kernels.arithmetic import fixed
 
 INT32 = st.integers(-(2**31) + 1, 2**31 - 1)
 

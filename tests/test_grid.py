@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.engines.grid import GridEngine
+from chipsim.engines.grid.core import GridEngine
 
 
 def random_program(rng, columns=3, rows=2, neurons=20, axons=24, output=(2, 1), rate=0.3, **changes):

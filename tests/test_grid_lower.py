@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import chipsim as cs
-from chipsim.engines.grid import GridEngine
-from chipsim.native.truenorth_lower import by_type, from_outputs, lower_truenorth, to_packets
+from chipsim.engines.grid.core import GridEngine
+from chipsim.native.grid.image import by_type, from_outputs, lower_truenorth, to_packets
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.learning import EngineRule, all_to_all
+from chipsim.mappings.formats.lava.writer import lava_source, patched_import, write_lava_script
 from chipsim.native.synapses import Conv
-from chipsim.pes import Pes
-from chipsim.sum_of_products import SumOfProducts
-from mappings.writers.lava import lava_source, patched_import, write_lava_script
+from chipsim.rules.carried import EngineRule, all_to_all
+from chipsim.rules.pes import Pes
+from chipsim.rules.products.rule import SumOfProducts
 
 from .lava_nets import CASES
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from mappings.writers.lava import patched_import, to_lava, write_lava_script
+from chipsim.mappings.formats.lava.writer import patched_import, to_lava, write_lava_script
 
 from .lava_nets import CASES, random_case
 

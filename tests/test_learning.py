@@ -7,11 +7,11 @@ import pytest
 import scipy.sparse as sp
 
 import chipsim as cs
-from chipsim.engines.learning import Learning
-from chipsim.learning import EngineRule, all_to_all
-from chipsim.pes import Pes
-from chipsim.rule_reference import reference_step
-from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp
+from chipsim.engines.learning.learning import Learning
+from chipsim.rules.carried import EngineRule, all_to_all
+from chipsim.rules.pes import Pes
+from chipsim.rules.products.rule import SumOfProducts, reward_modulated_stdp
+from chipsim.rules.reference import reference_step
 
 from .naive import toward_zero
 
@@ -187,7 +187,7 @@ def test_several_declared_rules_run_in_the_compiled_loop(kind: str, monkeypatch)
 
 def test_kernel_equals_the_reference_of_its_declaration() -> None:
     """The learner's numbers are those of the rule's NumPy reference, step by step, stochastic rounding included."""
-    from chipsim.plastic import Plastic
+    from chipsim.rules.plastic import Plastic
 
     emulator, steps = make("integer", tagged), 60
     start, exists = emulator.weights(NAME), network("integer", tagged).projections[NAME].synapses.mantissa != 0
@@ -366,7 +366,7 @@ def test_wrong_weights_for_a_fixed_projection_are_refused() -> None:
     emulator = fixed(True)
     w = emulator.weights(NAME)
     for wrong, reason in ((w[:, 1:], "shape"), (w + 1, "no synapse"), (w / 4, "fractions"), (w * 5, "beyond"),
-                          (w * np.nan, "finite"), (np.full(w.shape, "a"), "finite")):  # fmt: skip
+                          (w * np.nan, "finite"), (np.full(w.shape, "a"), "numbers")):  # fmt: skip
         with pytest.raises(cs.RunError, match=reason):
             emulator.set_weights(NAME, wrong)
     with pytest.raises(cs.RunError, match="no projection 'y'"):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.report_data import collect
-from chipsim.report_learning import operations_of
-from chipsim.sum_of_products import SumOfProducts
+from chipsim.report.facts import collect
+from chipsim.report.learning import operations_of
+from chipsim.rules.products.rule import SumOfProducts
 
 STEPS = 50
 NAME = "x->a"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kernels import lfsr
+from chipsim.kernels.arithmetic import lfsr
 
 TAPS = [(3, 25), (1, 22), (1, 15), (3, 17), (7, 63), (5, 33)]
 

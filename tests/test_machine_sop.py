@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.learning import EngineRule, all_to_all
-from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp, stdp_loihi
+from chipsim.rules.carried import EngineRule, all_to_all
+from chipsim.rules.products.rule import SumOfProducts, reward_modulated_stdp, stdp_loihi
 
 TWO = stdp_loihi(learning_rate=1, A_plus=1, A_minus=-1, tau_plus=8, tau_minus=8, t_epoch=2)
 THREE = EngineRule(reward_modulated_stdp(0.5, 1, -0.5, 20, 16, 2**-5, t_epoch=4), y1_tau=20, y1_impulse=16)

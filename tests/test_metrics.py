@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from chipsim.cycles import (
+from chipsim.chips.formulas import (
     speck_kernel_words,
     speck_neuron_words,
     speck_place,
@@ -15,9 +15,9 @@ from chipsim.cycles import (
     xylo_clock,
     xylo_cycles,
 )
-from chipsim.description import load_chip
+from chipsim.chips.read import load_chip
 from chipsim.errors import CompileError, DescriptionError, RunError
-from chipsim.metrics import (
+from chipsim.estimate.metrics import (
     LayerRun,
     energy_45nm,
     keras_spiking,

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chipsim as cs
+from chipsim.mappings.network.network import synapse_count
 from chipsim.native.base import NeuronModel, Register
 from chipsim.native.loihi import bias_registers
-from mappings.network import synapse_count
 
 
 def models() -> list[type[NeuronModel]]:
     """Every neuron model of the native families and the ideal ones."""
-    import mappings.ideal as ideal
+    import chipsim.mappings.network.ideal as ideal
 
     rooms = (cs.loihi, cs.floats, cs.odin, cs.tinyodin, cs.reckon, cs.truenorth, cs.xylo, ideal)
     found = {m for room in rooms for m in vars(room).values() if inspect.isclass(m) and issubclass(m, NeuronModel)}

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import chipsim as cs
-from chipsim.arithmetic import PRESETS
-from chipsim.cli import app
-from chipsim.engines.weights import effective
+from chipsim.chips.arithmetic import PRESETS
+from chipsim.cli.app import app
+from chipsim.mappings import from_netx, write_netx
+from chipsim.native.effective import effective
 from chipsim.native.synapses import Conv
-from mappings import from_netx, write_netx
 
 NEURON = {"type": b"CUBA", "iDecay": 2048, "vDecay": 500, "vThMant": 80, "refDelay": 1, "gradedSpike": False}
 
@@ -170,7 +170,7 @@ def test_conv_is_a_correlation_of_the_file_weights(tmp_path) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(-256, 255), min_size=1, max_size=8))
 def test_weights_act_as_they_stand_in_the_file_or_are_refused(values) -> None:
-    from mappings.readers.netx import synapses
+    from chipsim.mappings.formats.netx.reader import synapses
 
     weight = np.array([values])
     try:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from mappings import from_netx, write_netx
-from mappings.writers.lava import patched_import
+from chipsim.mappings import from_netx, write_netx
+from chipsim.mappings.formats.lava.writer import patched_import
 
 from .test_netx import NETWORKS, put
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from mappings.agreement import agreement, as_text, predicted, warnings
-from mappings.idealise import idealise
-from mappings.readers.nir import aligned, from_nir, padded
-from mappings.readers.nir_program import compile_nir, describe
-from mappings.writers.nir import to_nir
+from chipsim.mappings.formats.nir.onto_chip import compile_nir, describe
+from chipsim.mappings.formats.nir.reader import aligned, from_nir, padded
+from chipsim.mappings.formats.nir.writer import to_nir
+from chipsim.mappings.network.idealise import idealise
+from chipsim.mappings.studies.agreement import agreement, as_text, predicted, warnings
 
 from .naive_nir import Euler, Late, conv
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 import chipsim as cs
-from mappings.readers.nir import aligned, from_nir, padded
+from chipsim.mappings.formats.nir.reader import aligned, from_nir, padded
 
 from .naive_nir_graph import play
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chipsim.estimate import estimate
-from chipsim.traffic import count, link_loads
-from kernels.noc import Router, Trip, run_step
-from kernels.traffic import Mesh, new_messages
+from chipsim.estimate.estimate import estimate
+from chipsim.estimate.traffic import count, link_loads
+from chipsim.kernels.mesh.noc import Router, Trip, run_step
+from chipsim.kernels.mesh.traffic import Mesh, new_messages
 from tests.naive_energy import CASES, case, random_spikes, run_lif, spikes_of
 from tests.naive_noc import CycleNetwork
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.engines.odin import OdinEngine, TinyOdinEngine
+from chipsim.engines.crossbar.odin import OdinEngine, TinyOdinEngine
 
 from .naive_odin import NaiveOdin
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from chipsim.errors import RunError
-from chipsim.native import odin
-from mappings import odin_digits as od
+from chipsim.mappings.experiments import odin_digits as od
+from chipsim.native.crossbar import odin
 
 
 @pytest.fixture(scope="module")

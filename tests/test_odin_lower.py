@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.engines.crossbar_steps import StepEngine
-from chipsim.native.crossbar_lower import from_packets, lower_odin, lower_tinyodin, to_stream
+from chipsim.engines.crossbar.steps import StepEngine
+from chipsim.native.crossbar.image import from_packets, lower_odin, lower_tinyodin, to_stream
 
 
 def signed_odin(image):

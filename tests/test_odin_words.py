@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chipsim as cs
-from kernels import aer
-from kernels import event_core as ec
+from chipsim.kernels.chips import aer
+from chipsim.kernels.chips import event_core as ec
 
 
 def draw_registers(data, registers, n):

@@ -10,17 +10,17 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chipsim.description import load_chip
+from chipsim.chips.read import load_chip
 from chipsim.errors import CompileError
+from chipsim.mappings.compiler.cores.allocate import usage
+from chipsim.mappings.compiler.cores.axons import is_input
+from chipsim.mappings.compiler.cores.core_rules import core_limits
+from chipsim.mappings.compiler.cores.incoming import Incoming
+from chipsim.mappings.compiler.cores.partition import partition
+from chipsim.mappings.network.network import Network
 from chipsim.native import loihi
 from chipsim.native.base import SpikeSource
 from chipsim.native.synapses import Synapses
-from mappings.allocate import usage
-from mappings.axons import is_input
-from mappings.core_rules import core_limits
-from mappings.incoming import Incoming
-from mappings.network import Network
-from mappings.partition import partition
 
 from .mapping_nets import chip_with, networks, synapses
 from .naive_allocate import naive_table

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.perturbation import Learner, NodeLearner, NodePerturbation, Perturbation
+from chipsim.kernels.learning import weight_perturbation
+from chipsim.mappings.experiments import xor as xor_perturbation
+from chipsim.mappings.experiments import xor_chip
+from chipsim.mappings.experiments.xor_chip import XorChip
 from chipsim.rules import Fixed
-from kernels.rules import weight_perturbation
-from mappings.experiments import xor_chip, xor_perturbation
-from mappings.experiments.xor_chip import XorChip
+from chipsim.rules.perturbation import Learner, NodeLearner, NodePerturbation, Perturbation
 
 from .naive import toward_zero
 

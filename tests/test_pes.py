@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from chipsim.errors import NetworkError
-from chipsim.pes import Pes, PesStreams, pes_state, scale_errors
-from kernels.pes import CLIPPED_TRACES, CLIPPED_WEIGHTS, LOST_SPIKES, pes_step
+from chipsim.kernels.learning.pes import CLIPPED_TRACES, CLIPPED_WEIGHTS, LOST_SPIKES, pes_step
+from chipsim.rules.pes import Pes, PesStreams, pes_state, scale_errors
 
 
 def stochastic_round(x: np.ndarray, p: np.ndarray, clip: int) -> np.ndarray:

@@ -13,22 +13,22 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chipsim.arithmetic import arithmetic
-from chipsim.description import load_chip
+from chipsim.chips.arithmetic import arithmetic
+from chipsim.chips.read import load_chip
 from chipsim.emulator import Emulator
 from chipsim.errors import CompileError
+from chipsim.mappings.compiler.compile import FAMILY_LOWERING, compile
+from chipsim.mappings.compiler.cores.allocate import allocate
+from chipsim.mappings.compiler.cores.partition import partition
+from chipsim.mappings.compiler.cores.place import place
+from chipsim.mappings.compiler.cores.traffic import traffic
+from chipsim.mappings.compiler.dump import dump
+from chipsim.mappings.network.ideal import LIF
+from chipsim.mappings.network.network import Network
 from chipsim.native import floats, loihi
 from chipsim.native.base import SpikeSource
 from chipsim.native.synapses import Conv, Synapses
-from chipsim.sum_of_products import SumOfProducts
-from mappings.allocate import allocate
-from mappings.dump import dump
-from mappings.ideal import LIF
-from mappings.network import Network
-from mappings.partition import partition
-from mappings.pipeline import FAMILY_LOWERING, compile
-from mappings.place import place
-from mappings.traffic_graph import traffic
+from chipsim.rules.products.rule import SumOfProducts
 
 from .mapping_nets import chip_with, networks
 

@@ -10,11 +10,11 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chipsim.description import load_chip
+from chipsim.chips.read import load_chip
 from chipsim.errors import CompileError
-from mappings.partition import Partition
-from mappings.place import distances, hops_of, place, slots
-from mappings.traffic_graph import Traffic
+from chipsim.mappings.compiler.cores.partition import Partition
+from chipsim.mappings.compiler.cores.place import distances, hops_of, place, slots
+from chipsim.mappings.compiler.cores.traffic import Traffic
 
 from .mapping_nets import chip_with
 

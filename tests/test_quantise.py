@@ -8,14 +8,14 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chipsim.description import load_chip
+from chipsim.chips.read import load_chip
 from chipsim.errors import CompileError, NetworkError
+from chipsim.mappings.compiler.quantise.quantise import quantise
+from chipsim.mappings.compiler.quantise.reference import run_float, run_integer
+from chipsim.mappings.network.ideal import IF, LI, LIF, Conv2d
+from chipsim.mappings.network.network import Network
 from chipsim.native import floats, loihi
 from chipsim.native.base import SpikeSource
-from mappings.ideal import IF, LI, LIF, Conv2d
-from mappings.network import Network
-from mappings.quantise import quantise
-from mappings.quantise_reference import run_float, run_integer
 
 LOIHI, LOIHI2, UNLIMITED, FLOAT = (load_chip(c) for c in ("loihi", "loihi2", "unlimited", "float"))
 

@@ -7,12 +7,12 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from chipsim.errors import NetworkError
+from chipsim.mappings.compiler.quantise.reference import run_float
+from chipsim.mappings.network.ideal import IF, LI, LIF
+from chipsim.mappings.network.network import Network
+from chipsim.mappings.network.recurrence import recurrence
 from chipsim.native import loihi
 from chipsim.native.base import SpikeSource
-from mappings.ideal import IF, LI, LIF
-from mappings.network import Network
-from mappings.quantise_ideal import recurrence
-from mappings.quantise_reference import run_float
 
 DT = 1e-3
 

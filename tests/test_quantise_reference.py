@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chipsim as cs
-from mappings.quantise_reference import run_float, run_integer
+from chipsim.mappings.compiler.quantise.reference import run_float, run_integer
 
 
 def ideal(seed: int, reset: str = "zero", dead: float = 2e-3) -> cs.Network:
@@ -70,8 +70,8 @@ def test_volts_of_a_compiled_network_follow_the_ideal_membrane() -> None:
 
 def test_nengo_method_puts_its_own_integers_on_the_chip() -> None:
     """Compiled with method and arithmetic of nengo-loihi, what is added per spike is what its quantiser says."""
-    from chipsim.engines.weights import effective
-    from mappings.quantise_nengo import FloatBlock, discretise_block
+    from chipsim.mappings.compiler.quantise.nengo import FloatBlock, discretise_block
+    from chipsim.native.effective import effective
 
     rng = np.random.default_rng(4)
     w = rng.normal(0, 0.2, (7, 9))

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.engines.reckon import ReckonEngine, stimulus
-from chipsim.engines.reckon_io import event_spikes, spike_events
-from chipsim.engines.reckon_random import SEEDS, window
+from chipsim.engines.reckon.core import ReckonEngine, stimulus
+from chipsim.engines.reckon.io import event_spikes, spike_events
+from chipsim.engines.reckon.random import SEEDS, window
 from chipsim.errors import NetworkError, RunError
-from chipsim.native.reckon import LI, LIF, Memories, Registers, Synapses, leak_factor
-from mappings.cue_data import make_cues
-from mappings.cue_task import cue_registers, present, random_memories
+from chipsim.mappings.experiments.cue import cue_registers, present, random_memories
+from chipsim.mappings.experiments.cue_data import make_cues
+from chipsim.native.reckon.neurons import LI, LIF, Memories, Registers, Synapses, leak_factor
 
 
 def small(**changes: int) -> ReckonEngine:

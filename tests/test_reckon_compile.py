@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.engines.reckon import ReckonEngine, stimulus
-from chipsim.engines.reckon_program import program_image
+from chipsim.engines.reckon.core import ReckonEngine, stimulus
+from chipsim.engines.reckon.program import program_image
 from chipsim.errors import CompileError
-from chipsim.program import Program
+from chipsim.program.program import Program
 
 
 def spikes(steps: int = 150, n: int = 24, seed: int = 1) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chipsim.engines.reckon import ReckonEngine, stimulus
+from chipsim.engines.reckon.core import ReckonEngine, stimulus
 from chipsim.errors import CompileError
-from chipsim.native.reckon_lower import ideal_image, native_image
+from chipsim.native.reckon.image import ideal_image, native_image
 
 DT = 1e-3
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chipsim.engines.reckon import ReckonEngine, stimulus
-from chipsim.engines.reckon_random import LFSR_OUTPUTS
-from chipsim.native.reckon import Memories, Registers, leak_factor
-from chipsim.native.reckon_registers import register_range
-from kernels import lfsr
+from chipsim.engines.reckon.core import ReckonEngine, stimulus
+from chipsim.engines.reckon.random import LFSR_OUTPUTS
+from chipsim.kernels.arithmetic import lfsr
+from chipsim.native.reckon.neurons import Memories, Registers, leak_factor
+from chipsim.native.reckon.registers import register_range
 
 from .naive_reckon import Chip
 from .naive_reckon_learn import Register

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim import plots, plots_chip, plots_learning
 from chipsim.errors import FileError
-from chipsim.report import headline, short_count
-from chipsim.report_data import collect, csv_text
+from chipsim.plots import chip as plots_chip
+from chipsim.plots import figures as plots
+from chipsim.plots import learning as plots_learning
+from chipsim.report.facts import collect, csv_text
+from chipsim.report.page import headline, short_count
 
 from .test_storage import make_program
 

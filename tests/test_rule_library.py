@@ -6,17 +6,9 @@ import numpy as np
 import pytest
 
 import chipsim.rules as rules
+from chipsim.kernels.learning.eprop import traces as eprop_traces
 from chipsim.rules import Plastic
-from kernels.rules import (
-    eprop_traces,
-    resume,
-    span,
-    stdp_dopamine,
-    stdp_facets,
-    stdp_nearest,
-    stdp_pair,
-    tempotron,
-)
+from tests.oracles.rules import resume, span, stdp_dopamine, stdp_facets, stdp_nearest, stdp_pair, tempotron
 
 T = 500
 

@@ -12,12 +12,12 @@ import pytest
 from numba import njit, types
 
 import chipsim.rules as rules
-from chipsim import rule_library
-from chipsim.plastic_run import run_spikes
-from chipsim.rule_files import from_json, to_json
-from chipsim.rule_table import OTHERS, chips_that_run, rule_table, shipped_rules, table_text
+from chipsim.report.rule_table import OTHERS, chips_that_run, rule_table, shipped_rules, table_text
 from chipsim.rules import Fixed, Plastic, RuleError, Surrogate, Trace
-from chipsim.sum_of_products import SumOfProducts
+from chipsim.rules import library as rule_library
+from chipsim.rules.products.rule import SumOfProducts
+from chipsim.rules.replay import run_spikes
+from tests.rule_files import from_json, to_json
 
 XY = {"x": Trace("pre", 20.0), "y": Trace("post", 20.0)}
 
@@ -297,15 +297,14 @@ def test_table_of_rules_and_chips() -> None:
 
 
 def test_every_rule_file_has_a_row() -> None:
-    """kernels/rules holds rules, parts of them, and what serves as a control or a device model."""
-    parts = {"jit", "spike_events", "eprop_fixed", "eprop_traces", "bptt_lsnn", "memristor", "__init__"}
+    """tests/oracles/rules holds rules, parts of them, and what serves as a control or a device model."""
+    parts = {"spike_events", "bptt_lsnn", "memristor", "__init__"}
     rows = {
         "stdp_pair": "stdp", "stdp_nearest": "stdp_restricted", "stdp_triplet": "triplet", "stdp_jonke": "jonke",
-        "stdp_dopamine": "dopamine_stdp", "vogels_sprekeler": "inhibitory", "eprop": "eprop_synapse",
-        "eprop_online": "eprop_alif",
+        "stdp_dopamine": "dopamine_stdp", "vogels_sprekeler": "inhibitory",
     }  # fmt: skip
     named = {*shipped_rules(), *(other.kernel for other in OTHERS.values())}
-    files = {p.stem for p in (Path(__file__).parent.parent / "kernels" / "rules").glob("*.py")} - parts
+    files = {p.stem for p in (Path(__file__).parent / "oracles" / "rules").glob("*.py")} - parts
     assert {f for f in files if rows.get(f, f) not in named} == set()
 
 
@@ -318,7 +317,9 @@ def test_a_term_that_matters_is_not_left_out_silently() -> None:
 
 def test_page_shows_the_table_of_the_code() -> None:
     page = (Path(__file__).parent.parent / "docs" / "learning.md").read_text(encoding="utf-8")
-    assert table_text(chips_that_run()) in page, "run `python -c 'from chipsim.rule_table import *; ...'` of the page"
+    assert table_text(chips_that_run()) in page, (
+        "run `python -c 'from chipsim.report.rule_table import *; ...'` of the page"
+    )
 
 
 def test_weights_can_live_in_an_engines_array() -> None:

@@ -9,8 +9,8 @@ import pytest
 import scipy.sparse as sp
 
 import chipsim.rules as rules
+from chipsim.kernels.intrinsics import GROUP, SCRATCH, groups
 from chipsim.rules import Plastic, State, Trace
-from kernels.intrinsics import GROUP, SCRATCH, groups
 
 TRACES = {"x": Trace("pre", 9.0), "y": Trace("post", 7.0)}
 BYTE = rules.Fixed(8, 0.25, rounding="stochastic")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import chipsim.rules as rules
+from chipsim.kernels.arithmetic.rounding import NEAREST, round_array, stream_key, to_grid, unit
 from chipsim.rules import Plastic
-from kernels.rounding import NEAREST, round_array, stream_key, to_grid, unit
-from kernels.rules import (
+from tests.oracles.rules import (
     feedback_alignment,
     homeostatic,
     resume,

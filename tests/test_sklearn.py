@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from mappings.convert_run import measure
-from mappings.layers import forward
-from mappings.readers.sklearn import from_sklearn, layers_of
+from chipsim.mappings.builders.layers import forward
+from chipsim.mappings.builders.relu_run import measure
+from chipsim.mappings.formats.sklearn import from_sklearn, layers_of
 
 pytest.importorskip("sklearn", reason="needs scikit-learn")
 from sklearn.decomposition import PCA

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chipsim.sop_state import SopStreams, dense, sop_state
-from chipsim.sum_of_products import SumOfProducts
-from kernels.sum_of_products import sop_step
+from chipsim.kernels.learning.sum_of_products.integers import sop_step
+from chipsim.rules.products.rule import SumOfProducts
+from chipsim.rules.products.state import SopStreams, dense, sop_state
 
 pytest.importorskip("lava.proc.dense.models", exc_type=Exception)
 

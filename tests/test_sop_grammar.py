@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chipsim.errors import NetworkError
-from chipsim.sop_grammar import Factor, float_to_literal, parse
+from chipsim.rules.products.grammar import Factor, float_to_literal, parse
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chipsim as cs
-from chipsim import storage_codec as codec
 from chipsim.errors import FileError
+from chipsim.mappings.network.files import load_network, read_network, run_script, save_network
 from chipsim.native.synapses import Conv
-from chipsim.program import PopulationImage, Program, ProjectionImage
-from chipsim.storage import fingerprint
-from chipsim.storage_file import kind_of, writing
-from chipsim.storage_reader import Reader
-from mappings.files import load_network, read_network, run_script, save_network
+from chipsim.program.program import PopulationImage, Program, ProjectionImage
+from chipsim.storage import codec
+from chipsim.storage.documents import fingerprint
+from chipsim.storage.file import kind_of, writing
+from chipsim.storage.reader import Reader
 
 
 def make_program(seed: int = 0, sizes: tuple[int, int, int] = (6, 9, 4)) -> Program:
@@ -76,7 +76,7 @@ def round_trip(value: object, folder: Path) -> object:
     with writing(path, "state") as file:
         codec.write(file, "value", value)
     with h5py.File(path) as file:
-        return Reader(("mappings.ideal",)).read(file, "value")
+        return Reader().read(file, "value")
 
 
 plain = st.recursive(
@@ -142,7 +142,7 @@ def pair(w, x, y, pre, post, *, a=0.01, b=0.012):
 
 def test_learning_rules_return(tmp_path: Path) -> None:
     from chipsim import rules
-    from chipsim.sum_of_products import SumOfProducts
+    from chipsim.rules.products.rule import SumOfProducts
 
     traces = {"x": rules.Trace("pre", 20.0), "y": rules.Trace("post", 20.0)}
     rule = rules.declare(PAIR, traces=traces, bounds=(0.0, 1.0), weight=rules.Fixed(8, 5))

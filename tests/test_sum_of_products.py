@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chipsim.errors import NetworkError
-from chipsim.sop_grammar import parse
-from chipsim.sop_state import SopStreams, dense, float_state, linear_state, sop_state
-from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp, stdp_loihi
-from kernels.sop_records import CHANGED, CLIPPED, EPOCHS, PRODUCTS, STALLED, Draws
-from kernels.sum_of_products import sop_step
-from kernels.sum_of_products_float import float_step, linear_step
+from chipsim.kernels.learning.sum_of_products.floats import float_step, linear_step
+from chipsim.kernels.learning.sum_of_products.integers import sop_step
+from chipsim.kernels.learning.sum_of_products.records import CHANGED, CLIPPED, EPOCHS, PRODUCTS, STALLED, Draws
+from chipsim.rules.products.grammar import parse
+from chipsim.rules.products.rule import SumOfProducts, reward_modulated_stdp, stdp_loihi
+from chipsim.rules.products.state import SopStreams, dense, float_state, linear_state, sop_state
 
 from .naive_sop import Naive, wrap32
 

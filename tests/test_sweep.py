@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chipsim as cs
-from chipsim.sweep import Sweep, grid, pareto, sweep
-from chipsim.vary import changed, parse_axes, resolve
-from mappings.explore import Study, evaluate
+from chipsim.mappings.studies.point import Study, evaluate
+from chipsim.sweep.grid import Sweep, grid, pareto, sweep
+from chipsim.sweep.vary import changed, parse_axes, resolve
 
 NET = """
 import numpy as np, chipsim as cs

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mappings.writers.lava import patched_import
+from chipsim.mappings.formats.lava.writer import patched_import
 
 ROOT = Path(__file__).parent.parent
 

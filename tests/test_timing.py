@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chipsim.description import load_chip
+from chipsim.chips.read import load_chip
 from chipsim.errors import RunError
-from chipsim.timing import layout, time_cycles, time_steps
-from chipsim.traffic import count, fan_out, link_loads
-from kernels.timing_detailed import new_schedule, schedule_step
-from kernels.traffic import fill_messages, most_messages, new_messages, receive_times
+from chipsim.estimate.timing import layout, time_cycles, time_steps
+from chipsim.estimate.traffic import count, fan_out, link_loads
+from chipsim.kernels.mesh.timing import new_schedule, schedule_step
+from chipsim.kernels.mesh.traffic import fill_messages, most_messages, new_messages, receive_times
 from tests.naive_energy import CASES, case, loop_counts, random_spikes, run_lif, spikes_of
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from mappings.readers.nir import aligned, from_nir, padded
-from mappings.readers.torch import from_torch
-from mappings.writers.nir import to_nir
+from chipsim.mappings.formats.nir.reader import aligned, from_nir, padded
+from chipsim.mappings.formats.nir.writer import to_nir
+from chipsim.mappings.formats.torch.reader import from_torch
 
 from .torch_runs import Recorder, differences, emulated, first, spikes
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from mappings.readers.torch import from_torch
+from chipsim.mappings.formats.torch.reader import from_torch
 
 from .torch_runs import Recorder, differences, emulated, first, spikes
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from mappings.convert_run import measure
-from mappings.layers import forward
-from mappings.readers.torch import from_torch
-from mappings.readers.torch_layers import layers_of
+from chipsim.mappings.builders.layers import forward
+from chipsim.mappings.builders.relu_run import measure
+from chipsim.mappings.formats.torch.layers import layers_of
+from chipsim.mappings.formats.torch.reader import from_torch
 
 torch = pytest.importorskip("torch", reason="needs torch")
 nn = torch.nn

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from mappings.readers.nir import from_nir
-from mappings.readers.torch import from_torch
-from mappings.writers.nir import to_nir
+from chipsim.mappings.formats.nir.reader import from_nir
+from chipsim.mappings.formats.nir.writer import to_nir
+from chipsim.mappings.formats.torch.reader import from_torch
 
 from .torch_runs import Recorder, differences, emulated, spikes
 

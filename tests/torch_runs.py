@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import chipsim as cs
-from mappings.readers.nir import aligned, padded
+from chipsim.mappings.formats.nir.reader import aligned, padded
 
 
 def spikes(*shape: int, steps: int = 60, rate: float = 0.3, seed: int = 0) -> np.ndarray:

@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kernels import event_core as ec
-
-from ..errors import RunError
+from chipsim.errors import RunError
+from chipsim.kernels.chips import event_core as ec
 
 LONGEST_EVENT = 20_000  #: edges that one input event can take with an immediate receiver (all bistability: 16,390)
 REST_WITHIN = 1 << 28  #: edges after which a network that still runs is taken to run for ever

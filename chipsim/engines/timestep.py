@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from chipsim.engines.learning.declared import NO_PHASE, Phase
+from chipsim.engines.learning.learning import Episode, Learned, Learning
+from chipsim.engines.machine.load import Machine, carries_values, load
+from chipsim.engines.machine.noise import NoiseSource
+from chipsim.engines.machine.rewriting import Rewritten
 from chipsim.errors import RunError
+from chipsim.kernels.core import machine, records
 from chipsim.native.synapses import Conv
-from chipsim.program import Program
-from kernels import machine, records
+from chipsim.program.program import Program
 
-from .learning import Episode, Learned, Learning
-from .learners import NO_PHASE, Phase
-from .load import Machine, carries_values, load
-from .noise import NoiseSource
-from .rates import set_held
-from .rewriting import Rewritten
+from .machine.rates import set_held
 
 __all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine", "carries_values"]
 
@@ -57,6 +58,8 @@ class RawRun(NamedTuple):
     active: np.ndarray  # (t, n padded / 8) uint8 masks, or (0, 1)
     trace: np.ndarray  # (t, columns)
     learned: Learned | None = None  # what learning did, None if nothing can learn
+    #: Spikes of the last steps before this run, as many as the longest delay: their events may still be waiting.
+    before: SpikeTrain | None = None
 
 
 class TimeStepEngine:
@@ -77,6 +80,7 @@ class TimeStepEngine:
         self._load()
         self._noise = NoiseSource(program)
         self._cuts = any(p.model.model == "float_lif" for p in program.populations)
+        self._reach = max((p.synapses.max_delay for p in program.projections), default=0)
         self.reset()
 
     def _load(self) -> None:
@@ -92,19 +96,21 @@ class TimeStepEngine:
         if self.rewritten.synapses:
             self.rewritten.synapses.clear()
             self._load()
-        first = self.machine.state
-        self._state = records.State(*(np.array(a) for a in first))
-        self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
+        self._rest()
         self.step = self._began = 0
         self._noise.reset()
         self.learning.reset()
 
+    def _rest(self) -> None:
+        """Neurons as loaded, nothing in flight."""
+        self._state = records.State(*(np.array(a) for a in self.machine.state))
+        self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
+        self._tail = SpikeTrain(np.zeros(1, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
+
     def end_episode(self, update: bool = True, rate: float = 1.0) -> dict[str, Episode]:
         """Neurons and what is in flight to rest, weights and random streams stay; see `Emulator.end_episode`."""
         found = self.learning.end_episode(update, rate)
-        first = self.machine.state
-        self._state = records.State(*(np.array(a) for a in first))
-        self._last = SpikeTrain(np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, self._number))
+        self._rest()
         self._began = self.step
         return found
 
@@ -145,8 +151,8 @@ class TimeStepEngine:
         width = self._state.active.size // 8
         active = np.zeros((steps, width), np.uint8) if masks else np.zeros((1, 1), np.uint8)
         table = _probe_table(probes)
-        graded = bool(net.is_graded.any())
-        touched = np.zeros(self._state.drive.size if self._cuts else 1, np.uint8)
+        graded, sources = bool(net.is_graded.any()), bool(net.is_graded[net.is_input != 0].any())
+        touched = np.zeros(self._state.drive.size if self._cuts else 0, np.uint8)
         parts: list[SpikeTrain] = []
         done, call = 0, 256
         while done < steps:
@@ -155,7 +161,7 @@ class TimeStepEngine:
                 count = min(count, every - done % every)
             log = self._log(count, inputs, done, graded, table, trace, active, saturated, masks)
             noise = self._noise.draw(count)
-            view = records.Inputs(inputs.ptr[done : done + count + 1], inputs.ids, inputs.value, noise)
+            view = records.Inputs(inputs.ptr[done : done + count + 1], inputs.ids, inputs.value, noise, sources)
             started = time.perf_counter()
             if lesson is None:
                 made = self._call(net, view, log, count, touched)
@@ -176,6 +182,7 @@ class TimeStepEngine:
         spikes = _join(parts, steps, self._number)
         if lesson is not None and learn:
             self.learning.gather(spikes, trace[:, asked:])
+        before, self._tail = self._tail, _end(self._tail, spikes, self._reach)
         return RawRun(
             spikes,
             updates,
@@ -183,6 +190,7 @@ class TimeStepEngine:
             active if masks else np.zeros((0, 1), np.uint8),
             trace[:, :asked],
             None if lesson is None else lesson.end(learn),
+            before if self._reach else None,
         )
 
     def _call(self, net: records.Net, view: records.Inputs, log: records.Log, count: int, touched: np.ndarray) -> int:
@@ -216,6 +224,7 @@ class TimeStepEngine:
             active[done:] if masks else active,
             table,
             trace[done:],
+            graded,
         )
 
     def _take(self, log: records.Log, made: int, graded: bool) -> SpikeTrain:
@@ -275,22 +284,53 @@ class TimeStepEngine:
         """Everything that a later run depends on, by name; a copy."""
         self._reload()
         named = {f"state/{k}": np.array(v) for k, v in self._state._asdict().items()}
+        named["state/acc"] = named["state/acc"][self.machine.home]
         named["last/ids"], named["last/value"] = self._last.ids.copy(), self._last.value.copy()
+        named["tail/ptr"], named["tail/ids"] = self._tail.ptr.copy(), self._tail.ids.copy()
         named["step"], named["began"] = np.array(self.step), np.array(self._began)
-        named["weight"] = np.array(self.machine.net.weight)
+        if self.threads == 1:  # fixed weights need not be kept, and those of several tiles lie in another order
+            named["weight"] = np.array(self.machine.net.weight)
         return named | self._noise.state() | self.learning.state() | self.rewritten.state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned, for the same program and number of threads."""
+        """Continue from what `state` returned, for the same program and any number of threads."""
         if self.rewritten.restored(state):
             self._load()
             self.learning.reset()
-        self._state = records.State(*(np.array(state[f"state/{k}"]) for k in records.State._fields))
-        self._last = SpikeTrain(np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"]))
+        if "tail/ptr" not in state:
+            state = self._of_old(state)
+        like = self.machine.state._asdict()
+        self._state = records.State(*(np.array(state[f"state/{k}"], a.dtype) for k, a in like.items()))
+        self._state.acc[self.machine.home] = state["state/acc"]
+        self._last = SpikeTrain(
+            np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"], self._number)
+        )
+        self._tail = SpikeTrain(np.array(state["tail/ptr"]), np.array(state["tail/ids"]), np.zeros(0, self._number))
         self.step, self._began = int(state["step"]), int(state["began"])
-        self.machine.net.weight[:] = state["weight"]
+        if self.learning.any:
+            self.machine.net.weight[:] = state["weight"]
         self._noise.restore(state)
         self.learning.restore(state)
+
+    def _of_old(self, state: dict[str, Any]) -> dict[str, Any]:
+        """A checkpoint of a version whose accumulators lay as the threads of its own machine had them.
+
+        Threads that keep sparse weights show in their order; a network that may have run on several, with delayed
+        spikes in flight, is taken to have run on as many as here, with a warning. Which delayed events were waiting it
+        does not say.
+        """
+        weight, own = state.get("weight"), self.machine.net.weight
+        fixed = not self.learning.any and not self.rewritten.synapses
+        if fixed and weight is not None and not np.array_equal(weight, own):
+            raise RunError("the state was saved by an older version with another number of threads; use that number")
+        if np.any(state["state/acc"]) and worth_threads(self.program, 2) > 1:
+            warnings.warn(
+                f"a checkpoint of an older version does not say its number of threads: taken as {self.threads}, other "
+                "numbers give wrong spikes",
+                stacklevel=4,
+            )
+        tail = {"tail/ptr": np.zeros(1, np.int64), "tail/ids": np.zeros(0, np.uint32)}
+        return {**state, "state/acc": np.asarray(state["state/acc"])[self.machine.home], **tail}
 
 
 def worth_threads(program: Program, threads: int) -> int:
@@ -311,6 +351,18 @@ def worth_threads(program: Program, threads: int) -> int:
         matrix = projection.synapses.weights if matrix is None else matrix
         work += 0.02 * (matrix.nnz if hasattr(matrix, "indptr") else 0.05 * post * pre)
     return threads if work >= THREADS_FROM else 1
+
+
+def _end(before: SpikeTrain, spikes: SpikeTrain, steps: int) -> SpikeTrain:
+    """The last `steps` steps of two trains in a row, fewer if there are not so many; values left out."""
+    if not steps:
+        return before
+    taken = min(steps, spikes.ptr.size - 1)
+    kept = min(steps - taken, before.ptr.size - 1)
+    old, new = before.ptr[before.ptr.size - 1 - kept :], spikes.ptr[spikes.ptr.size - 1 - taken :]
+    ids = np.concatenate([before.ids[old[0] :], spikes.ids[new[0] :]])
+    ptr = np.concatenate([old - old[0], new[1:] - new[0] + before.ids.size - old[0]])
+    return SpikeTrain(ptr, ids, before.value)
 
 
 def _probe_table(probes: list[Probe]) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.errors import RunError
-from chipsim.program import Program
-from kernels import xylo
+from chipsim.kernels.chips import xylo
+from chipsim.program.program import Program
 
 from .timestep import Probe, RawRun, SpikeTrain
 

@@ -10,12 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..checks import numbers, product
-from ..errors import NetworkError
+from chipsim.checks import numbers, product
+from chipsim.errors import NetworkError
+
+from ..checks import floats, shown
 
 ArrayLike = npt.ArrayLike
 Shape = int | Sequence[int]
 MAX_NEURONS = (1 << 31) - 1  #: of one population: spikes are logged with 32-bit ids
+MAX_DIMENSIONS = 16  #: of a population's layout
 
 
 @dataclass(frozen=True)
@@ -37,44 +40,55 @@ class Register:
 
 def as_shape(shape: Shape, what: str) -> tuple[int, ...]:
     """`shape` as a tuple of positive ints; a population of no neurons is refused."""
-    dims: tuple[Any, ...] = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
+    several = isinstance(shape, (tuple, list)) or (isinstance(shape, np.ndarray) and shape.ndim == 1)
+    dims: tuple[Any, ...] = tuple(shape) if several and len(shape) <= MAX_DIMENSIONS else (shape,)  # type: ignore[arg-type]
     if not dims or any(not isinstance(d, (int, np.integer)) or isinstance(d, bool) for d in dims):
-        raise NetworkError(f"{what}: shape {shape!r} is not a whole number or a tuple of them")
+        raise NetworkError(f"{what}: shape {shown(shape)} is not a whole number or a tuple of them")
     if any(d < 1 for d in dims):
-        raise NetworkError(f"{what}: shape {shape!r} holds no neurons; every dimension must be at least 1")
+        raise NetworkError(f"{what}: shape {shown(shape)} holds no neurons; every dimension must be at least 1")
     if product(dims) > MAX_NEURONS:
         raise NetworkError(
-            f"{what}: shape {shape!r} holds {product(dims)} neurons; a population has at most {MAX_NEURONS}"
+            f"{what}: shape {shown(shape)} holds {shown(product(dims))} neurons; a population has at most {MAX_NEURONS}"
         )
     return tuple(int(d) for d in dims)
 
 
-def register_values(what: str, name: str, register: Register, value: Any, n: int) -> Any:
-    """`value` checked against `register`: a str, a 0-d array (shared or scalar) or an (n,) array."""
+def register_values(what: str, name: str, register: Register, value: Any, shape: tuple[int, ...]) -> Any:
+    """`value` checked against `register`: a str, a 0-d array (shared or scalar) or an (n,) array.
+
+    Values for each neuron are given flat, or in the population's `shape`.
+    """
     if register.choices:
         if not isinstance(value, str) or value not in register.choices:
-            raise NetworkError(f"{what}: {name}={value!r} is not one of {', '.join(register.choices)}")
+            raise NetworkError(f"{what}: {name}={shown(value)} is not one of {', '.join(register.choices)}")
         return value
-    array = numbers(value, f"{what}: {name}")
-    if array.dtype.kind == "b":
-        array = array.astype(np.int64)
+    array = numbers(value, f"{what}: {name}") if register.integer else floats(value, f"{what}: {name}")
+    if array.size != 1 and (register.shared or not fits(array.shape, shape)):
+        allowed = "one number" if register.shared else f"one number or {product(shape)} of them"
+        raise NetworkError(f"{what}: {name} has shape {array.shape}; give {allowed}")
     if not np.all(np.isfinite(array)):
         raise NetworkError(f"{what}: {name} holds NaN or infinity; give finite numbers")
     if register.integer:
         if array.dtype.kind == "f" and np.any(array != np.floor(array)):
             raise NetworkError(f"{what}: {name} holds fractions; the register takes whole numbers")
-        if array.dtype.kind != "i":
+        if array.dtype.kind in "fu":
             _check_range(what, name, _IN_64_BITS if register.hi is None else register, array)
         array = array.astype(np.int64)
-    else:
-        array = array.astype(np.float64)
-    if array.ndim and (register.shared or array.size not in (1, n)):
-        allowed = "one number" if register.shared else f"one number or {n} of them"
-        raise NetworkError(f"{what}: {name} has shape {array.shape}; give {allowed}")
-    array = array.reshape(()) if array.size == 1 else array.reshape(n)
+    elif array is value:
+        array = array.copy()
+    array = array.reshape(()) if array.size == 1 else array.reshape(-1)
     _check_range(what, name, register, array)
     array.setflags(write=False)
     return array
+
+
+def fits(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether values of shape `given` are one for each of a population's neurons: flat or in its layout.
+
+    Dimensions of size 1 make no difference; another order of the same dimensions does.
+    """
+    kept = tuple(d for d in given if d != 1)
+    return kept in ((product(shape),), tuple(d for d in shape if d != 1)) or product(shape) == product(given) == 1
 
 
 #: Beyond this a whole number is no integer of the machine (floats end below 2**63).
@@ -137,7 +151,7 @@ class NeuronModel:
         if unknown:
             raise NetworkError(f"{what} has no register '{unknown[0]}'; it has {', '.join(self.registers)}")
         self.values: dict[str, Any] = {
-            name: register_values(what, name, reg, registers.get(name, reg.default), self.n)
+            name: register_values(what, name, reg, registers.get(name, reg.default), self.shape)
             for name, reg in self.registers.items()
         }
         self.check()

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..errors import NetworkError
+from chipsim.errors import NetworkError
+
+from ..checks import numbers
 
 Fields = Mapping[str, tuple[int, int]]  #: name -> (lowest bit, bits)
 
@@ -31,16 +33,13 @@ def insert(words: np.ndarray, fields: Fields, values: Mapping[str, np.ndarray]) 
 
 def check_range(what: str, name: str, value: object, lo: int, hi: int) -> np.ndarray:
     """`value` as int64 array within [lo, hi]; otherwise NetworkError naming the register and the range."""
-    array = np.asarray(value)
+    array = numbers(value, f"{what}: {name}")
     if array.dtype.kind == "f" and np.any(array != np.floor(array)):
         raise NetworkError(f"{what}: {name} holds fractions; it takes whole numbers in [{lo}, {hi}]")
-    if array.dtype.kind not in "iufb":
-        raise NetworkError(f"{what}: {name}={value!r} is not a number in [{lo}, {hi}]")
-    array = array.astype(np.int64)
-    bad = (array < lo) | (array > hi)
+    bad = ~((array >= lo) & (array <= hi))
     if np.any(bad):
         raise NetworkError(f"{what}: {name}={np.extract(bad, array)[0]} is outside [{lo}, {hi}]")
-    return array
+    return array.astype(np.int64)
 
 
 def nibbles(words: np.ndarray) -> np.ndarray:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..checks import ask
+
 if TYPE_CHECKING:
     from .synapses import Conv
 
@@ -16,11 +18,23 @@ def flat_index(a0: np.ndarray, a1: np.ndarray, c: np.ndarray, image: tuple[int, 
     return (a0 * n1 + a1) * nc + c if channels == "last" else (c * n0 + a0) * n1 + a1
 
 
+def taps(conv: Conv, axis: int) -> int:
+    """Pairs of an output coordinate and a kernel offset along `axis` that fall into the image."""
+    offsets = np.arange(conv.kernel.shape[1 + axis]) * conv.dilation[axis] - conv.padding[axis]
+    # Outputs o in 0..m-1 with 0 <= o * stride + offset < n, counted for each offset.
+    n, m, stride = conv.in_image[axis], conv.out_image[axis], conv.stride[axis]
+    first = np.maximum(-(offsets // stride), 0)
+    last = np.minimum((n - 1 - offsets) // stride, m - 1)
+    return int(np.maximum(last - first + 1, 0).sum())
+
+
 def conv_table(conv: Conv) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every synapse of `conv` as (post, pre, index into kernel.ravel()), each (s,) int64, ordered by pre, then post."""
     n0, n1, _ = conv.in_image
     m0, m1, c_out = conv.out_image
     _, k0, k1, per_group = conv.kernel.shape
+    # Three indices and a sort key of each synapse; and of those outside the image, whether they are.
+    ask(100 * conv.count, f"a convolution written out as {conv.count} synapses", "give a smaller image or kernel")
     o0, o1, co, a, b, ci = np.meshgrid(
         np.arange(m0),
         np.arange(m1),

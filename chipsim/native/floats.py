@@ -11,11 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..errors import NetworkError
+from chipsim.errors import NetworkError
+
 from .base import NeuronModel, Register
 from .synapses import FloatSynapses as Synapses
 
-#: Non-linearities of a rate unit, as `kernels.neuron_rate` numbers them, and what its state is.
+#: Non-linearities of a rate unit, as `kernels.core.neurons.rate` numbers them, and what its state is.
 RATE_FUNCTIONS = ("tanh", "logistic", "hard_sigmoid", "relu", "leaky_relu", "linear", "atanh")
 RATE_FORMS = ("output", "input")
 
@@ -165,7 +166,9 @@ class Rate(NeuronModel):
     registers: ClassVar[dict[str, Register]] = {
         "k": Register(1.0, 0.0, 1.0, "share of the way to its goal that u makes in a step", integer=False),
         "bias": Register(0.0, None, None, "added to the input each step", integer=False),
-        "rest": Register(0.0, None, None, "added outside the non-linearity (form output), or to the goal", integer=False),
+        "rest": Register(
+            0.0, None, None, "added outside the non-linearity (form output), or to the goal", integer=False
+        ),
         "u": Register(0.0, None, None, "initial state", integer=False),
         "g": Register("tanh", choices=RATE_FUNCTIONS, doc="non-linearity"),
         "form": Register("output", choices=RATE_FORMS, doc="whether the state is the rate or the potential"),

@@ -1,7 +1,8 @@
 """Loihi-class neurons and synapses in the chip's registers (`cs.loihi`).
 
 Arithmetic, widths and orders follow Lava 0.10.0's bit-accurate models (proc/lif/models.py, proc/sdn/models.py)
-unless a program's `arithmetic` option says otherwise; see docs/arithmetic.md.
+unless a program's `arithmetic` option says otherwise; see docs/arithmetic.md. Registers take what any tool takes; what
+the arithmetic of a program takes is checked when it is known (`chipsim.native.ranges`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import NetworkError
+from chipsim.errors import NetworkError
+
 from .base import NeuronModel, Register
 from .floats import RATE_FORMS, RATE_FUNCTIONS
 from .synapses import Synapses as Synapses
@@ -19,7 +21,7 @@ VTH_SHIFT = 6  #: thresholds are stored with 17 bits and compared at 2**6 times 
 STATE_MAX = (1 << 23) - 1  #: u and v are signed 24 bit
 
 _DYNAMICS = {
-    "du": Register(0, -1, 4096, "current decay: u keeps (4096 - (du + 1)) / 4096 per step; -1 keeps all"),
+    "du": Register(0, -1, 4095, "current decay: u keeps (4096 - (du + 1)) / 4096 per step; -1 keeps all"),
     "dv": Register(0, 0, 4096, "voltage decay: v keeps (4096 - dv) / 4096 per step"),
     "bias_mant": Register(0, -4096, 4095, "bias mantissa, 13 bit signed; added to v each step"),
     "bias_exp": Register(0, -7, 7, "bias exponent: mantissa << exponent (>> when negative)"),
@@ -28,7 +30,7 @@ _LIF = {
     **_DYNAMICS,
     "vth": Register(1, 0, 131071, "threshold mantissa, 17 bit; spike when v > vth << 6"),
     "refractory": Register(1, 1, 64, "steps per spike: 1 = none lost, r = v held for r - 1 steps"),
-    "vmin": Register(-STATE_MAX, -STATE_MAX, 0, "lower clip of v"),
+    "vmin": Register(-STATE_MAX, 1 - 2**31, 0, "lower clip of v; below its default in nengo-loihi only"),
     "vmax": Register(STATE_MAX, 1, STATE_MAX, "upper clip of v"),
     "u": Register(0, -(2**31), 2**31 - 1, "initial current"),
     "v": Register(0, -(2**31), 2**31 - 1, "initial voltage"),
@@ -42,8 +44,8 @@ _LIF = {
         "emulator takes it; a chip with bias limits refuses it",
     ),
     "noise": Register("none", choices=("none", "current", "voltage"), doc="where noise is added"),
-    "noise_exp": Register(0, 0, 15, "noise is (r + 64 offset) * 2**(exp - 7), r uniform in -127..126", shared=True),
-    "noise_offset": Register(0, 0, 4, "mean of the noise in units of 64", shared=True),
+    "noise_exp": Register(0, 0, 23, "noise is (r + 64 offset) * 2**(exp - 7), r uniform in -127..126", shared=True),
+    "noise_offset": Register(0, -(2**31), 2**31 - 1, "mean of the noise in units of 64", shared=True),
 }
 
 
@@ -176,7 +178,8 @@ class LSNN(NeuronModel):
         A = (vth << 6) + (beta b >> 16);   unless refractory: spike if v >= A
         psi = levels - 1 at v = A, falling to 0 at a distance of vth << 6; 0 while refractory
 
-    Equations: Bellec et al. (2020); `kernels.neuron_lsnn`. States: v, a (b above), refractory counter, psi.
+    Equations: Bellec et al. (2020); `chipsim.kernels.core.neurons.lsnn`. States: v, a (b above), refractory counter,
+    psi.
     """
 
     model = "lsnn"

@@ -8,30 +8,36 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..checks import numbers, product, whole
-from ..errors import NetworkError
+from chipsim.checks import numbers, product, whole
+from chipsim.errors import NetworkError
+
+from ..checks import ask, dims_of, floats, integers, shown, sparse_matrix
 
 SIGNS = ("mixed", "excitatory", "inhibitory")
+MAX_SIZE = (1 << 31) - 1  #: of an image, a step of a kernel, a number of groups
 MAX_DELAY = 63  #: what the delay field can hold; a chip's own limit (62 on Loihi) is checked by the mapper
-#: Inclusive mantissa range by sign mode (Lava 0.10.0; nengo-loihi and brian2-loihi stay inside it).
+#: Inclusive mantissa range by sign mode (Lava 0.10.0), to which `saturate` clips.
 MANTISSA_RANGE = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
+#: The lowest mantissa of any tool (brian2-loihi's inhibitory ones): see `chipsim.native.ranges`.
+LOWEST_MANTISSA = -256
 
 
-def as_matrix(weights: Any, what: str) -> Any:
+def as_matrix(weights: Any, what: str, *, exact: bool = False) -> Any:
     """`weights` as a 2-D ndarray or CSC array (post, pre), rows sorted; refuses other shapes, NaN and infinity.
 
     CSC because a spike needs the synapses of one source together; no copy when it is given so.
     """
     if sp.issparse(weights):
-        matrix = sp.csc_array(weights)
-        if not matrix.has_canonical_format:
-            matrix = matrix.copy()
-            matrix.sum_duplicates()
-        values = numbers(matrix.data, f"{what}: weights")
+        matrix = sparse_matrix(weights, what)
+        values = matrix.data
     else:
-        matrix = values = numbers(weights, f"{what}: weights of a matrix (post, pre)")
+        # Its zeros are looked for, and what is not zero goes on as a sparse matrix.
+        ask(3 * 8 * product(dims_of(weights)), f"{what}: a dense matrix {dims_of(weights)}", "give a scipy.sparse one")
+        matrix = values = numbers(weights, f"{what}: weights of a matrix (post, pre)", exact=exact)
         if matrix.ndim != 2:
             raise NetworkError(f"{what}: weights have shape {matrix.shape}; give a matrix (post, pre)")
+    if 0 in matrix.shape:
+        raise NetworkError(f"{what}: weights have shape {matrix.shape}; give a matrix (post, pre) of neurons")
     if values.dtype.kind == "f" and not np.all(np.isfinite(values)):
         raise NetworkError(f"{what}: weights hold NaN or infinity; give finite numbers")
     return matrix
@@ -62,8 +68,8 @@ class Synapses:
     Parameters
     ----------
     mantissa : (post, pre) ndarray or scipy.sparse, whole numbers
-        Range by `sign`: mixed -256..255, excitatory 0..255, inhibitory -255..0. The program's arithmetic
-        clears low bits as the chip does (8 - bits, one more in mixed mode).
+        Range by `sign`: mixed -256..255, excitatory 0..255, inhibitory -255..0 (-256 in brian2-loihi's arithmetic).
+        The program's arithmetic clears low bits as the chip does (8 - bits, one more in mixed mode).
     exponent : int
         Weights act as mantissa * 2**exponent * 2**6.
     bits : int
@@ -73,7 +79,8 @@ class Synapses:
     delays : int or (post, pre) array, in steps, 0..63
         A spike of step t acts at step t + 1 + delay.
     message_bits : int
-        0: a spike counts once whatever it carries; more: its value multiplies the weight.
+        0: a spike counts once whatever it carries; more: its value multiplies the weight. Of a given input, values
+        of more bits (beside the sign) are refused; what neurons send is not cut, as in Lava.
     saturate : bool
         Clip mantissas beyond the range (counted as `clipped`) instead of refusing them.
 
@@ -96,12 +103,14 @@ class Synapses:
         """Check everything once, here."""
         what = "loihi.Synapses"
         matrix = _as_integers(as_matrix(self.mantissa, what), what, "mantissa")
-        whole(self.bits, f"{what}: bits", 1, 8)
-        whole(self.exponent, f"{what}: exponent", -16, 16)
-        whole(self.message_bits, f"{what}: message_bits", 0, 32)
-        sign = self.sign or derive_sign(stored(matrix))
-        if sign not in SIGNS:
-            raise NetworkError(f"{what}: sign={sign!r} is not one of {', '.join(SIGNS)}")
+        for name, (lo, hi) in {"bits": (1, 8), "exponent": (-16, 16), "message_bits": (0, 32)}.items():
+            # Python's own int: a narrow one of numpy would wrap round in 2**exponent.
+            object.__setattr__(self, name, whole(getattr(self, name), f"{what}: {name}", lo, hi))
+        if not isinstance(self.saturate, (bool, np.bool_)):
+            raise NetworkError(f"{what}: saturate={shown(self.saturate)}: give True or False")
+        sign = derive_sign(stored(matrix)) if self.sign is None else self.sign
+        if not isinstance(sign, str) or sign not in SIGNS:
+            raise NetworkError(f"{what}: sign={shown(sign)} is not one of {', '.join(SIGNS)}")
         object.__setattr__(self, "sign", sign)
         object.__setattr__(self, "mantissa", self._in_range(matrix, sign, what))
         object.__setattr__(self, "delays", as_delays(self.delays, self.mantissa, what))
@@ -113,6 +122,8 @@ class Synapses:
             return matrix
         bad = (values < lo) | (values > hi)
         if not self.saturate:
+            if sign == "inhibitory" and values.min() >= LOWEST_MANTISSA and values.max() <= hi:
+                return matrix
             raise NetworkError(
                 f"{what}: weight {values[bad][0]} is beyond {sign} mantissas [{lo}, {hi}]; raise exponent, "
                 "or pass saturate=True to clip and count"
@@ -150,8 +161,8 @@ class FloatSynapses:
 
     def __post_init__(self) -> None:
         """Check shapes and values."""
-        matrix = as_matrix(self.weights, "floats.Synapses")
-        object.__setattr__(self, "weights", matrix.astype(np.float64))
+        matrix = as_floats(self.weights, "floats.Synapses")
+        object.__setattr__(self, "weights", matrix)
         object.__setattr__(self, "delays", as_delays(self.delays, matrix, "floats.Synapses"))
 
     @property
@@ -180,7 +191,7 @@ class Conv:
     channels : {"last", "first"}
         Layout of both populations.
     exponent, message_bits
-        As in `Synapses`.
+        As in `Synapses`; on float chips weights are kernel * 2**exponent.
     """
 
     kernel: Any
@@ -195,20 +206,21 @@ class Conv:
 
     def __post_init__(self) -> None:
         """Check geometry and values."""
-        kernel = numbers(self.kernel, "Conv: kernel")
+        kernel = numbers(self.kernel, "Conv: kernel", exact=True).copy()
         if kernel.ndim != 4 or not kernel.size:
             raise NetworkError(
                 f"Conv: kernel has shape {kernel.shape}; give (out_channels, k0, k1, in_channels / groups)"
             )
         if kernel.dtype.kind == "f" and not np.all(np.isfinite(kernel)):
             raise NetworkError("Conv: kernel holds NaN or infinity; give finite numbers")
-        if self.channels not in ("last", "first"):
-            raise NetworkError(f"Conv: channels={self.channels!r} is not 'last' or 'first'")
+        if kernel.dtype.kind in "iu" and (int(kernel.min()) < -(2**31) or int(kernel.max()) >= 2**31):
+            raise NetworkError(f"Conv: kernel {kernel.min()} .. {kernel.max()} is beyond any register; give floats")
+        if not isinstance(self.channels, str) or self.channels not in ("last", "first"):
+            raise NetworkError(f"Conv: channels={shown(self.channels)} is not 'last' or 'first'")
         for name in ("stride", "padding", "dilation"):
             object.__setattr__(self, name, _pair(getattr(self, name), name, 0 if name == "padding" else 1))
-        whole(self.groups, "Conv: groups", 1)
-        whole(self.exponent, "Conv: exponent", -16, 16)
-        whole(self.message_bits, "Conv: message_bits", 0, 32)
+        for name, (lo, hi) in {"groups": (1, MAX_SIZE), "exponent": (-16, 16), "message_bits": (0, 32)}.items():
+            object.__setattr__(self, name, whole(getattr(self, name), f"Conv: {name}", lo, hi))
         object.__setattr__(self, "kernel", kernel)
         object.__setattr__(self, "input_shape", _image(self.input_shape))
         c_in = self.in_image[2]
@@ -247,6 +259,18 @@ class Conv:
         """(post, pre) as if it were a matrix."""
         return product(self.out_image), product(self.in_image)
 
+    @property
+    def count(self) -> int:
+        """Number of synapses, without writing them out."""
+        from .conv_table import taps
+
+        return taps(self, 0) * taps(self, 1) * self.kernel.shape[0] * self.kernel.shape[3]
+
+    @property
+    def floats(self) -> np.ndarray:
+        """kernel * 2**exponent, float64."""
+        return np.asarray(self.kernel, np.float64) * 2.0**self.exponent
+
     max_delay = 0
     delays = 0
 
@@ -259,18 +283,20 @@ class Conv:
 
 def _pair(value: Any, name: str, low: int) -> tuple[int, int]:
     """One whole number for both directions, or two."""
-    pair = tuple(value) if isinstance(value, (tuple, list, np.ndarray)) and np.ndim(value) else (value, value)
+    several = isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    pair = value if several else (value, value)
     if len(pair) != 2:
-        raise NetworkError(f"Conv: {name}={value!r} is not a whole number >= {low}, or a pair of them")
-    return whole(pair[0], f"Conv: {name}", low), whole(pair[1], f"Conv: {name}", low)
+        raise NetworkError(f"Conv: {name}={shown(value)} is not a whole number >= {low}, or a pair of them")
+    return whole(pair[0], f"Conv: {name}", low, MAX_SIZE), whole(pair[1], f"Conv: {name}", low, MAX_SIZE)
 
 
 def _image(shape: Any) -> tuple[int, int, int]:
     """Three sizes of an image, each at least 1."""
-    dims = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
+    several = isinstance(shape, (tuple, list)) or (isinstance(shape, np.ndarray) and shape.ndim == 1)
+    dims = shape if several else (shape,)
     if len(dims) != 3:
-        raise NetworkError(f"Conv: input_shape={shape!r} must be three sizes: two of the image, and its channels")
-    a, b, c = (whole(d, "Conv: input_shape", 1) for d in dims)
+        raise NetworkError(f"Conv: input_shape={shown(shape)} must be three sizes: two of the image, and its channels")
+    a, b, c = (whole(d, "Conv: input_shape", 1, MAX_SIZE) for d in dims)
     return a, b, c
 
 
@@ -286,33 +312,31 @@ def derive_sign(values: np.ndarray) -> str:
     return "inhibitory" if values.max() <= 0 else "mixed"
 
 
+def as_floats(weights: Any, what: str) -> Any:
+    """`weights` as `as_matrix` gives them, in float64 of the same values; never the user's own array."""
+    matrix = as_matrix(weights, what, exact=True)
+    if not sp.issparse(matrix):
+        return np.array(floats(matrix, f"{what}: weights"))
+    return with_data(matrix, np.array(floats(matrix.data, f"{what}: weights")))
+
+
 def as_delays(delays: Any, matrix: Any, what: str) -> Any:
     """`delays` as an int, a (post, pre) int array, or for sparse weights a CSC array aligned with them."""
+    if sp.issparse(delays):
+        if delays.shape != matrix.shape:
+            raise NetworkError(f"{what}: delays have shape {delays.shape}, weights {matrix.shape}; they must agree")
+        delays = sparse_matrix(delays, f"{what}: delays")
+        if not sp.issparse(matrix):
+            delays = delays.toarray()
     if not sp.issparse(delays):
         delays = numbers(delays, f"{what}: delay")
-    if not sp.issparse(delays) and delays.ndim == 0:
-        if delays != np.floor(delays):
-            raise NetworkError(f"{what}: delay {delays} is a fraction of a step; give whole steps")
-        value = delays
-    else:
-        shape = delays.shape
-        if shape != matrix.shape:
-            raise NetworkError(f"{what}: delays have shape {shape}, weights {matrix.shape}; they must agree")
-        if sp.issparse(matrix):
-            value = _aligned(delays, matrix)
-        else:
-            value = np.asarray(delays.todense() if sp.issparse(delays) else delays)
-        if value.dtype.kind == "f" and np.any(value != np.floor(value)):
-            raise NetworkError(f"{what}: delays hold fractions of a step; give whole steps")
-    outside = ~((value >= 0) & (value <= MAX_DELAY))
-    if np.any(outside):
-        raise NetworkError(f"{what}: delay {value[outside].ravel()[0]} is outside 0..{MAX_DELAY}")
-    if value.ndim == 0:
-        return int(value)
-    value = value.astype(np.uint8)
-    if sp.issparse(matrix):
-        return with_data(matrix, value)
-    return value
+        if delays.ndim == 0:
+            return int(integers(delays, f"{what}: delay", 0, MAX_DELAY))
+        if delays.shape != matrix.shape:
+            raise NetworkError(f"{what}: delays have shape {delays.shape}, weights {matrix.shape}; they must agree")
+    value = _aligned(delays, matrix) if sp.issparse(matrix) else delays
+    value = integers(value, f"{what}: delay", 0, MAX_DELAY).astype(np.uint8)
+    return with_data(matrix, value) if sp.issparse(matrix) else value
 
 
 def with_data(matrix: Any, data: np.ndarray) -> sp.csc_array:
@@ -323,10 +347,9 @@ def with_data(matrix: Any, data: np.ndarray) -> sp.csc_array:
 def _aligned(delays: Any, matrix: Any) -> np.ndarray:
     """The delays of the stored entries of `matrix`, in its order; where `delays` stores none it is 0."""
     if sp.issparse(delays):
-        other = as_matrix(delays, "delays")
-        if np.array_equal(other.indptr, matrix.indptr) and np.array_equal(other.indices, matrix.indices):
-            return other.data
-        delays = other.tocsr()
+        if np.array_equal(delays.indptr, matrix.indptr) and np.array_equal(delays.indices, matrix.indices):
+            return delays.data
+        delays = delays.tocsr()
     columns = np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
     if not columns.size:
         return np.zeros(0, np.int64)

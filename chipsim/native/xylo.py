@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import NetworkError
+from chipsim.errors import NetworkError
+
+from ..checks import numbers, whole
 from .base import NeuronModel, Register
 from .synapses import Synapses as MatrixSynapses
 from .synapses import as_matrix, stored
@@ -52,9 +54,8 @@ class Synapses(MatrixSynapses):
             raise NetworkError("xylo.Synapses: weights hold fractions; the chip takes whole numbers")
         if values.size and (values.min() < -128 or values.max() > 127):
             raise NetworkError("xylo.Synapses: weights are 8 bits, -128..127; scale them or use exponent=")
-        if not 0 <= int(self.exponent) <= 7:
-            raise NetworkError(f"xylo.Synapses: exponent={self.exponent} is outside 0..7")
-        if np.any(np.asarray(self.delays) != 0):
+        object.__setattr__(self, "exponent", whole(self.exponent, "xylo.Synapses: exponent", 0, 7))
+        if np.any(numbers(self.delays, "xylo.Synapses: delays") != 0):
             raise NetworkError("xylo.Synapses: the chip has no delays")
         object.__setattr__(self, "mantissa", matrix.astype(np.int32))
         object.__setattr__(self, "sign", "mixed")

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 EXPERIMENTS = {
-    "pattern-generation": "mappings.experiments.pattern_generation",
-    "evidence-accumulation": "mappings.experiments.evidence_accumulation",
-    "delayed-reward": "mappings.experiments.delayed_reward",
-    "xor-perturbation": "mappings.experiments.xor_perturbation",
-    "reckon-cue": "mappings.cue_task",
-    "odin-digits": "mappings.odin_digits",
+    "pattern-generation": "chipsim.mappings.experiments.pattern_generation",
+    "evidence-accumulation": "chipsim.mappings.experiments.evidence_accumulation",
+    "delayed-reward": "chipsim.mappings.experiments.delayed_reward",
+    "xor-perturbation": "chipsim.mappings.experiments.xor",
+    "reckon-cue": "chipsim.mappings.experiments.cue",
+    "odin-digits": "chipsim.mappings.experiments.odin_digits",
 }

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chipsim.errors import RunError
-from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp
+from chipsim.rules.products.rule import SumOfProducts, reward_modulated_stdp
 
 from .reward_layer import NeuronSettings, RewardLayer
 

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chipsim.eprop import Adam, EProp, Precision
-from chipsim.fixed_format import fixed
-
-from ..episodes import Trainer
+from chipsim.mappings.studies.training import Trainer
+from chipsim.rules.e_prop.rule import Adam, EProp, Precision
+from chipsim.rules.fixed_format import fixed
 
 Array = NDArray[np.float64]
 ETA, DECAY_EVERY = 5e-3, 100  # Adam's step, times eta_decay every so many iterations

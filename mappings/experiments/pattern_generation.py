@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chipsim.eprop import Descent, EProp, Precision
 from chipsim.errors import RunError
-from chipsim.fixed_format import fixed
-
-from ..episodes import Trainer
+from chipsim.mappings.studies.training import Trainer
+from chipsim.rules.e_prop.rule import Descent, EProp, Precision
+from chipsim.rules.fixed_format import fixed
 
 Array = NDArray[np.float64]
 STEPS, N_IN, N, N_OUT = 1000, 100, 100, 1

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from chipsim.emulator import Emulator
 from chipsim.errors import RunError
-from chipsim.learning import EngineRule, all_to_all
+from chipsim.mappings.compiler.compile import compile
+from chipsim.mappings.network.network import Network
 from chipsim.native import loihi
 from chipsim.native.base import SpikeSource
 from chipsim.native.loihi import VTH_SHIFT, Synapses
-from chipsim.sum_of_products import SumOfProducts
-
-from ..network import Network
-from ..pipeline import compile
+from chipsim.rules.carried import EngineRule, all_to_all
+from chipsim.rules.products.rule import SumOfProducts
 
 CHIP = "research"  #: Loihi's arithmetic and learning engine; fixed and learning synapses share a core
 PLASTIC = "cue->out"

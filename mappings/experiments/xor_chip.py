@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from chipsim.emulator import Emulator
 from chipsim.errors import RunError
-from chipsim.fixed_format import Fixed
+from chipsim.mappings.compiler.compile import compile as compiled
+from chipsim.mappings.network.network import Network
 from chipsim.native import loihi
 from chipsim.native.base import SpikeSource
-from chipsim.program import Program
-from mappings.network import Network
-from mappings.pipeline import compile as compiled
+from chipsim.program.program import Program
+from chipsim.rules.fixed_format import Fixed
 
 Array = NDArray[np.float64]
 PATTERNS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])

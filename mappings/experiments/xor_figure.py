@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mappings.experiments.xor_chip import PATTERNS, XorChip
-from mappings.experiments.xor_perturbation import TARGETS, XorResult, XorRun
+from chipsim.mappings.experiments.xor import TARGETS, XorResult, XorRun
+from chipsim.mappings.experiments.xor_chip import PATTERNS, XorChip
 
 
 def xor_figure(groups: Mapping[str, XorResult], on_chip: bool = False) -> Figure:

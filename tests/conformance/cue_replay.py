@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.engines.reckon import ReckonEngine, ReckonRun
-from mappings.cue_data import CueSet, read_cues
-from mappings.cue_task import present
+from chipsim.engines.reckon.core import ReckonEngine, ReckonRun
+from chipsim.mappings.experiments.cue import present
+from chipsim.mappings.experiments.cue_data import CueSet, read_cues
 
 WEIGHTS = ("winp", "wrec", "wout")
 FIELDS = ("u", "tinp", "trec", "tout")
@@ -217,10 +217,7 @@ def candidates(record: Record, quantity: str, part: str, before: bool) -> Iterab
         if values is None:
             continue
         starts = np.concatenate([[0], ends[:-1] + 1])
-        if base not in record.first:
-            whole = values
-        else:
-            whole = np.concatenate([record.first[base][None], values])
+        whole = values if base not in record.first else np.concatenate([record.first[base][None], values])
         if made:
             for a, b in ((starts, ends + 1), (np.arange(len(values)), np.arange(1, len(values) + 1))):
                 change = whole[b].astype(np.int64) - whole[a]
@@ -270,7 +267,10 @@ def statistics(record: Record) -> dict[str, np.ndarray]:
         assert values is not None
         total = np.add.reduceat(values.astype(np.int64), starts)
         found |= {f"{name} summed": total, f"{name} on average": total / size}
-        found |= {f"{name} least": np.minimum.reduceat(values, starts), f"{name} most": np.maximum.reduceat(values, starts)}
+        found |= {
+            f"{name} least": np.minimum.reduceat(values, starts),
+            f"{name} most": np.maximum.reduceat(values, starts),
+        }
     for name in WEIGHTS:
         whole = np.concatenate([record.first[name][None], record.sample[name]]).astype(np.int64)
         change = (whole[ends + 1] - whole[starts]).reshape(len(ends), -1)
@@ -321,4 +321,15 @@ def difference(record: Record, name: str, want: np.ndarray) -> str:
     return complaint
 
 
-__all__ = ["SPIKE_LISTS", "TABLES", "Presentation", "Record", "canonical", "difference", "presentation", "rows", "run_samples", "sample_count"]
+__all__ = [
+    "SPIKE_LISTS",
+    "TABLES",
+    "Presentation",
+    "Record",
+    "canonical",
+    "difference",
+    "presentation",
+    "rows",
+    "run_samples",
+    "sample_count",
+]

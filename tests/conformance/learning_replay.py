@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.eprop import Adam, Descent, EProp
-from chipsim.online_eprop import OnlineEProp
-from kernels.rules import bptt_lsnn, eprop_traces
-from mappings.episodes import Trainer
+from chipsim.kernels.learning.eprop import traces as eprop_traces
+from chipsim.mappings.studies.training import Trainer
+from chipsim.rules.e_prop.online import OnlineEProp
+from chipsim.rules.e_prop.rule import Adam, Descent, EProp
+from tests.oracles.rules import bptt_lsnn
 
 EXACT = 0.0
 TIGHT = 1e-12

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import chipsim as cs
-from mappings.trajectories import Trajectory
+from chipsim.mappings.studies.trajectories import Trajectory
 from tests.conformance.learning_replay import TIGHT, Checks
 from tests.conformance.rate_nets import FREE, dense, direct, full, propagated, two_phases
 
@@ -196,7 +196,9 @@ def replay_rflo(path: Path, data) -> Checks:
     for tag, feedback in (("rflo", data["B"]), ("rflosym", data["Wout"].T)):
         emulator.reset()
         third = {"L": error @ feedback.T, "apply": at_end(steps)}
-        ran = emulator.run({"x": shown}, third={"in": third, "rec": third, "out": error}, record={"in": "p", "rec": "p"})
+        ran = emulator.run(
+            {"x": shown}, third={"in": third, "rec": third, "out": error}, record={"in": "p", "rec": "p"}
+        )
         traces = ran.learning
         checks["p_final"] = (traces["rec"].trace["p"][-1], data["p_final"], TIGHT)
         checks["q_final"] = (traces["in"].trace["p"][-1], data["q_final"], TIGHT)
@@ -228,8 +230,8 @@ def fed_back(data, shown: np.ndarray, feedback: np.ndarray, tag: str) -> dict[st
 def exact(data, error: np.ndarray) -> Checks:
     """Backpropagation through time of the same net by the adjoint of its trajectory, inputs as units that are given."""
     n, inputs, steps = len(data["h0"]), data["x"].shape[1], len(data["x"])
-    from kernels.neuron_rate import FUNCTIONS
-    from kernels.rate_adjoint import backward
+    from chipsim.kernels.core.neurons.rate import FUNCTIONS
+    from chipsim.kernels.learning.trajectories import backward
 
     whole = n + inputs  # inputs enter the state as units of k = 0 that are overwritten: only their synapses learn
     w = np.zeros((whole, whole))
@@ -244,7 +246,10 @@ def exact(data, error: np.ndarray) -> Checks:
     d_w, zero = np.zeros((whole, whole)), np.zeros(whole)
     rest = [zero.copy() for _ in range(6)]
     backward(w, zero, k, zero, FUNCTIONS["tanh"], y, direct_part, d_w, *rest[:5])
-    return {"bptt_dWrec": (-d_w[:n, :n], data["bptt_dWrec"], TIGHT), "bptt_dWin": (-d_w[:n, n:], data["bptt_dWin"], TIGHT)}
+    return {
+        "bptt_dWrec": (-d_w[:n, :n], data["bptt_dWrec"], TIGHT),
+        "bptt_dWin": (-d_w[:n, n:], data["bptt_dWin"], TIGHT),
+    }
 
 
 CREDIT_KINDS = {

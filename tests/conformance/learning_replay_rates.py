@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kernels.rules import node_perturbation as np_rule
-from kernels.rules import rflo, superspike
-from kernels.rules import weight_perturbation as wp_rule
+from chipsim.kernels.learning import node_perturbation as np_rule
+from chipsim.kernels.learning import weight_perturbation as wp_rule
 from tests.conformance.learning_replay import EXACT, TIGHT, Checks
+from tests.oracles.rules import rflo, superspike
 
 
 def replay_rflo(path: Path, data) -> Checks:

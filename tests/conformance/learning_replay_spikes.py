@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.online_eprop import OnlineEProp
-from kernels.rules import (
+from chipsim.rules.e_prop.online import OnlineEProp
+from tests.conformance.learning_replay import EXACT, TIGHT, Checks, eprop_rule
+from tests.oracles.rules import (
     btsp,
     memristor,
     resume,
@@ -24,7 +25,6 @@ from kernels.rules import (
     tempotron,
     vogels_sprekeler,
 )
-from tests.conformance.learning_replay import EXACT, TIGHT, Checks, eprop_rule
 
 STAMP = 1.0  # NEST stamps a spike one step after the time in the list
 VOLUME_DELAY = 2.0  # generator to parrot to volume transmitter, 1 ms each
@@ -112,7 +112,8 @@ def replay_stdp(path: Path, data) -> Checks:
     cuts = {k: np.cumsum(data[f"{k}_n"])[:-1] for k in ("pre", "post")}
     pre, post = (np.split(data[k] + STAMP, cuts[k]) for k in ("pre", "post"))
     rules = stdp_replays(params, data["dopa"] + VOLUME_DELAY)
-    checks: Checks = {}
+    last = max(times.max(initial=0) for times in (*pre, *post))
+    checks: Checks = {"T": (last <= data["T"] + STAMP, True, EXACT)}
     for name, p in params.items():
         ours = []
         facets = facets_parameters(p) if name == "stdp_facetshw" else None

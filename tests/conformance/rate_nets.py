@@ -1,4 +1,4 @@
-"""Networks of rate units for the recorded credit assignment rules, as a user builds them, on the emulated float chip."""
+"""Networks of rate units for the recorded credit assignment rules, as a user builds them for the float chip."""
 
 from __future__ import annotations
 

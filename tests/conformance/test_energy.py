@@ -11,11 +11,11 @@ import pytest
 import scipy.sparse as sp
 
 import chipsim as cs
-from chipsim.costing import GROUPS
-from chipsim.estimate import estimate
-from chipsim.metrics import LayerRun, neurobench
-from chipsim.timing import messages
-from chipsim.work import counts_of, spikes_of
+from chipsim.estimate.costing import GROUPS
+from chipsim.estimate.estimate import estimate
+from chipsim.estimate.metrics import LayerRun, neurobench
+from chipsim.estimate.timing import messages
+from chipsim.estimate.work import counts_of, spikes_of
 
 from .conftest import golden_files, golden_id
 

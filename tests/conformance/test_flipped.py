@@ -96,7 +96,8 @@ STIMULUS: dict[str, set[str]] = {
     "learning": set(),
     "nir": {"input"},
     "odin": {"conn", "dest_axon", "dest_tick", "dx", "dy", "ev_addr", "ev_t", "grid", "leak", "negthr", "neur0",
-             "run_limit", "syn0", "thr", "types", "v0", "w", "flags0", "packets", "cfg_regs", "delays", "mode", "reset"},
+             "run_limit", "syn0", "thr", "types", "v0", "w", "flags0", "packets", "cfg_regs", "delays", "mode",
+             "reset"},
     # the learning signals are registers that hold what was last in them: only some ticks may be compared
     "reckon": test_reckon.STIMULUS | {"lsig_last_group"},
 }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 import chipsim as cs
-from chipsim.engines.weights import effective
+from chipsim.native.effective import effective
 from chipsim.native.synapses import Conv
 
 from .conftest import Recording, golden_files, golden_id

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from chipsim.learning import EngineRule, all_to_all
-from chipsim.pes import Pes
-from chipsim.sum_of_products import SumOfProducts
+from chipsim.rules.carried import EngineRule, all_to_all
+from chipsim.rules.pes import Pes
+from chipsim.rules.products.rule import SumOfProducts
 
 from .test_lava_learn_engine import TRACES, compare, load, pytest_generate_tests, rule_of
 

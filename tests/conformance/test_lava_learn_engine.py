@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chipsim.pes import Pes, PesStreams, pes_state
-from chipsim.sop_grammar import parse
-from chipsim.sop_state import SopStreams, dense, float_state, linear_state, recorded_draws, sop_state
-from chipsim.sum_of_products import SumOfProducts, reward_modulated_stdp, stdp_loihi
-from kernels.pes import pes_step
-from kernels.sop_records import Draws
-from kernels.sum_of_products import neuron_traces, sop_step
-from kernels.sum_of_products_float import float_step, linear_begin, linear_spikes, linear_update
+from chipsim.kernels.learning.pes import pes_step
+from chipsim.kernels.learning.sum_of_products.floats import float_step, linear_begin, linear_spikes, linear_update
+from chipsim.kernels.learning.sum_of_products.integers import neuron_traces, sop_step
+from chipsim.kernels.learning.sum_of_products.records import Draws
+from chipsim.rules.pes import Pes, PesStreams, pes_state
+from chipsim.rules.products.grammar import parse
+from chipsim.rules.products.rule import SumOfProducts, reward_modulated_stdp, stdp_loihi
+from chipsim.rules.products.state import SopStreams, dense, float_state, linear_state, recorded_draws, sop_state
 
 from .conftest import golden_files, golden_id
 

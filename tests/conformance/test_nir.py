@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import chipsim as cs
-from mappings.readers.nir import aligned, from_nir, padded
-from mappings.readers.xylo import from_xylo_spec
+from chipsim.mappings.formats.nir.reader import aligned, from_nir, padded
+from chipsim.mappings.formats.xylo import from_xylo_spec
 
 from .conftest import golden_files
 

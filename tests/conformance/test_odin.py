@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 import chipsim as cs
-from chipsim.engines.grid import GridEngine
-from chipsim.engines.odin import OdinEngine, TinyOdinEngine
+from chipsim.engines.crossbar.odin import OdinEngine, TinyOdinEngine
+from chipsim.engines.grid.core import GridEngine
 
 from .conftest import golden_files, golden_id
 

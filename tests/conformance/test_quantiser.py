@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import chipsim.arithmetic
-from chipsim.description import load_chip
-from chipsim.engines.weights import effective
+import chipsim.chips.arithmetic
+from chipsim.chips.read import load_chip
 from chipsim.errors import CompileError, NetworkError
+from chipsim.kernels.arithmetic.fixed import decay12, wrap_signed
+from chipsim.mappings.compiler.cores.packing import bits_per_axon
+from chipsim.mappings.compiler.quantise.nengo import FloatBlock, discretise_block
+from chipsim.mappings.compiler.quantise.nengo import bias_registers as bias_of_block
+from chipsim.native.effective import effective
 from chipsim.native.loihi import bias_registers
 from chipsim.native.synapses import Synapses
-from kernels.fixed import decay12, wrap_signed
-from mappings.packing import bits_per_axon
-from mappings.quantise_nengo import FloatBlock, discretise_block
-from mappings.quantise_nengo import bias_registers as bias_of_block
 
 from .conftest import golden_files
 
 CHIP = load_chip("loihi")
 PACKING = CHIP.limits.synapse_packing
-NENGO = chipsim.arithmetic.PRESETS["nengo_loihi"]
+NENGO = chipsim.chips.arithmetic.PRESETS["nengo_loihi"]
 #: Every key that a case may hold; a key outside fails, so that nothing recorded goes unlooked at.
 CASE_KEYS = {
     "f_decay_u",

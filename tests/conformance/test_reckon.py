@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chipsim.engines.reckon import ReckonEngine, ReckonRun, stimulus
-from chipsim.native.reckon import Memories, Registers
-from mappings.cue_data import make_cues
-from mappings.cue_task import cue_registers, present, random_memories, read_memories, run_cue_experiment
+from chipsim.engines.reckon.core import ReckonEngine, ReckonRun, stimulus
+from chipsim.mappings.experiments.cue import cue_registers, present, random_memories, read_memories, run_cue_experiment
+from chipsim.mappings.experiments.cue_data import make_cues
+from chipsim.native.reckon.neurons import Memories, Registers
 
 from .conftest import golden_files, golden_id
 from .cue_replay import (
@@ -296,7 +296,8 @@ def further(runs: list[ReckonRun], first: tuple, after: list[tuple]) -> dict[str
     return {
         "spike_neuron": np.concatenate([np.nonzero(r.spikes)[1] for r in runs[:3]]).astype(np.uint8),
         "spikes": np.concatenate([r.spikes.sum(axis=1) for r in runs[:2]]),
-        "tick_busy_min": np.array([x.min() for x in own]), "tick_busy_max": np.array([r.busy_cycles.max() for r in runs]),
+        "tick_busy_min": np.array([x.min() for x in own]),
+        "tick_busy_max": np.array([r.busy_cycles.max() for r in runs]),
         "busy": np.array([x.sum() for x in own]), "winp_phase_change": np.stack([c[0] for c in changes]),
         "wrec_changed_phases": np.array([np.count_nonzero(c[1]) for c in changes]),
         "phases": np.array([[k, *(np.abs(d).sum() for d in c), x] for k, (c, x) in enumerate(

@@ -1,0 +1,1 @@
+"""What a chip is, as data: schema, costs, arithmetic, reading; the descriptions themselves. Imports the ground."""

@@ -1,0 +1,1 @@
+"""Engines of one crossbar core: ODIN and tinyODIN."""

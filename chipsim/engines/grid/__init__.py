@@ -1,0 +1,1 @@
+"""Engine of a grid of crossbar cores (TrueNorth-class)."""

@@ -1,0 +1,1 @@
+"""Learning while a program runs: one learner a kind of rule, lessons, episodes."""

@@ -1,0 +1,1 @@
+"""A program as the flat arrays that the time-step kernels work on."""

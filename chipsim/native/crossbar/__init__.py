@@ -1,0 +1,1 @@
+"""Registers, events and memories of ODIN and tinyODIN."""

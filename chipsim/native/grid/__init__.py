@@ -1,0 +1,1 @@
+"""Registers and memories of a grid of crossbar cores (`cs.truenorth`)."""

@@ -1,0 +1,1 @@
+"""Registers and memories of ReckOn (`cs.reckon` is its neurons)."""

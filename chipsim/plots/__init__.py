@@ -1,0 +1,1 @@
+"""Plain data in, a figure out. Imports the ground."""

@@ -1,0 +1,116 @@
+"""Where the spikes of each neuron go: destination cores, synapses met there, hops, delays. Counted once per program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from chipsim.native.synapses import Conv, FloatSynapses
+
+if TYPE_CHECKING:
+    from .program import Program
+
+
+class FanOut(NamedTuple):
+    """Per neuron n: `ptr` (n + 1,) into `core` (counter column) and `events`; `hops` (n, 4) E, W, N, S.
+
+    `delay_ptr`, `delay_steps`, `delay_events`: synapses by extra delay, delays of 0 left out.
+    """
+
+    ptr: np.ndarray
+    core: np.ndarray
+    events: np.ndarray
+    hops: np.ndarray
+    delay_ptr: np.ndarray
+    delay_steps: np.ndarray
+    delay_events: np.ndarray
+
+
+def pattern(synapses: Any) -> sp.csc_array:
+    """Which synapses exist, as a CSC array (post, pre) of ones; zeros of a dense matrix do not."""
+    if isinstance(synapses, Conv):
+        post, pre, _ = synapses.targets()
+        return sp.csc_array((np.ones(post.size, np.int64), (post, pre)), shape=synapses.shape)
+    matrix = synapses.weights if isinstance(synapses, FloatSynapses) else synapses.mantissa
+    if sp.issparse(matrix):
+        return sp.csc_array((np.ones(matrix.nnz, np.int64), matrix.indices, matrix.indptr), shape=matrix.shape)
+    return sp.csc_array((matrix != 0).astype(np.int64))
+
+
+def fan_out(program: Program) -> FanOut:
+    """Count the fan-out of every neuron of `program`."""
+    n, columns = program.n, max(len(program.cores), 1)
+    total = sp.csr_array((n, columns), dtype=np.int64)
+    for projection in program.projections:
+        pre, post = program.populations[projection.pre], program.populations[projection.post]
+        ones = pattern(projection.synapses)
+        home = program.column[post.start : post.stop]
+        if home.size and np.all(home == home[0]):
+            counts = np.diff(ones.indptr).astype(np.int64)
+            rows = np.flatnonzero(counts)
+            part = sp.csr_array((counts[rows], (rows + pre.start, np.full(rows.size, max(home[0], 0)))), (n, columns))
+        else:
+            onto = sp.csr_array((np.ones(post.n, np.int64), (np.arange(post.n), home)), (post.n, columns))
+            part = (ones.T @ onto).tocoo()
+            part = sp.csr_array((part.data, (part.row + pre.start, part.col)), (n, columns))
+        total = total + part
+    total = sp.csr_array(total)
+    total.sort_indices()
+    return FanOut(
+        total.indptr.astype(np.int64),
+        total.indices.astype(np.int32),
+        total.data.astype(np.int64),
+        _hops(program, total),
+        *_delays(program),
+    )
+
+
+def _hops(program: Program, total: sp.csr_array) -> np.ndarray:
+    """Links crossed by one spike of each neuron, by direction: dimension order, x before y."""
+    hops = np.zeros((program.n, 4), np.int64)
+    if not len(program.cores) or program.chip.topology is None:
+        return hops
+    x, y = tile_xy(program)
+    source = np.repeat(np.arange(program.n), np.diff(total.indptr))
+    home = program.column[source]
+    on_chip = home >= 0
+    source, home, target = source[on_chip], home[on_chip], total.indices[on_chip]
+    dx, dy = x[target] - x[home], y[target] - y[home]
+    for d, part in enumerate((np.maximum(dx, 0), np.maximum(-dx, 0), np.maximum(dy, 0), np.maximum(-dy, 0))):
+        np.add.at(hops[:, d], source, part)
+    return hops
+
+
+def tile_xy(program: Program) -> tuple[np.ndarray, np.ndarray]:
+    """Mesh position of each core in use, (c,) int64 each: tile t at x = t // height, y = t % height."""
+    topology = program.chip.topology
+    tile = program.cores.astype(np.int64) // topology.cores_per_tile
+    return tile // topology.height, tile % topology.height
+
+
+def _delays(program: Program) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    neurons, steps, events = [], [], []
+    for projection in program.projections:
+        synapses, pre = projection.synapses, program.populations[projection.pre]
+        if synapses.max_delay == 0:
+            continue
+        ones = pattern(synapses)
+        column = np.repeat(np.arange(pre.n), np.diff(ones.indptr))
+        delays = synapses.delays
+        if np.ndim(delays) == 0:
+            values = np.full(column.size, int(delays))
+        else:
+            values = delays.data if sp.issparse(delays) else np.asarray(delays)[ones.indices, column]
+        key = column.astype(np.int64) * 64 + values
+        found, count = np.unique(key[values > 0], return_counts=True)
+        neurons.append(found // 64 + pre.start)
+        steps.append(found % 64)
+        events.append(count)
+    if not neurons:
+        return np.zeros(program.n + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
+    who = np.concatenate(neurons)
+    order = np.argsort(who, kind="stable")
+    ptr = np.searchsorted(who[order], np.arange(program.n + 1)).astype(np.int64)
+    return ptr, np.concatenate(steps)[order].astype(np.int64), np.concatenate(events)[order].astype(np.int64)

@@ -1,0 +1,1 @@
+"""What people read: facts as data, the page, tables of chips and rules. Imports estimate, run, plots, rules."""

@@ -1,0 +1,54 @@
+"""A declared fixed-point format: bits, the value of one bit, and how what does not fit is rounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chipsim.checks import finite, whole
+from chipsim.errors import NetworkError
+from chipsim.kernels.arithmetic.rounding import MODES
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """`bits` wide numbers, multiples of `step`, two's complement if `signed`.
+
+    Parameters
+    ----------
+    bits
+        Width, 1 to 52 (float64 carries every value, and every product of two up to 26 bits each, exactly).
+    step
+        Value of the least significant bit, > 0.
+    signed
+        Range [-2^(bits-1), 2^(bits-1) - 1] steps if true, else [0, 2^bits - 1] steps.
+    rounding
+        "nearest" (halves up), "stochastic" (counter-based bits) or "down" (floor, a plain shift).
+    """
+
+    bits: int
+    step: float
+    signed: bool = True
+    rounding: str = "nearest"
+
+    def __post_init__(self) -> None:
+        if not 1 <= whole(self.bits, "fixed point: bits") <= 52:
+            raise NetworkError(f"fixed point: {self.bits} bits; 1 to 52 can be represented exactly")
+        if not finite(self.step, "fixed point: step") > 0:
+            raise NetworkError(f"fixed point: step must be positive, got {self.step}")
+        if self.rounding not in MODES:
+            raise NetworkError(f"fixed point: rounding {self.rounding!r}; use one of {', '.join(MODES)}")
+
+    @property
+    def low(self) -> float:
+        """Smallest value."""
+        return -(2 ** (self.bits - 1)) * self.step if self.signed else 0.0
+
+    @property
+    def high(self) -> float:
+        """Largest value."""
+        return (2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1) * self.step
+
+
+def fixed(bits: int, span: float, signed: bool = True, rounding: str = "stochastic") -> Fixed:
+    """A format of `bits` that covers [-span, span) if signed, else [0, span)."""
+    return Fixed(bits, span / 2 ** (bits - 1 if signed else bits), signed, rounding)

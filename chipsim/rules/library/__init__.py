@@ -1,0 +1,234 @@
+"""Shipped rules in the language of declarations: ready for any plastic projection, one function each.
+
+Times in steps. `weight` takes a `Fixed` format for chips of few bits. The recorded-run kernels of the same
+rules, with their sources, are in `tests.oracles.rules`; the tests hold both against each other.
+"""
+
+# ruff: noqa: F821
+# pyright: reportUndefinedVariable=false
+# The rules' bodies are declarations, not code: their constants are bound by `declare`, not by Python.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chipsim.rules.declaration import Rule, Trace, kept
+from chipsim.rules.declaring import declare
+from chipsim.rules.fixed_format import Fixed
+from chipsim.rules.library.pairs import dependence, stdp_facets, stdp_power_law, stdp_pre_centered, stdp_restricted
+from chipsim.rules.library.taught import dopamine_stdp, eprop_alif, resume, span, tempotron
+from chipsim.rules.library.three_factor import btsp, delta, eprop_light, eprop_synapse, reward_stdp, superspike
+from chipsim.rules.library.values import (
+    continuous_contrastive,
+    contrastive,
+    feedback_alignment,
+    rflo,
+    target_difference,
+)
+
+
+def stdp(
+    tau_plus: float = 20.0,
+    tau_minus: float = 20.0,
+    lam: float = 0.01,
+    alpha: float = 1.05,
+    mu_plus: float = 0.0,
+    mu_minus: float = 0.0,
+    w_max: float = 1.0,
+    weight: Fixed | None = None,
+    nearest: bool = False,
+) -> Rule:
+    """Pair STDP; mu = 0 additive, 1 multiplicative, between Guetig; mu_plus 0 with mu_minus 1 van Rossum.
+
+    Source: `tests.oracles.rules.stdp_pair`. nearest: only the nearest spike of the other side counts.
+    """
+    mode = "set" if nearest else "add"
+    body = """
+        def stdp(w, x, y, pre, post):
+            if post:
+                w = min(w_max, w + lam * w_max * {up} * x)
+            if pre:
+                w = max(0.0, w - alpha * lam * w_max * {down} * y)
+    """
+    up, down = dependence(mu_plus, mu_minus)
+    body = body.replace("{up} * ", "" if up == "1.0" else f"{up} * ")
+    body = body.replace("{down} * ", "" if down == "1.0" else f"{down} * ")
+    if mu_plus in (0, 1):  # no power of a number below 0 can arise: the bounds cut once, after both
+        body = body.replace("min(w_max, ", "(")
+    if mu_minus in (0, 1):
+        body = body.replace("max(0.0, ", "(")
+    constants = {"w_max": w_max, "lam": lam, "alpha": alpha, "mu_plus": mu_plus, "mu_minus": mu_minus}
+    return declare(
+        body,
+        traces={"x": Trace("pre", tau_plus, mode=mode), "y": Trace("post", tau_minus, mode=mode)},
+        constants=constants,
+        bounds=(0.0, w_max),
+        weight=weight,
+    )
+
+
+def triplet(
+    tau_plus: float = 16.8,
+    tau_x: float = 101.0,
+    tau_minus: float = 33.7,
+    tau_y: float = 125.0,
+    a_plus: float = 0.005,
+    a_plus_triplet: float = 0.0062,
+    a_minus: float = 0.007,
+    a_minus_triplet: float = 0.00023,
+    w_max: float = 1.0,
+    weight: Fixed | None = None,
+) -> Rule:
+    """Triplet STDP (Pfister and Gerstner 2006); `tests.oracles.rules.stdp_triplet`."""
+
+    def triplet(w, r1, r2, o1, o2, pre, post):
+        w = w + post * r1 * (a_plus + a_plus_triplet * o2)
+        w = w - pre * o1 * (a_minus + a_minus_triplet * r2)
+
+    return declare(
+        triplet,
+        traces={
+            "r1": Trace("pre", tau_plus),
+            "r2": Trace("pre", tau_x),
+            "o1": Trace("post", tau_minus),
+            "o2": Trace("post", tau_y),
+        },
+        constants={
+            "a_plus": a_plus,
+            "a_plus_triplet": a_plus_triplet,
+            "a_minus": a_minus,
+            "a_minus_triplet": a_minus_triplet,
+        },
+        bounds=(0.0, w_max),
+        weight=weight,
+    )
+
+
+def inhibitory(
+    tau: float = 20.0, eta: float = 0.01, alpha: float = 0.12, w_max: float = 1.0, weight: Fixed | None = None
+) -> Rule:
+    """Balancing inhibition (Vogels, Sprekeler et al. 2011); `tests.oracles.rules.vogels_sprekeler`."""
+
+    def inhibitory(w, x, y, pre, post):
+        w = w + eta * x * post
+        w = w + eta * pre * (y - alpha)
+
+    return declare(
+        inhibitory,
+        traces={"x": Trace("pre", tau), "y": Trace("post", tau)},
+        constants={"eta": eta, "alpha": alpha},
+        bounds=(0.0, w_max),
+        weight=weight,
+    )
+
+
+def jonke(
+    tau_plus: float = 20.0,
+    tau_minus: float = 20.0,
+    lam: float = 0.02,
+    alpha: float = 0.3,
+    beta: float = 0.05,
+    mu_plus: float = -1.0,
+    mu_minus: float = 0.0,
+    w_max: float = 3.0,
+    weight: Fixed | None = None,
+) -> Rule:
+    """STDP with exponential weight dependence (Jonke et al. 2018); `tests.oracles.rules.stdp_jonke`."""
+
+    def jonke(w, x, y, pre, post):
+        if post:
+            w = min(w_max, w + lam * (exp(mu_plus * w) * x - beta))
+        if pre:
+            w = max(0.0, w + lam * (-alpha * exp(mu_minus * w) * y - beta))
+
+    return declare(
+        jonke,
+        traces={"x": Trace("pre", tau_plus), "y": Trace("post", tau_minus)},
+        constants={
+            "lam": lam,
+            "alpha": alpha,
+            "beta": beta,
+            "mu_plus": mu_plus,
+            "mu_minus": mu_minus,
+            "w_max": w_max,
+        },
+        bounds=(0.0, w_max),
+        weight=weight,
+    )
+
+
+def sdsp(theta_m: float, t1: float, t2: float, t3: float, tau_ca: float = 60.0, w_max: int = 7) -> Rule:
+    """Spike-driven plasticity with a calcium window (Brader et al. 2007); weights are integers 0 to w_max."""
+
+    def sdsp(w, ca, pre, v):
+        if pre:
+            if v >= theta_m:
+                if ca >= t1 and ca < t3:
+                    w = w + 1.0
+            else:
+                if ca >= t1 and ca < t2:
+                    w = w - 1.0
+
+    return declare(
+        sdsp,
+        traces={"ca": Trace("post", tau_ca, seen="after")},
+        bounds=(0.0, float(w_max)),
+        constants={"theta_m": theta_m, "t1": t1, "t2": t2, "t3": t3},
+        weight=Fixed(max(1, int(w_max).bit_length()), 1.0, signed=False),
+    )
+
+
+def homeostatic(
+    tau_rate: float = 1000.0,
+    target: float = 0.01,
+    eta: float = 1e-4,
+    w_max: float = 1.0,
+    every: int = 100,
+    weight: Fixed | None = None,
+) -> Rule:
+    """Synaptic scaling to a target rate in spikes per step (Turrigiano et al. 1998), every so many steps."""
+
+    kept(tau_rate, "homeostatic: tau_rate")
+
+    def homeostatic(w, rate):
+        w = w * (1.0 + eta * (target - rate))
+
+    return declare(
+        homeostatic,
+        traces={"rate": Trace("post", tau_rate, impulse=1.0 / tau_rate, seen="after")},
+        constants={"target": target, "eta": eta},
+        bounds=(0.0, w_max),
+        every=every,
+        weight=weight,
+    )
+
+
+SHIPPED: dict[str, Callable[..., Any]] = {
+    "stdp": stdp,
+    "stdp_power_law": stdp_power_law,
+    "stdp_pre_centered": stdp_pre_centered,
+    "stdp_restricted": stdp_restricted,
+    "triplet": triplet,
+    "inhibitory": inhibitory,
+    "jonke": jonke,
+    "stdp_facets": stdp_facets,
+    "reward_stdp": reward_stdp,
+    "dopamine_stdp": dopamine_stdp,
+    "eprop_synapse": eprop_synapse,
+    "eprop_alif": eprop_alif,
+    "eprop_light": eprop_light,
+    "delta": delta,
+    "superspike": superspike,
+    "resume": resume,
+    "span": span,
+    "tempotron": tempotron,
+    "sdsp": sdsp,
+    "btsp": btsp,
+    "homeostatic": homeostatic,
+    "feedback_alignment": feedback_alignment,
+    "target_difference": target_difference,
+    "contrastive": contrastive,
+    "continuous_contrastive": continuous_contrastive,
+    "rflo": rflo,
+}

@@ -1,0 +1,1 @@
+"""Loihi's sums of products: the grammar, the rule, the engine's state."""

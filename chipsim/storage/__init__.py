@@ -1,0 +1,1 @@
+"""Any value to HDF5 and back; knows no program and no result. Imports native, rules."""

@@ -1,0 +1,1 @@
+"""Grids over the fields of a chip. Imports chips, storage, plots."""

@@ -1,0 +1,1 @@
+"""Kernels that are one chip's RTL, and say so by name. Imports arithmetic."""

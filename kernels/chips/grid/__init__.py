@@ -1,0 +1,1 @@
+"""A grid of crossbar cores with routers (TrueNorth-class)."""

@@ -1,0 +1,1 @@
+"""ODIN and tinyODIN: neurons and the event loop."""

@@ -1,0 +1,1 @@
+"""ReckOn: its state, one tick, events and its e-prop."""

@@ -1,0 +1,1 @@
+"""One neuron model a file. Imports arithmetic."""

@@ -1,0 +1,1 @@
+"""E-prop: the adjoint form, and traces carried forward in floats, fixed point and online."""

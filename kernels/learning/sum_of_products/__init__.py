@@ -1,0 +1,1 @@
+"""Loihi's learning engine: sums of products in integers and in floats."""

@@ -1,0 +1,1 @@
+"""Packets on a mesh of cores. Imports the ground of kernels only."""

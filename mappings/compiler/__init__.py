@@ -1,0 +1,1 @@
+"""`compile` and its passes. Imports its rooms, network."""

@@ -1,0 +1,291 @@
+"""compile(): from a network to the program that a chip loads, pass by pass, every stage kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chipsim.checks import MEMORY_LIMIT, finite, integers, mapping, numbers, quoted, seed_of, shown, text_of
+from chipsim.chips.arithmetic import Arithmetic
+from chipsim.chips.arithmetic import arithmetic as named_arithmetic
+from chipsim.chips.read import load_chip
+from chipsim.chips.schema import Chip
+from chipsim.errors import CompileError
+from chipsim.mappings.compiler.cores.allocate import allocate
+from chipsim.mappings.compiler.cores.axons import kept_patterns, starts, total
+from chipsim.mappings.compiler.cores.partition import partition as make_partition
+from chipsim.mappings.compiler.cores.place import cores_per_chip, place
+from chipsim.mappings.compiler.lower.crossbar import lower_crossbar
+from chipsim.mappings.compiler.lower.reckon import lower_reckon
+from chipsim.mappings.compiler.lower.xylo import lower_xylo
+from chipsim.mappings.network.network import Network
+from chipsim.native.synapses import Conv, FloatSynapses, Synapses
+from chipsim.program.program import PopulationImage, Program, ProjectionImage
+
+from .check import check_network, check_ranges
+
+#: Families whose chips run time steps on cores; these passes map them.
+TIME_STEP_FAMILIES = ("loihi", "float")
+#: What a neuron or an input line takes on its way through the passes and in a loaded machine, without synapses.
+BYTES_PER_NEURON = 64
+#: Other families: family -> lowering(net, chip, *, dt, seed, arithmetic, placement, rates, name) -> Program.
+FAMILY_LOWERING: dict[str, Callable[..., Program]] = {
+    "reckon": lower_reckon,
+    "xylo": lower_xylo,
+    "odin": lower_crossbar,
+    "tinyodin": lower_crossbar,
+    "truenorth": lower_crossbar,
+}
+
+
+def compile(
+    net: Network,
+    chip: Chip | str | Path,
+    *,
+    dt: float = 1e-3,
+    seed: int = 0,
+    arithmetic: Arithmetic | str | None = None,
+    placement: Mapping[str, Any] | None = None,
+    rates: Mapping[str, Any] | None = None,
+    partition: str = "auto",
+    quantise: Mapping[str, Any] | None = None,
+    max_neurons: int | None = None,
+    packing: str = "indexed",
+    name: str | None = None,
+) -> Program:
+    """Map a network onto a chip.
+
+    Parameters
+    ----------
+    net : Network
+        Ideal populations are quantised; native ones are taken as they are.
+    chip
+        A shipped name, a path to a description, or a `Chip`.
+    dt : float
+        Seconds per step.
+    seed : int
+        Of the random parts of the compiler and of a run.
+    arithmetic
+        A preset ("lava", "nengo_loihi", "brian2_loihi", "float") or an `Arithmetic` instead of the chip's.
+    placement : dict or None
+        Made by hand: population -> one physical core or (n,) of them. Every population of neurons must be
+        named; inputs left out stay on the host (-1). Limits are checked all the same.
+    rates : dict or None
+        Population -> spikes per step per neuron, one number or (n,): what traffic is weighed with.
+    partition : {"auto", "inorder", "graph"}
+        See `chipsim.mappings.compiler.cores.partition.partition`.
+    quantise : dict or None
+        Options of `chipsim.mappings.compiler.quantise.quantise.quantise`.
+    max_neurons : int or None
+        Fewer neurons per core than the chip allows.
+    packing : {"indexed", "nengo_loihi"}
+        How synapse memory is counted, see `chipsim.mappings.compiler.cores.packing`.
+    name : str or None
+        The program's name; the network's if None.
+
+    Returns
+    -------
+    Program
+        With `stages`: what each pass reported, by its name.
+
+    Raises
+    ------
+    CompileError
+        What does not fit, where, by how much, and what to do.
+    """
+    chip = load_chip(chip)
+    _check_arguments(net, dt, seed, name)
+    rates = mapping(rates, "rates", "population -> spikes per step", CompileError) or None
+    options = mapping(quantise, "quantise", "option -> value", CompileError)
+    if placement is not None:
+        placement = mapping(placement, "placement", "population -> core", CompileError)
+    if chip.family not in TIME_STEP_FAMILIES:
+        return _lowering(chip)(
+            net, chip, dt=dt, seed=seed, arithmetic=arithmetic, placement=placement, rates=rates, name=name
+        )
+    native, report = _native(net, chip, dt, options)
+    check_network(native, chip)
+    chosen = _arithmetic(arithmetic, chip)
+    check_ranges(native, chosen)
+    stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
+    _check_taught(native, placement)
+    with kept_patterns():
+        if placement is not None:
+            core = placed_by_hand(native, chip, placement)
+            stages["place"] = {"method": "by hand", "cores": int(np.unique(core[core >= 0]).size)}
+        else:
+            parts = make_partition(
+                native, chip, rates=rates, method=partition, max_neurons=max_neurons, packing=packing, seed=seed
+            )
+            spot = place(parts, chip, parts.traffic, seed=seed)
+            core = spot.core
+            stages |= {"partition": parts.report(), "place": spot.report()}
+        stages["allocate"] = allocate(native, core, chip, packing=packing).report()
+    populations, projections = _images(native, report)
+    return Program(
+        chip=chip,
+        populations=populations,
+        projections=projections,
+        core=core,
+        arithmetic=chosen,
+        dt=float(dt),
+        seed=int(seed),
+        name=name or net.name,
+        stages=stages,
+    )
+
+
+def _check_arguments(net: Any, dt: float, seed: int, name: str | None) -> None:
+    if not isinstance(net, Network):
+        raise CompileError(f"compile takes a Network, not {type(net).__name__}: build one with cs.Network()")
+    if not net.n and not net.projections:
+        raise CompileError(f"network '{net.name}' has no neurons, only inputs: add a population of neurons")
+    if isinstance(dt, (bool, np.bool_)) or not isinstance(dt, (int, float, np.floating, np.integer)) or not dt > 0:
+        raise CompileError(f"dt={shown(dt)} must be a positive number of seconds per step, e.g. dt=1e-3")
+    finite(dt, "dt", CompileError)
+    if name is not None:
+        text_of(name, f"name={shown(name)}:", CompileError)
+    seed_of(seed, error=CompileError)
+    need = sum(p.n for p in net.populations.values()) * BYTES_PER_NEURON
+    if need > MEMORY_LIMIT:
+        largest = max(net.populations.values(), key=lambda p: p.n)
+        raise CompileError(
+            f"network '{net.name}' needs about {need >> 30} GiB for its neurons alone, more than {MEMORY_LIMIT >> 30}; "
+            f"the largest population is '{largest.name}' with {largest.n}"
+        )
+
+
+def _check_taught(net: Network, placement: Mapping[str, Any] | None) -> None:
+    """Spike sources that teach learning synapses must be placed by hand: no pass moves an input."""
+    for name, projection in net.projections.items():
+        post = projection.post
+        if post.model.is_input and post.name not in (placement or {}):
+            raise CompileError(
+                f"projection '{name}' learns towards the spike source '{post.name}': say which core holds it, "
+                f"placement={{'{post.name}': 0, ...}} (with every population of neurons)",
+                population=post.name,
+                resource="placement",
+            )
+
+
+def _lowering(chip: Chip) -> Callable[..., Program]:
+    if chip.family not in FAMILY_LOWERING:
+        known = ", ".join((*TIME_STEP_FAMILIES, *FAMILY_LOWERING))
+        raise CompileError(
+            f"chip {chip.name} is of family '{chip.family}', which no mapper serves; choose one of {known}",
+            resource="family",
+        )
+    return FAMILY_LOWERING[chip.family]
+
+
+def _arithmetic(chosen: Arithmetic | str | None, chip: Chip) -> Arithmetic:
+    if chosen is None:
+        return chip.arithmetic.resolve()
+    found = chosen if isinstance(chosen, Arithmetic) else named_arithmetic(chosen)
+    if found.is_float != (chip.family == "float"):
+        raise CompileError(
+            f"arithmetic '{found.preset}' does not belong on chip {chip.name} of family '{chip.family}': "
+            f"use {'float' if chip.family == 'float' else 'lava, nengo_loihi or brian2_loihi'}"
+        )
+    return found
+
+
+def is_native(net: Network, chip: Chip) -> bool:
+    """True if nothing in `net` is left to quantise for a time-step chip."""
+    if any(p.model.family == "ideal" for p in net.populations.values()):
+        return False
+    return all(_native_synapses(p.synapses, chip) for p in net.projections.values())
+
+
+def _native_synapses(synapses: Any, chip: Chip) -> bool:
+    if isinstance(synapses, Conv):
+        return chip.family == "float" or np.asarray(synapses.kernel).dtype.kind in "iu"
+    return isinstance(synapses, (Synapses, FloatSynapses))
+
+
+def _native(net: Network, chip: Chip, dt: float, options: Mapping[str, Any]) -> tuple[Network, Any]:
+    """The native network and the quantiser's report, None if there was nothing to quantise."""
+    if is_native(net, chip):
+        if options:
+            raise CompileError("quantise options were given, but the network is native already: leave them out")
+        return net, None
+    from chipsim.mappings.compiler.quantise.quantise import quantise as make_native
+
+    known = [k for k in signature(make_native).parameters if k not in ("net", "chip", "dt")]
+    for wrong in set(options) - set(known):
+        raise CompileError(f"quantise has no option {wrong!r}; it has {', '.join(known)}")
+    return make_native(net, chip, dt=dt, **options)
+
+
+def placed_by_hand(net: Network, chip: Chip, placement: Mapping[str, Any]) -> np.ndarray:
+    """A hand-made placement as (n,) int32 physical cores in program order.
+
+    Raises
+    ------
+    CompileError
+        Unknown or missing populations, wrong shapes, cores that the chip does not have.
+    """
+    unknown = [k for k in placement if k not in net.populations]
+    if unknown:
+        raise CompileError(
+            f"placement: no population {quoted(unknown[0])}; the network has {', '.join(net.populations)}"
+        )
+    core, at = np.full(total(net), -1, np.int32), 0
+    for name, population in net.populations.items():
+        part, at = slice(at, at + population.n), at + population.n
+        lowest = -1 if population.model.is_input else 0
+        if name in placement:
+            core[part] = _cores_of(chip, population.n, placement[name], name, lowest)
+        elif lowest == 0:
+            raise CompileError(f"placement says nothing about population '{name}': give its core, or {population.n}")
+    return core
+
+
+def _cores_of(chip: Chip, n: int, value: Any, name: str, lowest: int) -> np.ndarray:
+    cores = numbers(value, f"placement of population '{name}', its core,", CompileError)
+    if cores.dtype.kind not in "iu" or (cores.ndim and cores.shape != (n,)):
+        raise CompileError(f"placement of population '{name}' must be one core number or {n} of them")
+    cores = integers(cores, f"placement of population '{name}': core", -(2**31), 2**31 - 1, CompileError)
+    usable, per_chip, chips = cores_per_chip(chip), chip.topology.cores, chip.topology.chips
+    beyond = cores < lowest if chips is None else (cores < lowest) | (cores >= per_chip * chips)
+    beyond |= (cores >= 0) & (cores % per_chip >= usable)
+    if np.any(beyond):
+        top = "" if chips is None else f": it has 0..{per_chip * (chips - 1) + usable - 1}"
+        worst = int(np.extract(beyond, cores)[0])
+        raise CompileError(
+            f"placement of population '{name}': chip {chip.name} has no core {worst}{top}",
+            population=name,
+            core=worst,
+            resource="cores",
+        )
+    return cores
+
+
+def rate_unit(projection: Any) -> float | None:
+    """What a mantissa of 1 means to a rate unit of an integer chip, None for other neurons."""
+    model = projection.post.model
+    if model.model != "rate" or not isinstance(projection.synapses, Synapses):
+        return None
+    return 2.0 ** (int(model.values["input_exp"]) + projection.synapses.exponent - 13)
+
+
+def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tuple[ProjectionImage, ...]]:
+    """Populations and projections as a program holds them, with ideal units where there are."""
+    units = report.units if report is not None else {}
+    weight_units = report.weight_units if report is not None else {}
+    offsets = report.offsets if report is not None else {}
+    start, number = starts(net), {name: k for k, name in enumerate(net.populations)}
+    populations = tuple(
+        PopulationImage(name, p.model, start[name], units.get(name), offsets.get(name) or 0.0)
+        for name, p in net.populations.items()
+    )
+    images = []
+    for name, p in net.projections.items():
+        unit = weight_units.get(name, rate_unit(p))
+        images.append(ProjectionImage(name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, unit, p.role))
+    projections = tuple(images)
+    return populations, projections

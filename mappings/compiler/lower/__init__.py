@@ -1,0 +1,1 @@
+"""Whole networks onto one-core chips (crossbar, ReckOn, Xylo). Imports network, engines."""

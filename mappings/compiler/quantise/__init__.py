@@ -1,0 +1,1 @@
+"""Floats to a chip's numbers. Imports network, native, chips, rules."""

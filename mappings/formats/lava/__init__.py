@@ -1,0 +1,1 @@
+"""Lava: a network as processes, or as a script that makes them."""

@@ -1,0 +1,1 @@
+"""NetX files of lava-dl, in and out."""

@@ -1,0 +1,1 @@
+"""PyTorch modules and the spiking libraries on top of it."""

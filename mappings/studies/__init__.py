@@ -1,0 +1,1 @@
+"""A network at work on a chip, measured. Imports formats, builders, compiler, network."""

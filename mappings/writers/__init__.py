@@ -1,1 +1,0 @@
-"""Networks and programs for other tools, one file per tool; each imports its tool only when called."""

@@ -1,0 +1,1 @@
+"""Plain, slow, independent versions of what the package computes."""
