@@ -4,6 +4,8 @@ allowed.
 
 from __future__ import annotations
 
+from .checks import shown
+
 _PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "k": 1e3, "M": 1e6}
 _SYMBOL = {"energy": "J", "time": "s", "power": "W", "frequency": "Hz"}
 
@@ -21,7 +23,7 @@ def scale(unit: str, dimension: str) -> float:
     if unit in table:
         return table[unit]
     owner = next((name for name, units in UNITS.items() if unit in units), None)
-    what = f"unit {unit!r} is a unit of {owner}" if owner else f"unit {unit!r} is unknown"
+    what = f"unit {unit!r} is a unit of {owner}" if owner else f"unit {shown(unit)} is unknown"
     allowed = ", ".join(sorted((u for u in table if "µ" not in u), key=lambda u: table[u]))
     raise ValueError(f"{what}; {dimension} is given in {allowed}")
 

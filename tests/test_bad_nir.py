@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import chipsim as cs
 from chipsim.cli.app import app
+from chipsim.mappings.formats.nir.nodes import untyped_graph
 from chipsim.mappings.formats.nir.onto_chip import compile_nir
 from chipsim.mappings.formats.nir.reader import from_nir
 from chipsim.mappings.formats.nir.writer import to_nir
@@ -30,7 +31,7 @@ def good(tmp_path) -> Path:
         "n": nir.LIF(5e-3 * ONE, ONE, 0 * ONE, ONE, 0 * ONE), "output": nir.Output(np.array([3])),
     }  # fmt: skip
     edges = [("input", "w"), ("w", "n"), ("n", "output")]
-    nir.write(tmp_path / "model.nir", nir.NIRGraph(nodes, edges, type_check=False))
+    nir.write(tmp_path / "model.nir", untyped_graph(nodes, edges))
     return tmp_path / "model.nir"
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 import chipsim as cs
+from chipsim.mappings.formats.nir import nodes as nir_nodes
+from chipsim.mappings.formats.nir.nodes import untyped_graph
 from chipsim.mappings.formats.nir.onto_chip import compile_nir, describe
 from chipsim.mappings.formats.nir.reader import aligned, from_nir, padded
 from chipsim.mappings.formats.nir.writer import to_nir
@@ -26,6 +28,9 @@ GOLDEN = Path(__file__).parent / "golden" / "nir"
 EULER = {"dt": DT, "scheme": "norse_import", "reset": "zero"}
 
 
+needs_cubali = pytest.mark.skipif(not hasattr(nir, "CubaLI"), reason="needs nir>=1.0.5")
+
+
 def lif(shape, tau=5e-3, threshold=0.5):
     one = np.ones(shape)
     return nir.LIF(tau * one, 1.0 * one, 0.0 * one, threshold * one, 0.0 * one)
@@ -33,13 +38,13 @@ def lif(shape, tau=5e-3, threshold=0.5):
 
 def graph(edges, **nodes):
     named = {k.replace("_", "."): v for k, v in nodes.items()}
-    return nir.NIRGraph(named, edges, type_check=False)
+    return untyped_graph(named, edges)
 
 
 def chain(*nodes, shape, out=(3,)):
     names = ["input", *(f"n{k}" for k in range(len(nodes))), "output"]
     made = {"input": nir.Input(np.array(shape)), **dict(zip(names[1:-1], nodes)), "output": nir.Output(np.array(out))}
-    return nir.NIRGraph(made, list(pairwise(names)), type_check=False)
+    return untyped_graph(made, list(pairwise(names)))
 
 
 def played(net, x):
@@ -74,7 +79,7 @@ def test_chain_of_linear_nodes_is_one_map():
         {},
         {"stride": (2, 1), "padding": (1, 0)},
         {"dilation": (1, 2), "groups": 2},
-        {"padding": "same"},
+        pytest.param({"padding": "same"}, marks=needs_cubali),  # 1.0.4 cannot compute its shape either
         {"padding": "valid", "stride": (2, 2)},
     ],
 )
@@ -132,7 +137,7 @@ def test_skip_connection_arrives_in_the_same_step():
         "skip": nir.Linear(w3), "o": lif((3,)), "output": nir.Output(np.array([3])),
     }  # fmt: skip
     edges = [("input", "a"), ("a", "h"), ("h", "b"), ("b", "o"), ("input", "skip"), ("skip", "o"), ("o", "output")]
-    net, x = from_nir(nir.NIRGraph(nodes, edges, type_check=False), **EULER), spikes((4,))
+    net, x = from_nir(untyped_graph(nodes, edges), **EULER), spikes((4,))
     hidden, out = Euler((5,), DT, 5e-3, 0.5), Euler((3,), DT, 5e-3, 0.5)
     np.testing.assert_array_equal(played(net, x)["output"], [out(w2 @ hidden(w1 @ r) + w3 @ r) for r in x])
 
@@ -140,7 +145,7 @@ def test_skip_connection_arrives_in_the_same_step():
 def test_nested_recurrent_graph():
     """A graph inside, with a recurrent Affine: one step of delay, its bias from the first step on."""
     w, rec, bias = random(4, 3), random(4, 4, seed=2), random(4, seed=3)
-    inner = nir.NIRGraph(
+    inner = untyped_graph(
         {
             "in": nir.Input(np.array([4])),
             "lif": lif((4,)),
@@ -148,7 +153,6 @@ def test_nested_recurrent_graph():
             "out": nir.Output(np.array([4])),
         },
         [("in", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "out")],
-        type_check=False,
     )
     g = chain(nir.Linear(w), inner, shape=(3,), out=(4,))
     x, neuron, last, want = spikes((3,)), Euler((4,), DT, 5e-3, 0.5), np.zeros(4), []
@@ -172,6 +176,15 @@ def test_readouts_send_values():
     np.testing.assert_allclose(
         played(from_nir(chain(nir.Linear(w), li, shape=(4,)), **EULER), x)["output"], want, atol=1e-12
     )
+    plain = chain(lif((4,)), nir.Linear(w), shape=(4,))
+    net = from_nir(plain, **EULER)
+    got = played(net, x)
+    np.testing.assert_allclose(got["output"], got["n0"] @ w.T, atol=1e-12)
+
+
+@needs_cubali
+def test_readouts_with_a_current_send_values():
+    one, w, x = np.ones(3), random(3, 4), spikes((4,))
     cuba = nir.CubaLI(4e-3 * one, 5e-3 * one, one, 0 * one, 2 * one)
     i, v, want = np.zeros(3), np.zeros(3), []
     for row in x:
@@ -180,10 +193,6 @@ def test_readouts_send_values():
         want.append(v.copy())
     got = played(from_nir(chain(nir.Linear(w), cuba, shape=(4,)), **EULER), x)["output"]
     np.testing.assert_allclose(got, want, atol=1e-12)
-    plain = chain(lif((4,)), nir.Linear(w), shape=(4,))
-    net = from_nir(plain, **EULER)
-    got = played(net, x)
-    np.testing.assert_allclose(got["output"], got["n0"] @ w.T, atol=1e-12)
 
 
 def test_integrator_and_threshold():
@@ -192,7 +201,7 @@ def test_integrator_and_threshold():
     np.testing.assert_array_equal(played(from_nir(g, **EULER), x)["output"], np.cumsum(2 * x, axis=0) > 1.5)
 
 
-@pytest.mark.parametrize("kind", ["LIF", "CubaLIF"])
+@pytest.mark.parametrize("kind", ["LIF", pytest.param("CubaLIF", marks=needs_cubali)])
 def test_exact_scheme_is_the_limit_of_small_steps(kind):
     """A thousand Euler steps within each step come to the same potential."""
     tau, tau_syn, fine = 7e-3, 3e-3, 1000
@@ -245,11 +254,11 @@ def test_refusals_name_the_node():
     refused("node 'n1' is None", graph_with(good, "n1", None))
     refused("has type 'Sparkle'", graph_with(good, "n1", type("Sparkle", (nir.LIF,), {})(*[np.ones(3)] * 5)))
     refused("no neuron in it", loop_without_neuron())
-    refused("no Input node", nir.NIRGraph({"o": nir.Output(np.array([3]))}, [], type_check=False))
+    refused("no Input node", untyped_graph({"o": nir.Output(np.array([3]))}, []))
     refused("no neurons", chain(nir.Linear(w), shape=(4,)))
     refused(
         "there is no node 'gone'",
-        nir.NIRGraph(good.nodes, [*good.edges, ("gone", "n1"), ("n0", "away")], type_check=False),
+        untyped_graph(good.nodes, [*good.edges, ("gone", "n1"), ("n0", "away")]),
     )
     refused("holds NaN", chain(nir.Linear(w * np.nan), lif((3,)), shape=(4,)))
     refused("shape .1000000000000,.", chain(nir.Linear(w), lif((3,)), shape=(10**12,)))
@@ -275,7 +284,7 @@ def loop_without_neuron():
         "output": nir.Output(np.array([3])),
     }
     edges = [("input", "a"), ("a", "b"), ("b", "a"), ("b", "n"), ("n", "output")]
-    return nir.NIRGraph(nodes, edges, type_check=False)
+    return untyped_graph(nodes, edges)
 
 
 def test_damaged_and_hostile_files(tmp_path):
@@ -300,7 +309,7 @@ def test_same_flow_with_other_node_order():
     """The order of nodes and edges in a file means nothing."""
     w = random(3, 4)
     a = chain(nir.Linear(w), lif((3,)), shape=(4,))
-    b = nir.NIRGraph(dict(reversed(a.nodes.items())), list(reversed(a.edges)), type_check=False)
+    b = untyped_graph(dict(reversed(a.nodes.items())), list(reversed(a.edges)))
     x = spikes((4,))
     np.testing.assert_array_equal(played(from_nir(a, **EULER), x)["n1"], played(from_nir(b, **EULER), x)["n1"])
 
@@ -434,13 +443,13 @@ def test_describe_follows_the_flow_and_says_what_is_wrong(tmp_path):
     w = random(3, 4)
     nodes = {"z": nir.Output(np.array([3])), "b": nir.Linear(w), "a": lif((3,)), "input": nir.Input(np.array([1, 4]))}
     edges = [("input", "b"), ("b", "a"), ("a", "z")]
-    lines = describe(nir.NIRGraph(nodes, edges, type_check=False)).splitlines()
+    lines = describe(untyped_graph(nodes, edges)).splitlines()
     heads = [line.strip() for line in lines if line.startswith("  ") and not line.startswith("   ")]
     assert heads[:4] == ["input: Input", "b: Linear -> (3,)", "a: LIF -> (3,)", "z: Output -> (3,)"]
     text = "\n".join(lines)
     assert "tau: 0.005, 0.005, 0.005 s" in text and "shortest time constant 0.005 s" in text
     assert "would be repaired: node 'input': batch axis" in text and "cannot be run" not in text
-    bad = describe(nir.NIRGraph(nodes | {"b": nir.Linear(random(3, 5))}, [*edges, ("a", "gone")], type_check=False))
+    bad = describe(untyped_graph(nodes | {"b": nir.Linear(random(3, 5))}, [*edges, ("a", "gone")]))
     assert "(there is no node 'gone')" in bad and "cannot be run: edge 'a' -> 'gone'" in bad
 
 
@@ -465,3 +474,38 @@ def test_layers_may_reset_in_their_own_ways(tmp_path):
     np.testing.assert_array_equal(played(back, x)["n3"], want)
     last.metadata = {"reset": "sometimes"}
     refused("node 'n3' .LIF.: its metadata: reset must be one of", g)
+
+
+def test_what_an_older_library_cannot_say_is_refused(monkeypatch, tmp_path):
+    """nir 1.0.4 has neither `v_reset` nor CubaLI: neurons that reset to 0 are written, others are refused."""
+    old = SimpleNamespace(**{k: getattr(nir, k) for k in ("NIRGraph", "Input", "Output", "Linear", "Affine", "Scale")})
+    for kind in ("LIF", "IF", "CubaLIF"):
+        fields = [f for f in getattr(nir, kind).__dataclass_fields__ if f != "v_reset"]
+        made = SimpleNamespace(__dataclass_fields__=dict.fromkeys(fields))
+        setattr(old, kind, _without_reset(getattr(nir, kind), made.__dataclass_fields__))
+    monkeypatch.setattr(nir_nodes, "library", lambda: old)
+    for model in (cs.LIF(2), cs.IF(2), cs.LIF(2, tau_syn=5e-3)):
+        net = cs.Network()
+        net.add("x", cs.SpikeSource(2))
+        net.add("a", model)
+        net.connect("x", "a", np.eye(2))
+        read = from_nir(to_nir(net, tmp_path / "old.nir"))
+        assert read.n == 2
+    lower = cs.floats.Unit(2, kept=0.9, input_gain=0.1, after_spike="value", reset_to=-0.2)
+    for model, word in ((lower, "v_reset, its neurons"), (cs.LI(2, tau_syn=5e-3), "node CubaLI; install")):
+        net = cs.Network()
+        net.add("x", cs.SpikeSource(2))
+        net.add("a", model)
+        net.connect("x", "a", np.eye(2) if word[0] == "n" else cs.floats.Synapses(np.eye(2)))
+        with pytest.raises(cs.NetworkError, match=f"population 'a': nir .* has no {word}"):
+            to_nir(net, tmp_path / "old.nir")
+
+
+def _without_reset(kind, fields):
+    def made(**given):
+        assert "v_reset" not in given
+        return kind(**given, v_reset=np.zeros_like(given["v_threshold"])) if "v_reset" in kind_fields else kind(**given)
+
+    kind_fields = kind.__dataclass_fields__
+    made.__dataclass_fields__ = fields
+    return made

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import MAX_NAME, shown
 from chipsim.errors import DescriptionError
 
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -85,11 +86,11 @@ PRESETS: dict[str, Arithmetic] = {
 }
 
 
-def arithmetic(preset: str = "lava", **options: Any) -> Arithmetic:
+def arithmetic(preset: str = "lava", /, **options: Any) -> Arithmetic:
     """The named preset with single options replaced; an unknown name is refused with the nearest spelling."""
     for name, known in ((preset, PRESETS), *((option, CHOICES) for option in options)):
-        if name not in known:
-            near = get_close_matches(str(name), list(known), n=1)
+        if not isinstance(name, str) or name not in known:
+            near = get_close_matches(str(name)[:MAX_NAME], list(known), n=1) if isinstance(name, str) else []
             hint = f", did you mean {near[0]!r}?" if near else ","
-            raise DescriptionError(f"unknown arithmetic {name!r}{hint} allowed are {', '.join(known)}")
+            raise DescriptionError(f"unknown arithmetic {shown(name)}{hint} allowed are {', '.join(known)}")
     return replace(PRESETS[preset], **options)

@@ -14,12 +14,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chipsim.checks import MAX_NAME, shown
 from chipsim.errors import DescriptionError
 
 if TYPE_CHECKING:
     from chipsim.chips.schema import Chip
 
 SHIPPED = Path(__file__).parent
+MAX_BASES = 16  #: descriptions that inherit from each other
 _KEPT = ("topology", "limits", "arithmetic", "learning", "costs")
 
 
@@ -45,13 +47,22 @@ def load_chip(source: str | Path | Chip) -> Chip:
     Raises `DescriptionError` naming file, field path, what is allowed, and the nearest spelling.
     """
     if not isinstance(source, str | Path):
-        if not hasattr(source, "family"):
+        from chipsim.chips.schema import Chip
+
+        if not isinstance(source, Chip):
             raise DescriptionError(
-                f"no chip {source!r}: give a name (shipped are {', '.join(shipped())}), a path, or a Chip"
+                f"no chip {shown(source)}: give a name (shipped are {', '.join(shipped())}), a path, or a Chip"
             )
         return source
-    path = _find(str(source))
-    return _load(path, path.stat().st_mtime_ns)
+    try:
+        path = _find(str(source))
+        stamp = path.stat().st_mtime_ns
+    except (OSError, ValueError) as error:  # a name that no file system takes
+        if isinstance(error, DescriptionError):
+            raise
+        said = getattr(error, "strerror", None) or str(error)
+        raise DescriptionError(f"no chip {shown(str(source))}: {said}") from None
+    return _load(path, stamp)
 
 
 @lru_cache(maxsize=64)
@@ -79,7 +90,9 @@ def no_such_cost_set(chip: Chip, name: str | None) -> DescriptionError:
     if not chip.costs:
         return DescriptionError(f"chip {chip.name!r} has no published costs: no energy or time can be estimated")
     near = _nearest(str(name), list(chip.costs))
-    return DescriptionError(f"chip {chip.name!r} has no cost set {name!r}{near or ','} it has {', '.join(chip.costs)}")
+    return DescriptionError(
+        f"chip {chip.name!r} has no cost set {shown(name)}{near or ','} it has {', '.join(chip.costs)}"
+    )
 
 
 def _find(name: str, beside: Path | None = None) -> Path:
@@ -87,7 +100,9 @@ def _find(name: str, beside: Path | None = None) -> Path:
         path = SHIPPED / f"{name}.yaml"
         if path.is_file():
             return path
-        raise DescriptionError(f"no chip {name!r}{_nearest(name, shipped()) or ','} shipped are {', '.join(shipped())}")
+        raise DescriptionError(
+            f"no chip {shown(name)}{_nearest(name, shipped()) or ','} shipped are {', '.join(shipped())}"
+        )
     path = Path(name)
     if beside is not None and not path.is_absolute():
         path = beside / path
@@ -97,6 +112,8 @@ def _find(name: str, beside: Path | None = None) -> Path:
 
 
 def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if len(seen) > MAX_BASES:
+        raise DescriptionError(f"{path.name}: base leads over more than {MAX_BASES} files")
     if path in seen:
         raise DescriptionError(f"{path.name}: base leads back to itself ({' -> '.join(p.stem for p in (*seen, path))})")
     data = _read(path)
@@ -104,9 +121,14 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if base is None:
         return data
     if not isinstance(base, str):
-        raise DescriptionError(f"{path.name}: base: expected a chip name or a path, got {base!r}")
-    merged = _merge(_resolve(_find(base, path.parent), (*seen, path)), data)
-    merged["costs"] = {key: costs for key, costs in (merged.get("costs") or {}).items() if costs is not None}
+        raise DescriptionError(f"{path.name}: base: expected a chip name or a path, got {shown(base)}")
+    try:
+        found = _find(base, path.parent)
+    except OSError as error:
+        raise DescriptionError(f"{path.name}: base {shown(base)}: {error.strerror or error}") from None
+    merged = _merge(_resolve(found, (*seen, path)), data)
+    if isinstance(merged.get("costs"), dict):
+        merged["costs"] = {key: costs for key, costs in merged["costs"].items() if costs is not None}
     for part in _KEPT:
         if data.get(part, ...) is None:
             raise DescriptionError(f"{path.name}: {part}: is empty; leave it out to inherit it from {base}")
@@ -114,24 +136,13 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Safe loader that refuses a key given twice."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            keys = [k.value for k, _ in node.value if k.value != "<<"]
-            twice = next((k for k in keys if keys.count(k) > 1), None)
-            if twice is not None:
-                raise DescriptionError(f"{path.name}: line {node.start_mark.line + 1}: key {twice!r} is given twice")
-            return super().construct_mapping(node, deep)
+    from .safe_yaml import MAX_BYTES, plain
 
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f"line {mark.line + 1}: " if mark is not None else ""
-        raise DescriptionError(f"{path.name}: {at}not YAML: {getattr(error, 'problem', error)}") from None
+        with path.open("rb") as file:
+            data = plain(file.read(MAX_BYTES + 1), path.name)
+    except OSError as error:
+        raise DescriptionError(f"cannot read chip description {path}: {error.strerror or error}") from None
     if not isinstance(data, dict):
         raise DescriptionError(f"{path.name}: expected a mapping of keys, got {type(data).__name__}")
     return data
@@ -148,7 +159,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nearest(word: str, known: list[str]) -> str:
-    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    near = get_close_matches(word[:MAX_NAME], known, n=1, cutoff=0.5)
     return f", did you mean {near[0]!r}?" if near else ""
 
 
@@ -169,9 +180,9 @@ def _sentence(errors: list[Any], data: Any, where: str) -> str:
     elif kind == "value_error":
         text = str(first["ctx"]["error"])
     elif kind == "literal_error":
-        text = f"got {first['input']!r}; allowed are {first['ctx']['expected']}"
+        text = f"got {shown(first['input'])}; allowed are {first['ctx']['expected']}"
     else:
-        text = f"{first['msg'][0].lower()}{first['msg'][1:]}, got {str(first['input'])[:60]!r}"
+        text = f"{first['msg'][0].lower()}{first['msg'][1:]}, got {shown(first['input'])}"
     more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{where}: {path}: {text}{more}"
 

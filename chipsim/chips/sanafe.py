@@ -6,10 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from chipsim.checks import shown, text_of
 from chipsim.errors import DescriptionError
 
 if TYPE_CHECKING:
     from chipsim.chips.schema import Chip
+
+
+#: What reading a part of another kind than expected raises.
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, StopIteration, OverflowError)
 
 
 def chip_from_numbers(arch: Mapping[str, Any]) -> Chip:
@@ -22,11 +27,29 @@ def chip_from_numbers(arch: Mapping[str, Any]) -> Chip:
     """
     from chipsim.chips.read import chip_from_dict
 
-    name = str(arch.get("name", "architecture"))
+    name = _name(arch)
     try:
         return chip_from_dict(_plain(arch, name), name)
-    except (KeyError, TypeError) as error:
-        raise DescriptionError(f"{name}: not an architecture of plain numbers: missing or malformed {error}") from None
+    except MALFORMED as error:
+        if isinstance(error, DescriptionError):
+            raise
+        raise DescriptionError(f"{name}: not an architecture of plain numbers: {_what(error)}") from None
+
+
+def _name(arch: Any) -> str:
+    if not isinstance(arch, Mapping):
+        raise DescriptionError(f"an architecture is a mapping of keys, not {shown(arch)}")
+    return text_of(arch.get("name", "architecture"), "architecture name", DescriptionError)
+
+
+def _tiles(key: Any) -> int:
+    """The number of tiles that an entry of a table of synchronisation times is for."""
+    text = str(key) if isinstance(key, (int, str)) and not isinstance(key, bool) else ""
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise DescriptionError(
+            f"the table of synchronisation times has the key {shown(key)}; keys are numbers of tiles"
+        )
+    return int(text)
 
 
 def _plain(arch: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -37,9 +60,9 @@ def _plain(arch: Mapping[str, Any], name: str) -> dict[str, Any]:
         return {"energy": constant(part[e], "J"), "time": constant(part[l], "s")}
 
     if arch.get("buffer_position", "soma") != "soma":
-        raise DescriptionError(f"{name}: buffer_position {arch['buffer_position']!r}: only 'soma' is modelled")
+        raise DescriptionError(f"{name}: buffer_position {shown(arch['buffer_position'])}: only 'soma' is modelled")
     sync, soma, hop = arch["sync"], arch["soma"], arch["hop"]
-    table = {1: sync["value"]} if sync["kind"] == "fixed" else {int(k): v for k, v in sync["values"].items()}
+    table = {1: sync["value"]} if sync["kind"] == "fixed" else {_tiles(k): v for k, v in sync["values"].items()}
     costs: dict[str, Any] = {
         "title": f"constants of {name}",
         "barrier": {"by_tiles": {tiles: constant(time, "s") for tiles, time in table.items()}},
@@ -82,7 +105,7 @@ def numbers_from_yaml(data: Mapping[str, Any]) -> dict[str, Any]:
     Of several units of one stage the first one counts (the first that is no input, for the soma).
     """
     arch = data["architecture"]
-    name = str(arch.get("name", "architecture"))
+    name = _name(arch)
     try:
         top, tile = arch["attributes"], _single(arch["tile"], name, "tile")
         core = _single(tile["core"], name, "core")
@@ -116,8 +139,17 @@ def numbers_from_yaml(data: Mapping[str, Any]) -> dict[str, Any]:
                 for short, act in (("access", "access_neuron"), ("update", "update_neuron"), ("spike", "spike_out"))
             },
         }
-    except (KeyError, TypeError, StopIteration, IndexError) as error:
-        raise DescriptionError(f"{name}: not a SANA-FE architecture: missing or malformed {error}") from None
+    except MALFORMED as error:
+        if isinstance(error, DescriptionError):
+            raise
+        raise DescriptionError(f"{name}: not a SANA-FE architecture: {_what(error)}") from None
+
+
+def _what(error: Exception) -> str:
+    """What a part of another kind than expected ran into."""
+    if isinstance(error, KeyError):
+        return f"missing or malformed {shown(error.args[0] if error.args else '')}"
+    return f"malformed: {(str(error).splitlines() or [type(error).__name__])[0][:120]}"
 
 
 def _single(units: Any, name: str, what: str) -> Mapping[str, Any]:
@@ -128,7 +160,9 @@ def _single(units: Any, name: str, what: str) -> Mapping[str, Any]:
 
 def _many(name: str) -> int:
     """How many units a name such as "core[0..3]" stands for."""
-    span = re.search(r"\[(\d+)(?:\.\.(\d+))?\]", name)
+    span = re.search(r"\[([0-9]{1,9})(?:\.\.([0-9]{1,9}))?\]", name)
+    if span is None and "[" in name:
+        raise DescriptionError(f"{shown(name)} is no name of units such as core[0..3]")
     return int(span[2] or span[1]) - int(span[1]) + 1 if span else 1
 
 

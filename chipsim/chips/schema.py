@@ -7,15 +7,20 @@ Everything that differs between chips is here and nowhere else. `None` means "no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from chipsim.checks import shown, text_of
 from chipsim.chips.arithmetic import Arithmetic, arithmetic
 from chipsim.chips.costs import CostSet, Frequency, Part, Time
+from chipsim.errors import DescriptionError
 
 Family = Literal["loihi", "float", "odin", "tinyodin", "reckon", "truenorth", "xylo", "none"]
 Count = int | None
+MOST = (1 << 53) - 1  #: of any limit: numbers that a double holds exactly
+MOST_CORES = 1 << 20  #: of a chip
+MOST_CHIPS = 1 << 20  #: that are wired together
 
 
 class Noc(Part):
@@ -25,12 +30,12 @@ class Noc(Part):
     """
 
     clock: Time
-    subnets: int = Field(default=2, ge=1)
-    wire: int = Field(default=2, ge=1)
-    switch: int = Field(default=1, ge=1)
-    crossbar: int = Field(default=1, ge=0)
-    buffer: int = Field(default=8, ge=1)
-    slots: int = Field(default=8, ge=1)
+    subnets: int = Field(default=2, ge=1, le=1 << 16)
+    wire: int = Field(default=2, ge=1, le=1 << 16)
+    switch: int = Field(default=1, ge=1, le=1 << 16)
+    crossbar: int = Field(default=1, ge=0, le=1 << 16)
+    buffer: int = Field(default=8, ge=1, le=1 << 16)
+    slots: int = Field(default=8, ge=1, le=1 << 16)
     end: Literal["parallel", "serial"] = "parallel"
     source: str = Field(min_length=1)
 
@@ -43,12 +48,18 @@ class Topology(Part):
     mapper may use (None: any).
     """
 
-    chips: Count = Field(default=1, ge=1)
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-    cores_per_tile: int = Field(ge=1)
-    link_buffer: int = Field(default=16, ge=1)
+    chips: Count = Field(default=1, ge=1, le=MOST_CHIPS)
+    width: int = Field(ge=1, le=MOST_CORES)
+    height: int = Field(ge=1, le=MOST_CORES)
+    cores_per_tile: int = Field(ge=1, le=MOST_CORES)
+    link_buffer: int = Field(default=16, ge=1, le=MOST)
     noc: Noc | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Topology:
+        if self.cores > MOST_CORES:
+            raise ValueError(f"width * height * cores_per_tile are {self.cores} cores; a chip has at most {MOST_CORES}")
+        return self
 
     @property
     def cores(self) -> int:
@@ -136,12 +147,17 @@ class Limits(Part):
     def _checked(self) -> Limits:
         for name in self.sources:
             if name not in type(self).model_fields:
-                raise ValueError(f"sources: {name!r} is no limit")
+                raise ValueError(f"sources: {shown(name)} is no limit")
         for name, value in self:
             if isinstance(value, tuple) and name not in ("core_shared", "core_memories") and value[0] > value[1]:
                 raise ValueError(f"{name}: a range is [lo, hi] with lo <= hi, got {list(value)}")
             if isinstance(value, int) and value < 0:
-                raise ValueError(f"{name}: a limit is not negative, got {value}")
+                raise ValueError(f"{name}: a limit is not negative, got {shown(value)}")
+            if isinstance(value, int) and value > MOST:
+                raise ValueError(f"{name}: a limit is at most {MOST}, got {shown(value)}")
+            inside = value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else ()
+            if any(isinstance(v, int) and abs(v) > MOST for v in inside):
+                raise ValueError(f"{name}: holds numbers beyond {MOST}")
         return self
 
 
@@ -192,14 +208,21 @@ class Chip(Part):
     learning: LearningEngine = LearningEngine()
     clock: Frequency | None = None
     tick: Time | None = None
-    cycles: dict[str, float] = Field(default_factory=dict)
+    cycles: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
     cost_set: str | None = None
     costs: dict[str, CostSet] = Field(default_factory=dict)
+
+    @field_validator("name", "title")
+    @classmethod
+    def _printable(cls, text: str) -> str:
+        return text_of(text, "text", DescriptionError)
 
     @model_validator(mode="after")
     def _default_set(self) -> Chip:
         if self.cost_set is not None and self.cost_set not in self.costs:
-            raise ValueError(f"cost_set {self.cost_set!r} is none of {', '.join(self.costs) or '(no cost sets)'}")
+            raise ValueError(f"cost_set {shown(self.cost_set)} is none of {', '.join(self.costs) or '(no cost sets)'}")
+        if self.family in ("loihi", "float") and self.arithmetic.resolve().is_float != (self.family == "float"):
+            raise ValueError(f"arithmetic.preset {self.arithmetic.preset!r} is not one of family {self.family!r}")
         if self.limits.cores is not None and self.limits.cores > self.topology.cores:
             raise ValueError(
                 f"limits.cores {self.limits.cores} exceeds the {self.topology.cores} cores of the topology"

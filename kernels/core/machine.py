@@ -25,6 +25,7 @@ from .delivery import (
     deliver_sparse,
     deliver_sparse8,
 )
+from .neurons.lif import O_MORE_COMPARTMENTS
 from .update import read_port, shift_left, update_segment
 
 
@@ -139,7 +140,7 @@ def advance(net, st, inputs, log, i, t, k, in_order, touched):
         busy, clipped, folded = update_segment(
             seg.model[g], net.params, net.reals, st, seg.lo[g], seg.hi[g], seg.options[g], noise, touched, t
         )
-        log.updates[k, i, seg.core[g]] += busy * (1 + seg.options[g, 6])
+        log.updates[k, i, seg.core[g]] += busy * (1 + seg.options[g, O_MORE_COMPARTMENTS])
         log.saturated[k, seg.pop[g], 0] += clipped
         log.saturated[k, seg.pop[g], 1] += folded
 

@@ -19,18 +19,18 @@ from chipsim.kernels.core.neurons import sigma_delta as neuron_sigma_delta
 from chipsim.kernels.core.neurons import unit as neuron_unit
 from chipsim.kernels.jit import INLINE
 
+from .neurons.count import O_SPIKES
+from .neurons.lif import O_PLAIN
+
 INPUT = 0
 #: Model name -> code, by kind of machine. The codes only live here and in `update_segment`.
 INTEGER_MODELS = {
     "input": 0, "lif": 1, "ternary": 2, "atrlif": 3, "delta": 4, "sigma_delta": 5, "sigma": 6, "lsnn": 7,
     "count_lif": 8, "rate": 9,
 }  # fmt: skip
-FLOAT_MODELS = {"input": 0, "float_lif": 1, "lava_float_lif": 2, "unit": 3, "graded_unit": 3, "float_lsnn": 4,
-                "float_rate": 5}  # fmt: skip
-#: Models whose spikes carry a value.
-GRADED_MODELS = frozenset(
-    {"ternary", "delta", "sigma_delta", "sigma", "count_lif", "graded_unit", "xylo_lif", "rate", "float_rate"}
-)
+FLOAT_MODELS = {
+    "input": 0, "float_lif": 1, "lava_float_lif": 2, "unit": 3, "graded_unit": 3, "float_lsnn": 4, "float_rate": 5,
+}  # fmt: skip
 
 lif_uniform, lif_general, ternary = neuron_lif.lif_uniform, neuron_lif.lif_general, neuron_lif.ternary
 lif_wide = neuron_lif.lif_wide
@@ -56,7 +56,7 @@ def _update_segment(model, params, reals, st, lo, hi, options, noise, touched, t
 
 def _integer(model, params, reals, st, lo, hi, options, noise, touched, t):
     if model == 1:
-        if options[0] == 1:
+        if options[O_PLAIN] == 1:
             return lif_uniform(st.rows, params, st.drive, st.fired, st.active, lo, hi)
         return lif_general(st.rows, params, st.drive, st.fired, st.active, lo, hi, options, noise, t)
     return others(model, params, reals, st, lo, hi, options, t)
@@ -78,7 +78,7 @@ def others(model, params, reals, st, lo, hi, options, t):
     if model == 7:
         return lsnn_integer(st.rows, params, st.drive, st.fired, st.active, lo, hi)
     if model == 8:
-        return count_lif(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, options[1])
+        return count_lif(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, options[O_SPIKES])
     if model == 9:
         return rate_integer(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, options, t)
     if model == 6:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from chipsim.errors import FileError
+from chipsim.storage.atomic import write_file
 
 INPUTS, GROUP = 40, 10
 TICKS, RECALL = 2250, 2100
@@ -114,7 +115,7 @@ def write_cues(cues: CueSet, path: str | Path) -> None:
         out.append(f"-2, {label}")
         out += [f"{a}, {t}" for a, t in events[~early]]
         out.append(f"-1, {cues.ticks}")
-    Path(path).write_text("\n".join(out) + "\n")
+    write_file(path, "\n".join(out) + "\n")
 
 
 def read_lines(path: str | Path) -> list[str]:

@@ -101,7 +101,7 @@ class Report:
 
 
 #: Modules that hold `TARGETS`, a list each.
-MODULES = ("tests.fuzz.targets",)
+MODULES = ("tests.fuzz.targets", "tests.fuzz.texts")
 
 
 @cache

@@ -14,9 +14,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.chips.arithmetic import Arithmetic
-from chipsim.engines.machine.pieces import carries_values, inlets
-from chipsim.engines.machine.registers import STATE_ROW
+from chipsim.engines.machine.pieces import inlets
 from chipsim.errors import RunError
+from chipsim.kept import FOREVER, Kept, like, number
 from chipsim.native.ranges import mantissa_range
 from chipsim.native.synapses import Synapses
 from chipsim.program.program import Program, ProjectionImage
@@ -29,8 +29,6 @@ from chipsim.rules.source import COUNTERS
 
 from .third import third_array
 
-#: Where a model keeps its threshold among the kernel's parameters.
-THRESHOLD_ROW = {"lif": 2, "atrlif": 7, "float_lif": 0, "lava_float_lif": 0, "unit": 7}
 DEFAULT_BITS = 9  #: of a learned weight on an integer chip, if the rule declares no format
 
 
@@ -158,32 +156,32 @@ class DeclaredLearner(Learner):
         self._arriving()
 
     def _membrane(self) -> None:
-        rule, model = self.rule, self.post.model.model
+        rule, model = self.rule, self.post.model
         self.v_row = -1
         self.level = np.zeros(self.post.n)
         self.v_unit = self.post.unit or 1.0
         if "v" not in rule.reads and rule.surrogate is None:
             return
-        self.v_row = STATE_ROW.get(model, {}).get("v", -1)
-        needs_level = rule.surrogate is not None and model not in THRESHOLD_ROW
+        self.v_row = model.variables.get("v", -1)
+        needs_level = rule.surrogate is not None and model.threshold_row < 0
         if self.v_row < 0 or needs_level:
             missing = "membrane" if self.v_row < 0 else "threshold"
             raise RunError(
                 f"projection '{self.image.name}': rule {rule.name} reads the {missing} of population "
-                f"'{self.post.name}', whose neurons ({model}) have none"
+                f"'{self.post.name}', whose neurons ({model.model}) have none"
             )
 
     def _numbers(self) -> None:
         """Where the numbers that the rule reads come from, and what their units mean."""
         rule, p, post = self.rule, self.plastic, self.post.model
         for side, image in (("pre", self.pre), ("post", self.post)):
-            if f"r_{side}" in rule.values and not carries_values(image.model):
+            if f"r_{side}" in rule.values and not image.model.carries_values:
                 raise RunError(
                     f"projection '{self.image.name}': rule {rule.name} reads the numbers of population "
                     f"'{image.name}', but its spikes carry none: use rate units (cs.floats.Rate, cs.loihi.Rate) or a "
                     "graded source"
                 )
-        states = STATE_ROW.get(post.model, {})
+        states = post.variables
         for name in ("slope", "u"):
             if name in rule.values and name not in states:
                 raise RunError(
@@ -209,8 +207,8 @@ class DeclaredLearner(Learner):
 
     def take_levels(self, params: np.ndarray) -> None:
         """Thresholds from the machine's parameters, in the rule's unit."""
-        row = THRESHOLD_ROW.get(self.post.model.model)
-        if self.v_row >= 0 and row is not None:
+        row = self.post.model.threshold_row
+        if self.v_row >= 0 and row >= 0:
             self.level = np.ascontiguousarray(params[row, self.post.start : self.post.stop] * self.v_unit, np.float64)
 
     def prepare(self, steps: int, third: Any, phase: Phase = NO_PHASE) -> None:
@@ -262,7 +260,7 @@ class DeclaredLearner(Learner):
         if self.rule.values:
             sent = np.zeros(self.pre.n)
             sent[pre] = values
-            rows = {n: STATE_ROW[self.post.model.model].get(n) for n in ("slope", "u")}
+            rows = {n: self.post.model.variables.get(n) for n in ("slope", "u")}
             known = {
                 n: None if r is None else state.rows[r, part] * self.units[2 + k]
                 for k, (n, r) in enumerate(rows.items())
@@ -323,6 +321,12 @@ class DeclaredLearner(Learner):
             "syn": p.syn.copy(), "pre": p.pre_vars.copy(), "post": p.post_vars.copy(), "counters": p.counters.copy(),
             "step": np.array(p.step_index),
         }  # fmt: skip
+
+    def kept(self) -> dict[str, Kept]:
+        """What `checkpoint` holds."""
+        p = self.plastic
+        free = {"syn": like(p.syn), "pre": like(p.pre_vars), "post": like(p.post_vars)}
+        return free | {"counters": like(p.counters, 0, FOREVER), "step": number()}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Continue from a checkpoint."""

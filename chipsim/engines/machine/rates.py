@@ -9,10 +9,9 @@ import numpy as np
 
 from chipsim.checks import mapping, numbers
 from chipsim.errors import RunError
-from chipsim.kernels.core.neurons.rate import ONE
+from chipsim.kernels.core.neurons.rate import ONE, P_HELD, P_NUDGE, P_TARGET
 from chipsim.program.program import PopulationImage, Program
 
-NUDGE_ROW, TARGET_ROW, HELD_ROW = 3, 4, 5  #: parameter rows of `kernels.core.neurons.rate`
 RATE_MODELS = ("float_rate", "rate")
 
 
@@ -35,7 +34,7 @@ def set_held(program: Program, params: np.ndarray, held: Mapping[str, Any], nudg
     held, nudged = (mapping(x, n, "population -> values", RunError) for x, n in ((held, "hold"), (nudged, "nudge")))
     for image in program.populations:
         if image.model.model in RATE_MODELS:
-            params[[NUDGE_ROW, HELD_ROW], image.start : image.stop] = 0
+            params[[P_NUDGE, P_HELD], image.start : image.stop] = 0
     for name, values in held.items():
         _write(program, params, name, values, 0.0, 1)
     for name, pair in nudged.items():
@@ -60,11 +59,11 @@ def _write(program: Program, params: np.ndarray, name: str, given: Any, nudge: f
     values = np.broadcast_to(values, (image.n,))
     free = np.isnan(values)
     mine = np.arange(image.start, image.stop)[~free]
-    if np.any(params[HELD_ROW, mine]):
+    if np.any(params[P_HELD, mine]):
         raise RunError(f"units of population '{name}' are held and nudged; do one of them, NaN where neither")
-    params[TARGET_ROW, mine] = in_units(image, values)[~free]
-    params[NUDGE_ROW, mine] = nudge if image.model.model == "float_rate" else rint(nudge)
-    params[HELD_ROW, mine] = held
+    params[P_TARGET, mine] = in_units(image, values)[~free]
+    params[P_NUDGE, mine] = nudge if image.model.model == "float_rate" else rint(nudge)
+    params[P_HELD, mine] = held
 
 
 def in_units(image: PopulationImage, values: np.ndarray) -> np.ndarray:

@@ -32,6 +32,10 @@ FUNCTIONS = {
     "linear": LINEAR, "atanh": ATANH,
 }  # fmt: skip
 EDGE = 0.999999  #: atanh takes its argument cut to -EDGE..EDGE
+P_K, P_BIAS, P_REST, P_NUDGE, P_TARGET, P_HELD = 0, 1, 2, 3, 4, 5
+S_U, S_R, S_SLOPE, S_A = 0, 1, 2, 3
+#: Options; GATE and SLOPE: how far away are the gated inlet in `drive` and the unit whose slope is taken.
+O_FORM, O_G, O_START, O_INPUT_EXP, O_GATE, O_SLOPE = 1, 2, 3, 4, 5, 7
 OUTPUT, INPUT = 0, 1
 FORMS = {"output": OUTPUT, "input": INPUT}
 LEAK = 0.1  #: slope of leaky_relu below 0
@@ -106,41 +110,36 @@ VALUES, SLOPES = tables()
 
 @njit(**INNER)
 def real(rows, params, drive, fired, active, value, lo, hi, options, t):
-    """In float64; returns the number of active units.
-
-    Parameter rows: 0 k, 1 bias, 2 rest, 3 nudge, 4 target, 5 held (not 0). State rows: 0 u, 1 r, 2 slope, 3 a.
-    Options: 1 form, 2 g, 3 first step in which it moves, 5 distance of the gated inlet in `drive`, 7 of the unit whose
-    slope it takes; 0 if none.
-    """
+    """In float64; returns the number of active units."""
     n_active = np.int32(0)
-    form, g, gate, other = options[1], options[2], options[5], options[7]
-    waiting = t <= options[3]
+    form, g, gate, other = options[O_FORM], options[O_G], options[O_GATE], options[O_SLOPE]
+    waiting = t <= options[O_START]
     for i in range(lo, hi):
-        nudge, held = params[3, i], params[5, i] != 0.0
+        nudge, held = params[P_NUDGE, i], params[P_HELD, i] != 0.0
         if held:
-            rows[1, i] = params[4, i]
+            rows[S_R, i] = params[P_TARGET, i]
         elif not waiting:
-            a = drive[i] + params[1, i]
+            a = drive[i] + params[P_BIAS, i]
             if nudge != 0.0:
-                a += nudge * (params[4, i] - rows[1, i])
+                a += nudge * (params[P_TARGET, i] - rows[S_R, i])
             if gate > 0:
-                a += rows[2, i] * drive[i + gate]
-            u, k = rows[0, i], params[0, i]
+                a += rows[S_SLOPE, i] * drive[i + gate]
+            u, k = rows[S_U, i], params[P_K, i]
             if form == OUTPUT:
                 y = rate_of(g, a)
-                rows[2, i] = slope_of(g, a, y)
-                u += k * (y + params[2, i] - u)
-                rows[1, i] = u
+                rows[S_SLOPE, i] = slope_of(g, a, y)
+                u += k * (y + params[P_REST, i] - u)
+                rows[S_R, i] = u
             else:
-                u += k * (a + params[2, i] - u)
+                u += k * (a + params[P_REST, i] - u)
                 y = rate_of(g, u)
-                rows[1, i], rows[2, i] = y, slope_of(g, u, y)
+                rows[S_R, i], rows[S_SLOPE, i] = y, slope_of(g, u, y)
             if other != 0:
-                rows[1, i] *= rows[2, i + other]
-            rows[0, i], rows[3, i] = u, a
+                rows[S_R, i] *= rows[S_SLOPE, i + other]
+            rows[S_U, i], rows[S_A, i] = u, a
         moved = not held and not waiting
-        value[i] = rows[1, i]
-        fired[i], active[i] = np.uint8(rows[1, i] != 0.0), np.uint8(moved)
+        value[i] = rows[S_R, i]
+        fired[i], active[i] = np.uint8(rows[S_R, i] != 0.0), np.uint8(moved)
         n_active += np.int32(moved)
     return n_active
 
@@ -157,42 +156,43 @@ def sent_value(r):
 
 @njit(**INNER)
 def integer(rows, params, drive, fired, active, value, lo, hi, options, t):
-    """In integers; returns (active, clipped, folded). Rows as in `real`: r in 2**14ths, a in 2**-20."""
+    """In integers; returns (active, clipped, folded). r in 2**14ths, a in 2**-20."""
     n_active, clipped = np.int32(0), np.int32(0)
-    form, g, gate, shift, other = options[1], options[2], options[5], options[4], options[7]
-    waiting = t <= options[3]
+    form, g, gate, other = options[O_FORM], options[O_G], options[O_GATE], options[O_SLOPE]
+    shift = options[O_INPUT_EXP]
+    waiting = t <= options[O_START]
     for i in range(lo, hi):
-        nudge, held = params[3, i], params[5, i] != 0
+        nudge, held = params[P_NUDGE, i], params[P_HELD, i] != 0
         if held:
-            rows[1, i] = params[4, i]
+            rows[S_R, i] = params[P_TARGET, i]
         elif not waiting:
-            a = (np.int64(drive[i]) << np.int64(shift)) + np.int64(params[1, i])
+            a = (np.int64(drive[i]) << np.int64(shift)) + np.int64(params[P_BIAS, i])
             if nudge != 0:
-                a += (np.int64(nudge) * np.int64(params[4, i] - rows[1, i])) >> np.int64(6)
+                a += (np.int64(nudge) * np.int64(params[P_TARGET, i] - rows[S_R, i])) >> np.int64(6)
             if gate > 0:
-                a += (np.int64(rows[2, i]) * (np.int64(drive[i + gate]) << np.int64(shift))) >> np.int64(14)
+                a += (np.int64(rows[S_SLOPE, i]) * (np.int64(drive[i + gate]) << np.int64(shift))) >> np.int64(14)
             bound = np.int64(2**31 - 1)
             clipped += np.int32(a > bound or a < -bound)
             a = min(max(a, -bound), bound)
-            u, k, rest = np.int64(rows[0, i]), np.int64(params[0, i]), np.int64(params[2, i])
+            u, k, rest = np.int64(rows[S_U, i]), np.int64(params[P_K, i]), np.int64(params[P_REST, i])
             if form == OUTPUT:
                 at = min(max((a >> np.int64(12)) + MIDDLE, np.int64(0)), np.int64(ENTRIES - 1))
-                rows[2, i] = SLOPES[g, at]
+                rows[S_SLOPE, i] = SLOPES[g, at]
                 u += (k * (np.int64(VALUES[g, at]) + rest - u) + np.int64(2048)) >> np.int64(12)
             else:
                 u += (k * ((a >> np.int64(8)) + (rest >> np.int64(2)) - u) + np.int64(2048)) >> np.int64(12)
             clipped += np.int32(u > STATE_LIMIT or u < -STATE_LIMIT)
             u = min(max(u, np.int64(-STATE_LIMIT)), np.int64(STATE_LIMIT))
             if form == OUTPUT:
-                rows[1, i] = np.int32(u)
+                rows[S_R, i] = np.int32(u)
             else:
                 at = min(max((u >> np.int64(4)) + MIDDLE, np.int64(0)), np.int64(ENTRIES - 1))
-                rows[1, i], rows[2, i] = VALUES[g, at], SLOPES[g, at]
+                rows[S_R, i], rows[S_SLOPE, i] = VALUES[g, at], SLOPES[g, at]
             if other != 0:
-                rows[1, i] = np.int32((np.int64(rows[1, i]) * np.int64(rows[2, i + other])) >> np.int64(14))
-            rows[0, i], rows[3, i] = np.int32(u), np.int32(a)
+                rows[S_R, i] = np.int32((np.int64(rows[S_R, i]) * np.int64(rows[S_SLOPE, i + other])) >> np.int64(14))
+            rows[S_U, i], rows[S_A, i] = np.int32(u), np.int32(a)
         moved = not held and not waiting
-        value[i] = sent_value(rows[1, i])
+        value[i] = sent_value(rows[S_R, i])
         fired[i], active[i] = np.uint8(value[i] != 0), np.uint8(moved)
         n_active += np.int32(moved)
     return n_active, clipped, np.int32(0)

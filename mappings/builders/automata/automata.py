@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import whole
+from chipsim.checks import choice, shown, whole
 from chipsim.errors import NetworkError, RunError
 from chipsim.mappings.network.network import Network, synapse_count
 from chipsim.results import EVENT, Result
@@ -194,12 +194,13 @@ def from_automaton(
     Source: energy complexity and its trade against time after Sima 2014 (Neural Computation 26).
     """
     given = DFA.of(dfa, complete=complete)
-    if family not in FAMILIES:
-        raise NetworkError(f"from_automaton: family={family!r} is not one of {', '.join(FAMILIES)}")
+    choice(family, "from_automaton: family", FAMILIES)
     if planes is not None:
         whole(planes, "from_automaton: planes", 1)
         if encoding != "sqrt":
-            raise NetworkError(f"from_automaton: planes={planes} belongs to encoding='sqrt'; {encoding!r} has no table")
+            raise NetworkError(
+                f"from_automaton: planes={planes} belongs to encoding='sqrt'; {shown(encoding)} has no table"
+            )
     made = given.minimal() if minimise else given
     wiring = encode_dfa(made, encoding, family, planes)
     net = wiring.network

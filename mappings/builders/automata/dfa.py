@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import whole
+from chipsim.checks import shown, whole
 from chipsim.errors import NetworkError
 
 from .given import completed, is_known, names_of, table_of
@@ -76,11 +76,11 @@ class DFA:
         index = {q: i for i, q in enumerate(states)}
         table = table_of(self.transitions, index, {a: i for i, a in enumerate(alphabet)})
         if not is_known(self.start, index):
-            raise NetworkError(f"automaton: the start state {self.start!r} is not one of its {len(states)} states")
+            raise NetworkError(f"automaton: the start state {shown(self.start)} is not one of its {len(states)} states")
         accepting = names_of(self.accepting, "accepting", empty=True)
         for q in accepting:
             if q not in index:
-                raise NetworkError(f"automaton: the accepting state {q!r} is not one of its {len(states)} states")
+                raise NetworkError(f"automaton: the accepting state {shown(q)} is not one of its {len(states)} states")
         if np.any(table < 0):
             states, table = completed(states, alphabet, table, complete)
         table.setflags(write=False)
@@ -151,7 +151,7 @@ class DFA:
             at = int(np.argmin(codes))
             hint = "; give a list of symbols, not a text" if isinstance(word, str) and _long(self.alphabet) else ""
             raise NetworkError(
-                f"symbol {list(word)[at]!r} at position {at} is not in the alphabet of {len(self.alphabet)} "
+                f"symbol {shown(list(word)[at])} at position {at} is not in the alphabet of {len(self.alphabet)} "
                 f"({_few(self.alphabet)}){hint}"
             )
         return codes
@@ -176,24 +176,19 @@ class DFA:
     def minimal(self) -> DFA:
         """The smallest automaton of the same language; states in the order in which a breadth-first walk meets them.
 
-        Unreachable states go, then states that no word tells apart are merged (Moore 1956, partition refinement).
+        Unreachable states go, then states that no word tells apart are merged (`kernels.refinement`).
         A merged state keeps the name of the first that was met.
         """
         order = _breadth_first(self.transitions, self.start_index)
         place = np.full(len(self.states), -1, np.int64)
         place[order] = np.arange(order.size)
         table = place[self.transitions[order]]
-        label = self.accepts_state[order].astype(np.int64)
-        kinds = np.unique(label).size
-        while True:
-            _, label = np.unique(np.column_stack([label, label[table]]), axis=0, return_inverse=True)
-            label = label.reshape(-1)
-            found = int(label.max()) + 1
-            if found == kinds:
-                break
-            kinds = found
+        from chipsim.kernels.refinement import equivalent
+
+        label = equivalent(np.ascontiguousarray(table), self.accepts_state[order])
         _, first = np.unique(label, return_index=True)
         first.sort()
+        kinds = first.size
         new = np.empty(kinds, np.int64)
         new[label[first]] = np.arange(kinds)
         names = [self.states[order[i]] for i in first]
@@ -229,4 +224,4 @@ def _long(alphabet: tuple[Any, ...]) -> bool:
 
 
 def _few(names: tuple[Any, ...]) -> str:
-    return ", ".join(repr(a) for a in names[:8]) + (", …" if len(names) > 8 else "")
+    return ", ".join(shown(a) for a in names[:8]) + (", …" if len(names) > 8 else "")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.checks import ask, choice
 from chipsim.errors import NetworkError
 from chipsim.mappings.network.network import Network
 from chipsim.native import floats, loihi
@@ -24,6 +25,7 @@ from .dfa import DFA
 
 #: A transition table of more entries than this becomes no network.
 MAX_PAIRS = 1 << 22
+SYNAPSE_BYTES = 80  #: while a synapse is written out: its places and weight, thrice
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,7 @@ def one_hot(dfa: DFA, family: str) -> Wiring:
     The gate (p, b) drives every gate (q, a) with q the state that p and b lead to; with symbol a, two of two inputs.
     """
     m, k = dfa.transitions.shape
+    ask(SYNAPSE_BYTES * m * k * k, f"from_automaton: a one-hot network of {m * k * k} synapses", "give fewer symbols")
     net = Gates("one-hot automaton", family, k)
     net.add("transition", m * k, 3)
     net.add("accept", 1, 1)
@@ -99,6 +102,7 @@ def binary(dfa: DFA, family: str) -> Wiring:
     """
     m, k = dfa.transitions.shape
     bits = max((m - 1).bit_length(), 1)
+    ask(SYNAPSE_BYTES * m * k * bits, f"from_automaton: a binary network of {m * k * bits} synapses", "split it")
     net = Gates("binary automaton", family, k)
     net.add("bits", bits, 1)
     net.add("transition", m * k, 2 * bits + 1)
@@ -180,6 +184,8 @@ def table(dfa: DFA, family: str, planes: int | None = None) -> Wiring:
     """
     m, k = dfa.transitions.shape
     cut = layout(m, k, planes)
+    count = m * k * cut.bits + (cut.rows + cut.columns) * cut.columns * k * cut.bits
+    ask(SYNAPSE_BYTES * count, f"from_automaton: a table of {count} synapses", "split the automaton")
     net = Gates("sqrt automaton", family, k)
     net.add("row", cut.rows, 2 * cut.row_bits + 1)
     net.add("column", cut.columns, 2 * cut.column_bits + 1)
@@ -268,8 +274,7 @@ ENCODINGS: dict[str, Callable[[DFA, str, int | None], Wiring]] = {
 
 def encode(dfa: DFA, encoding: str, family: str, planes: int | None) -> Wiring:
     """The network of the named encoding; refuses an unknown one and tables beyond `MAX_PAIRS` entries."""
-    if encoding not in ENCODINGS:
-        raise NetworkError(f"from_automaton: encoding={encoding!r} is not one of {', '.join(ENCODINGS)}")
+    choice(encoding, "from_automaton: encoding", ENCODINGS)
     if dfa.transitions.size > MAX_PAIRS:
         raise NetworkError(
             f"from_automaton: {len(dfa.states)} states times {len(dfa.alphabet)} symbols are "

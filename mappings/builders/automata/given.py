@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import NetworkError
 
 MAX_NAMES = 1 << 22  #: states or symbols of an automaton
@@ -20,13 +21,15 @@ def names_of(given: Any, what: str, empty: bool = False) -> tuple[Hashable, ...]
         names = tuple(islice(given.tolist() if isinstance(given, np.ndarray) else given, MAX_NAMES + 1))
         distinct = len(set(names))
     except TypeError as error:
-        raise NetworkError(f"automaton: {what} must be names that can be compared and hashed: {error}") from None
+        raise NetworkError(
+            f"automaton: {what} must be names that can be compared and hashed: {str(error)[:80]}"
+        ) from None
     if len(names) > MAX_NAMES:
         raise NetworkError(f"automaton: {what} holds more than {MAX_NAMES} names")
     if isinstance(given, (set, frozenset)):
         names = tuple(sorted(names, key=lambda q: (type(q).__name__, repr(q))))
     if distinct < len(names) and not empty:
-        raise NetworkError(f"automaton: {what} names {Counter(names).most_common(1)[0][0]!r} twice")
+        raise NetworkError(f"automaton: {what} names {shown(Counter(names).most_common(1)[0][0])} twice")
     if not names and not empty:
         raise NetworkError(f"automaton: {what} is empty; at least one is needed")
     return names
@@ -48,19 +51,21 @@ def table_of(given: Any, states: dict[Hashable, int], symbols: dict[Hashable, in
     for q, a, target in _triples(given, len(symbols)):
         for name, known, what in ((q, states, "state"), (a, symbols, "symbol")):
             if not is_known(name, known):
-                raise NetworkError(f"automaton: a transition leaves {what} {name!r}, which is not one of them")
+                raise NetworkError(f"automaton: a transition leaves {what} {shown(name)}, which is not one of them")
         if isinstance(target, (set, frozenset, list)):
             raise NetworkError(
-                f"automaton: state {q!r} and symbol {a!r} lead to a collection of states: it is not deterministic; "
-                "make it so (subset construction) first"
+                f"automaton: state {shown(q)} and symbol {shown(a)} lead to a collection of states: it is not "
+                "deterministic; make it so (subset construction) first"
             )
         if not is_known(target, states):
-            raise NetworkError(f"automaton: state {q!r} and symbol {a!r} lead to {target!r}, which is not a state")
+            raise NetworkError(
+                f"automaton: state {shown(q)} and symbol {shown(a)} lead to {shown(target)}, which is not a state"
+            )
         i, j = states[q], symbols[a]
         if table[i, j] not in (-1, states[target]):
             raise NetworkError(
-                f"automaton: state {q!r} and symbol {a!r} lead to two states: it is not deterministic; make it so "
-                "(subset construction) first"
+                f"automaton: state {shown(q)} and symbol {shown(a)} lead to two states: it is not deterministic; "
+                "make it so (subset construction) first"
             )
         table[i, j] = states[target]
     return table
@@ -103,7 +108,7 @@ def completed(
     if not complete:
         i, j = np.argwhere(table < 0)[0]
         raise NetworkError(
-            f"automaton: state {states[i]!r} has no transition for symbol {alphabet[j]!r} "
+            f"automaton: state {shown(states[i])} has no transition for symbol {shown(alphabet[j])} "
             f"({int(np.sum(table < 0))} are missing); give it, or pass complete=True to send such words to a state "
             "that accepts nothing"
         )

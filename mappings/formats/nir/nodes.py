@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,13 @@ NO_LEAK = 1e-9  #: per step, for a membrane without leak behind a synapse with o
 def library() -> Any:
     """The nir library, imported when something is written."""
     return import_module("nir")
+
+
+def untyped_graph(nodes: dict[str, Any], edges: list[tuple[str, str]], metadata: dict[str, Any] | None = None) -> Any:
+    """A `nir.NIRGraph` whose shapes nir does not check (1.0.4 never does, newer ones are asked not to)."""
+    nir = library()
+    unchecked = {"type_check": False} if "type_check" in signature(nir.NIRGraph).parameters else {}
+    return nir.NIRGraph(nodes, edges, metadata=metadata or {}, **unchecked)
 
 
 def options_of(net: Network, scheme: str, dt: float) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
@@ -103,7 +112,23 @@ def node_of(unit: NeuronModel, name: str, shape: tuple[int, ...], options: dict[
     kind = kinds[any(k.startswith("tau") for k in parts), "tau_syn" in parts]
     if kind in ("IF", "I") and np.any(v["constant"]):
         raise NetworkError(f"population '{name}': a bias without input has no form in NIR for a neuron without leak")
+    _fit_library(kind, parts, name, resets=v["after_spike"] == "value")
     return getattr(nir, kind)(**{k: np.broadcast_to(x, (unit.n,)).reshape(shape).copy() for k, x in parts.items()})
+
+
+def _fit_library(kind: str, parts: dict[str, np.ndarray], name: str, resets: bool) -> None:
+    """Takes `v_reset` away where the installed nir has none (before 1.0.6); its neurons reset to 0."""
+    nir = library()
+    if not hasattr(nir, kind):
+        raise NetworkError(f"population '{name}': nir {version('nir')} has no node {kind}; install nir>=1.0.5")
+    if "v_reset" not in parts or "v_reset" in getattr(nir, kind).__dataclass_fields__:
+        return
+    if resets and np.any(parts["v_reset"]):
+        raise NetworkError(
+            f"population '{name}': nir {version('nir')} has no v_reset, its neurons reset to 0; "
+            "install nir>=1.0.6, or reset to 0"
+        )
+    del parts["v_reset"]
 
 
 def _nonzero(values: np.ndarray, name: str) -> np.ndarray:

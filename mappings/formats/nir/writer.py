@@ -10,15 +10,14 @@ import scipy.sparse as sp
 
 from chipsim.errors import NetworkError
 from chipsim.mappings.builders.units import as_units
+from chipsim.mappings.formats.nir.graph import components
+from chipsim.mappings.formats.nir.nodes import library, node_of, options_of, untyped_graph
+from chipsim.mappings.formats.nir.tools import SNNTORCH_DT, fitted_to
 from chipsim.mappings.network.network import Network, Projection
 from chipsim.native.floats import Unit
 from chipsim.native.synapses import Conv, FloatSynapses
 from chipsim.program.program import Program
-from chipsim.storage.file import replacing
-
-from .graph import components
-from .nodes import library, node_of, options_of
-from .tools import SNNTORCH_DT, fitted_to
+from chipsim.storage.atomic import replacing
 
 OWN_SCHEME = "norse_import"  #: steps like chipsim's own recurrence: Euler, the current first, reset at once
 
@@ -67,8 +66,6 @@ def nir_graph(
     value: Network | Program, *, dt: float | None = None, scheme: str | None = None, tool: str | None = None
 ) -> Any:
     """The `nir.NIRGraph` that `to_nir` writes."""
-    nir = library()
-
     stated = value.stages.get("nir", {}) if isinstance(value, Program) else value.metadata.get("nir", {})
     own = value.dt if isinstance(value, Program) else stated.get("dt", 1e-3)
     step = float(own if dt is None else dt)
@@ -87,7 +84,7 @@ def nir_graph(
     for population, own in differing.items():
         nodes[population].metadata = {k: v for k, v in own.items() if v is not None}
     _check_known(nodes, tool)
-    return nir.NIRGraph(nodes, edges, metadata=metadata, type_check=False)
+    return untyped_graph(nodes, edges, metadata)
 
 
 def _check_known(nodes: dict[str, Any], tool: str | None) -> None:
