@@ -10,6 +10,8 @@ def pytest_addoption(parser) -> None:
     parser.addoption(
         "--flip", default="one", choices=("one", "all"), help="recorded arrays that test_flipped changes in every file"
     )
+    parser.addoption("--many", type=int, default=None, help="random networks of each kind in tests/differential")
+    parser.addoption("--first", type=int, default=0, help="seed of the first of them")
 
 
 def pytest_configure() -> None:
