@@ -16,7 +16,7 @@ from chipsim.errors import NetworkError
 
 from .base import NeuronModel, Register, Rows
 from .effective import effective_bias
-from .floats import RATE_FORMS, RATE_FUNCTIONS, RATE_OPTIONS, RATE_ROWS
+from .floats import FREE, NOWHERE, RATE_FORMS, RATE_FUNCTIONS, RATE_OPTIONS, RATE_ROWS
 from .synapses import Synapses as Synapses
 
 VTH_SHIFT = 6  #: thresholds are stored with 17 bits and compared at 2**6 times that value
@@ -441,8 +441,9 @@ class Rate(NeuronModel):
         g = rate.FUNCTIONS[v["g"]]
         at = np.clip((np.zeros_like(u) if output else u >> 4) + rate.MIDDLE, 0, rate.ENTRIES - 1)
         options = {"form": rate.FORMS[v["form"]], "g": g, "start": int(v["start"]), "input_exp": int(v["input_exp"])}
+        options |= NOWHERE
         state = {"u": u, "r": u if output else rate.VALUES[g, at], "slope": rate.SLOPES[g, at]}
-        return Rows({name: v[name] for name in ("k", "bias", "rest")}, state, options)
+        return Rows({name: v[name] for name in ("k", "bias", "rest")} | FREE, state, options)
 
 
 def bias_registers(bias: Any, mantissa_bits: int = 12) -> tuple[np.ndarray, np.ndarray]:
