@@ -109,9 +109,9 @@ def compile(
         return _lowering(chip)(
             net, chip, dt=dt, seed=seed, arithmetic=arithmetic, placement=placement, rates=rates, name=name
         )
-    native, report = _native(net, chip, dt, options)
-    check_network(native, chip)
     chosen = _arithmetic(arithmetic, chip)
+    native, report = _native(net, _computing(chip, chosen), dt, options)
+    check_network(native, chip)
     check_ranges(native, chosen)
     stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
     _check_taught(native, placement)
@@ -194,6 +194,14 @@ def _arithmetic(chosen: Arithmetic | str | None, chip: Chip) -> Arithmetic:
             f"use {'float' if chip.family == 'float' else 'lava, nengo_loihi or brian2_loihi'}"
         )
     return found
+
+
+def _computing(chip: Chip, chosen: Arithmetic) -> Chip:
+    """The chip with the arithmetic of the program: nengo-loihi's quantiser asks how low a voltage may fall."""
+    if chosen.preset == chip.arithmetic.preset or chosen.preset != "nengo_loihi":
+        return chip
+    part = chip.arithmetic.model_copy(update={"preset": chosen.preset, "options": {}})
+    return chip.model_copy(update={"arithmetic": part})
 
 
 def is_native(net: Network, chip: Chip) -> bool:
