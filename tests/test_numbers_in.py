@@ -17,6 +17,7 @@ import pytest
 import chipsim as cs
 from chipsim.errors import ChipsimError
 from chipsim.mappings.network.ideal import LIF
+from chipsim.native.synapses import Conv
 from chipsim.rules.pes import Pes
 
 
@@ -36,15 +37,17 @@ class Text(str):
 #: What is thrown; numbers among them may be taken, and must then be used as they are.
 THINGS: dict[str, Any] = {
     "True": True, "np.True_": np.True_, "None": None, "text": "1", "Text": Text("x"), "empty text": "", "bytes": b"1",
-    "escape": "\x1b[31m\n\n\n", "surrogate": "\ud800", "long text": "x" * 5000, "nan": float("nan"), "inf": float("inf"),
-    "-inf": float("-inf"), "zero": 0, "minus zero": -0.0, "-1": -1, "one": 1, "two": 2, "half": 0.5, "1e300": 1e300,
+    "escape": "\x1b[31m\n\n\n", "surrogate": "\ud800", "long text": "x" * 5000, "nan": float("nan"),
+    "inf": float("inf"), "-inf": float("-inf"), "zero": 0, "minus zero": -0.0, "-1": -1, "one": 1, "two": 2,
+    "half": 0.5, "1e300": 1e300,
     "1e-300": 1e-300, "2**31": 2**31, "2**33": 2**33, "2**53+1": 2**53 + 1, "2**63": 2**63, "2**64": 2**64,
     "10**30": 10**30, "10**400": 10**400, "10**5000": 10**5000, "-10**5000": -(10**5000), "complex": 1j,
     "int8": np.int8(7), "uint8": np.uint8(8), "int16": np.int16(-3), "uint64": np.uint64(2**64 - 1),
     "float16": np.float16(0.5), "float32": np.float32(0.1), "longdouble": np.longdouble(1) / 3, "0-d": np.array(3),
     "1-d": np.array([1]), "2-d": np.ones((2, 2)), "masked": np.ma.masked, "object": np.array(1, object),
-    "date": np.datetime64("2020"), "duration": np.timedelta64(1, "s"), "decimal": Decimal(1), "fraction": Fraction(1, 2),
-    "list": [1], "deep list": [[[[[[1]]]]]], "tuple": (1,), "dict": {"a": 1}, "set": {1}, "class": int, "function": len,
+    "date": np.datetime64("2020"), "duration": np.timedelta64(1, "s"), "decimal": Decimal(1),
+    "fraction": Fraction(1, 2), "list": [1], "deep list": [[[[[[1]]]]]], "tuple": (1,), "dict": {"a": 1}, "set": {1},
+    "class": int, "function": len,
     "generator": (x for x in (1,)), "odd": Odd(), "ellipsis": ..., "a net": cs.Network(),
 }  # fmt: skip
 
@@ -65,6 +68,7 @@ def ideal() -> cs.Network:
     return made
 
 
+TAUGHT = "def r(w, pre):\n    w = w + c * pre\n"
 _MACHINE: list[cs.Emulator] = []
 
 
@@ -109,6 +113,15 @@ def fields(what: str, make: Callable[..., Any], *names: str) -> dict[str, Callab
     return {f"{what}.{name}": field(make, name) for name in names}
 
 
+def options(what: str, make: Callable[..., Any], *names: str) -> dict[str, Callable[[Any], Any]]:
+    """The same for arguments that leave no trace under their name."""
+    return {f"{what}.{name}": _option(make, name) for name in names}
+
+
+def _option(make: Callable[..., Any], name: str) -> Callable[[Any], Any]:
+    return lambda value: make(**{name: value}) and value
+
+
 def _given(**fixed: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return lambda make: lambda **changes: make(**{**fixed, **changes})
 
@@ -138,12 +151,13 @@ ENTRIES: dict[str, Callable[[Any], Any]] = {
     "float register": lambda v: cs.floats.Unit(3, bias=v).values["bias"],
     "choice": lambda v: cs.floats.Unit(3, sends=v).values["sends"],
     "ideal": lambda v: cs.LIF(3, tau_mem=v).values["tau_mem"],
-    **fields("Synapses", _given(mantissa=[[1]])(cs.loihi.Synapses), "exponent", "bits", "message_bits", "sign", "saturate"),
+    **fields("Synapses", _given(mantissa=[[1]])(cs.loihi.Synapses), "exponent", "bits", "message_bits", "sign",
+             "saturate"),
     **fields("Conv", _given(kernel=np.ones((1, 1, 1, 1)), input_shape=(1, 3, 3))(cs.Conv2d), "groups", "exponent"),
     "Conv.stride": lambda v: cs.Conv2d(np.ones((1, 1, 1, 1)), (1, 3, 3), stride=v).stride[0],
     "Conv.padding": lambda v: cs.Conv2d(np.ones((1, 1, 1, 1)), (1, 3, 3), padding=v).padding[0],
     "Conv.size": lambda v: cs.Conv2d(np.ones((1, 1, 1, 1)), (1, v, 3)).input_shape[1],
-    "Conv.channels": lambda v: cs.Conv2d(np.ones((1, 1, 1, 1)), (1, 3, 3), channels=v).channels,
+    "Conv.channels": lambda v: Conv(np.ones((1, 1, 1, 1)), (1, 3, 3), channels=v).channels,
     "network name": lambda v: cs.Network(v).name,
     "population name": lambda v: net().add(v, cs.SpikeSource(2)).name,
     "projection name": lambda v: net().connect("x", "a", cs.loihi.Synapses(np.ones((3, 2), int)), name=v).name,
@@ -163,9 +177,8 @@ ENTRIES: dict[str, Callable[[Any], Any]] = {
     "rate": lambda v: cs.compile(net(), "loihi", rates={"a": v}) and v,
     "rates": lambda v: cs.compile(net(), "loihi", rates=v) and v,
     "quantise": lambda v: cs.compile(ideal(), "loihi", quantise=v) and v,
-    **{f"quantise.{k}": (lambda k: lambda v: quantised(**{k: v}) and v)(k) for k in (
-        "method", "percentile", "granularity", "bits", "headroom", "undershoot", "compensate", "low_bits",
-        "compartments", "calibration")},
+    **options("quantise", quantised, "method", "percentile", "granularity", "bits", "headroom", "undershoot",
+              "compensate", "low_bits", "compartments", "calibration"),
     "steps": lambda v: ran(steps=v, inputs={"x": np.ones((3, 2), int)}).steps if v is not None else None,
     "record": lambda v: ran(steps=2, record={"a": v}) and v,
     "record_every": lambda v: ran(steps=2, record_every=v) and v,
@@ -186,17 +199,17 @@ ENTRIES: dict[str, Callable[[Any], Any]] = {
     **fields("Surrogate", cs.rules.Surrogate, "kind", "height", "width"),
     **fields("Fixed", _given(bits=8, step=1.0)(cs.rules.Fixed), "bits", "step", "rounding", "signed"),
     "rule text": lambda v: cs.rules.declare(v).source,
-    "rule.constant": lambda v: cs.rules.declare("def r(w, pre):\n    w = w + c * pre\n", constants={"c": v}).constants["c"],
+    "rule.constant": lambda v: cs.rules.declare(TAUGHT, constants={"c": v}).constants["c"],
     "rule.bound": lambda v: declared(bounds=(v, 100.0)).bounds[0],
-    **{f"rule.{k}": (lambda k: lambda v: declared(**{k: v}) and v)(k) for k in (
-        "traces", "state", "constants", "third", "bounds", "weight", "surrogate", "follows_gradient")},
+    **options("rule", declared, "traces", "state", "constants", "third", "bounds", "weight", "surrogate",
+              "follows_gradient"),
     "rule.every": lambda v: declared(every=v).every,
     "stdp.lam": lambda v: cs.rules.stdp(lam=v).constants["lam"],
     "stdp.tau": lambda v: cs.rules.stdp(tau_plus=v).traces["x"].tau,
     "stdp.mu": lambda v: cs.rules.stdp(mu_plus=v) and v,
     "stdp.w_max": lambda v: cs.rules.stdp(w_max=v).bounds[1],
-    **fields("eprop", cs.rules.eprop, "tau_m", "tau_out", "tau_a", "thr", "beta", "gamma", "n_ref", "scale_input", "loss",
-             "window", "average_gradient", "feedback", "c_reg", "f_target", "optimizer", "form", "kappa_filter",
+    **fields("eprop", cs.rules.eprop, "tau_m", "tau_out", "tau_a", "thr", "beta", "gamma", "n_ref", "scale_input",
+             "loss", "window", "average_gradient", "feedback", "c_reg", "f_target", "optimizer", "form", "kappa_filter",
              "precision", "feedback_weights"),
     **fields("Descent", cs.rules.Descent, "eta"),
     **fields("Adam", cs.rules.Adam, "eta", "beta_1", "beta_2", "epsilon"),

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from chipsim.checks import numbers, product
 from chipsim.errors import NetworkError
 
-from ..checks import floats, shown
+from ..checks import NO_NUMBERS, floats, shown
 
 ArrayLike = npt.ArrayLike
 Shape = int | Sequence[int]
@@ -42,7 +42,7 @@ def as_shape(shape: Shape, what: str) -> tuple[int, ...]:
     """`shape` as a tuple of positive ints; a population of no neurons is refused."""
     several = isinstance(shape, (tuple, list)) or (isinstance(shape, np.ndarray) and shape.ndim == 1)
     dims: tuple[Any, ...] = tuple(shape) if several and len(shape) <= MAX_DIMENSIONS else (shape,)  # type: ignore[arg-type]
-    if not dims or any(not isinstance(d, (int, np.integer)) or isinstance(d, bool) for d in dims):
+    if not dims or any(not isinstance(d, (int, np.integer)) or isinstance(d, NO_NUMBERS) for d in dims):
         raise NetworkError(f"{what}: shape {shown(shape)} is not a whole number or a tuple of them")
     if any(d < 1 for d in dims):
         raise NetworkError(f"{what}: shape {shown(shape)} holds no neurons; every dimension must be at least 1")
