@@ -11,7 +11,7 @@ import numpy as np
 from chipsim.program.program import Program
 
 from .checks import MEMORY_LIMIT, finite, flag, mapping, shown, whole
-from .errors import RunError
+from .errors import FileError, RunError
 
 if TYPE_CHECKING:
     from .results import Result
@@ -224,24 +224,28 @@ class Emulator:
         return self._engine.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state` returned, bit for bit, for the same program and any number of threads."""
-        from chipsim.storage.documents import may_lack
+        """Continue from what `state` returned, bit for bit, for the same program and any number of threads.
 
-        given = set(mapping(state, "state", "name -> array", RunError))
-        missing = sorted(name for name in set(self._engine.state()) - given if not may_lack(self.program, name))
-        if missing:
-            raise RunError(f"the state lacks '{missing[0]}': it is not one of this program")
-        self._engine.restore(dict(state))
+        Raises
+        ------
+        RunError
+            An array is missing, has another shape or dtype, or holds a value out of its range; nothing has changed
+            then.
+        """
+        given, before = dict(mapping(state, "state", "name -> array", RunError)), self._engine.state()
+        try:
+            self._engine.restore(given)
+        except RunError:
+            self._engine.restore(before)
+            raise
 
     def _probes(self, record: Record) -> tuple[list[Any], list[tuple[str, str, int]]]:
-        from chipsim.engines.machine.registers import STATE_ROW
         from chipsim.engines.timestep import Probe
 
         probes, layout = [], []
         for name, wanted in record.items():
             image = self.program.population(name)
-            # A spike source that learning synapses reach adds up what arrives, though it drives nothing.
-            rows = {"input": -1} if image.model.is_input else STATE_ROW.get(image.model.model, {})
+            rows = image.model.variables
             for variable in _variables(name, wanted):
                 if variable == "spikes":
                     continue
@@ -276,7 +280,11 @@ class Emulator:
         """Continue from a checkpoint of the same program; raises FileError otherwise."""
         from chipsim.storage.documents import load_state
 
-        self._engine.restore(load_state(self.program, path, self._engine.state()))
+        state = load_state(self.program, path)
+        try:
+            self.restore(state)
+        except RunError as error:
+            raise FileError(f"{path} was saved by another version, or is damaged: {error}") from None
 
 
 def _engine(program: Program, threads: int) -> Any:

@@ -121,10 +121,8 @@ class Result:
         return step, train.ids[mine].astype(np.int64) - image.start, value
 
     def _spikes_of(self, image: PopulationImage) -> np.ndarray:
-        from chipsim.engines.timestep import carries_values
-
         step, neuron, value = self._select(image)
-        if carries_values(image.model):
+        if image.model.carries_values:
             out = np.zeros((self.steps, image.n), self.raw.spikes.value.dtype)
             out[step, neuron] = value
             return out

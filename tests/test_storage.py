@@ -324,7 +324,7 @@ def _class(file: h5py.File) -> None:
 
 
 def _class_inside(file: h5py.File) -> None:
-    file["populations/0/model"].attrs["class"] = "chipsim.storage_file:_open"
+    file["populations/0/model"].attrs["class"] = "chipsim.storage.file:_open"
 
 
 def _register(file: h5py.File) -> None:

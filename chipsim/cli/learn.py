@@ -82,21 +82,18 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def _save(figure: Any, plan: Plan) -> Path:
-    from chipsim.storage.file import replacing
+    from chipsim.plots.figures import render
+    from chipsim.storage.atomic import write_file
 
-    target = plan.folder / f"{plan.name}.png"
-    with replacing(target) as part:
-        figure.savefig(part, dpi=150, format="png")
-    return target
+    return write_file(plan.folder / f"{plan.name}.png", render(figure, "png", dpi=150))
 
 
 def _write_json(data: dict[str, Any], path: Path) -> None:
     import json
 
-    from chipsim.storage.file import replacing
+    from chipsim.storage.atomic import write_file
 
-    with replacing(path) as part:
-        part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    write_file(path, json.dumps(data, indent=1) + "\n")
 
 
 def _resumed(

@@ -83,7 +83,7 @@ def _check_files(net: Path, inputs: Path | None) -> None:
 
 def write(made: Sweep, folder: Path, title: str) -> list[Path]:
     """sweep.json, sweep.csv and pareto.svg and .png (if any point could be computed) in `folder`; their paths."""
-    from chipsim.storage.file import replacing
+    from chipsim.storage.atomic import write_file
 
     front = [id(row) for row in made.front()]
     rows = [{**row, "front": id(row) in front} for row in made.rows]
@@ -103,8 +103,7 @@ def write(made: Sweep, folder: Path, title: str) -> list[Path]:
         plot = energy_latency(made, title=f"Energy against latency: {title}")
         files |= {f"pareto.{kind}": render(plot, kind) for kind in ("svg", "png")}
     for name, content in files.items():
-        with replacing(folder / name) as part:
-            part.write_bytes(content)
+        write_file(folder / name, content)
     return [folder / name for name in files]
 
 

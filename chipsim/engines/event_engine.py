@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chipsim.errors import RunError
 from chipsim.kernels.chips import event_core as ec
+
+from ..errors import RunError
+from ..kept import FOREVER, Kept, checked, like
 
 LONGEST_EVENT = 20_000  #: edges that one input event can take with an immediate receiver (all bistability: 16,390)
 REST_WITHIN = 1 << 28  #: edges after which a network that still runs is taken to run for ever
@@ -68,6 +70,7 @@ class EventEngine(ABC):
     fifo_entries: ClassVar[int]
     controller: ClassVar[ec.Controller]
     counters: ClassVar[tuple[str, ...]]
+    ranges: ClassVar[dict[str, tuple[Any, Any]]]  #: smallest and largest value of each of `_arrays`
     _machine: Any
     _kernel: Callable[..., int]
 
@@ -109,10 +112,17 @@ class EventEngine(ABC):
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Continue from `state()` of an engine with the same program; RunError otherwise."""
         mine = {"clock": self._clock, "fifo": self._fifo, **self._arrays()}
-        if set(mine) != set(state) or any(np.shape(state[k]) != v.shape for k, v in mine.items()):
-            raise RunError(f"the state is not one of {type(self).__name__}: its arrays are {', '.join(mine)}")
-        for name, array in mine.items():
-            array[...] = state[name]
+        for name, array in checked(state, self.kept()).items():
+            mine[name][...] = array
+
+    def kept(self) -> dict[str, Kept]:
+        """What `state` holds."""
+        low, high = np.zeros(ec.N_CLOCK, np.int64), np.full(ec.N_CLOCK, FOREVER >> 1)
+        low[[ec.IDLE, ec.LINK, ec.ACK_LOW]] = -1, ec.NEVER, ec.NEVER
+        high[[ec.HEAD, ec.COUNT, ec.PEAK]] = self.fifo_entries - 1, self.fifo_entries, self.fifo_entries
+        high[[ec.LIMIT, ec.DRAIN]] = ec.FOREVER, 1
+        own = {name: like(array, *self.ranges[name]) for name, array in self._arrays().items()}
+        return {"clock": like(self._clock, low, high), "fifo": like(self._fifo, 0, (1 << 16) - 1), **own}
 
     def run(
         self,

@@ -12,21 +12,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chipsim.engines.learning.learning import Episode, Learned, Learning
-from chipsim.engines.machine.load import Machine, carries_values, load
+from chipsim.engines.machine.load import Machine, load
 from chipsim.engines.machine.noise import NoiseSource
+from chipsim.engines.machine.ranges import row_ranges
 from chipsim.engines.machine.rewriting import Rewritten
 from chipsim.errors import RunError
+from chipsim.kept import Kept, checked, flags, like, number
 from chipsim.kernels.core import machine, records
+from chipsim.kernels.core.neurons.lif import O_PLAIN, S_INPUT
 from chipsim.native.synapses import Conv
 from chipsim.program.program import Program
 
-__all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine", "carries_values"]
+__all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine"]
 
 Progress = Callable[[int, int], None]
 #: Estimated work per step, ns, from which threads pay: below it the meetings of a step cost more than they give.
 THREADS_FROM = 30_000
 SECONDS_PER_CALL = 0.1  #: work handed to the compiled loop at once, so that a progress bar can move
-INPUT_ROW = 3  #: state row in which the general LIF kernel leaves its input
 LOG_ROOM = 1 << 20  #: spikes that the log of one call holds at least
 
 
@@ -85,7 +87,7 @@ class TimeStepEngine:
         program, self._stale = self.rewritten.loaded(), False
         self.machine: Machine = load(program, self.threads)
         self.learning = Learning(program, self.machine)
-        self._plain = self.machine.net.segments.options[:, 0].copy()
+        self._plain = self.machine.net.segments.options[:, O_PLAIN].copy()
         self._number = self.machine.state.rows.dtype
 
     def reset(self) -> None:
@@ -137,7 +139,7 @@ class TimeStepEngine:
             taught = steps if learn else 0
             lesson = self.learning.begin(taught, third or {}, targets or {}, self._state, watch or {}, steps)
         # Only the general LIF kernel keeps the input sum: take it when that is recorded.
-        net.segments.options[:, 0] = self._plain & (not any(p.row == INPUT_ROW for p in probes))
+        net.segments.options[:, O_PLAIN] = self._plain & (not any(p.row == S_INPUT for p in probes))
         asked = int(sum(p.hi - p.lo for p in probes))
         probes = [*probes, *(Probe(*p) for p in self.learning.probes())] if learn else probes
         columns = int(sum(p.hi - p.lo for p in probes))
@@ -283,15 +285,55 @@ class TimeStepEngine:
             named["weight"] = np.array(self.machine.net.weight)
         return named | self._noise.state() | self.learning.state() | self.rewritten.state()
 
+    def kept(self, state: Mapping[str, Any]) -> dict[str, Kept]:
+        """What `state` must hold: that of a machine with the weights that it overwrites, which is loaded already."""
+        first = self.machine.state
+        wanted = {f"state/{k}": like(v) for k, v in first._asdict().items()}
+        wanted |= {f"state/{k}": flags(getattr(first, k)) for k in ("fired", "active")}
+        wanted["state/rows"] = like(first.rows, *row_ranges(self.program, first.rows, self.machine.net.params))
+        wanted["last/ids"] = Kept((None,), np.dtype(np.uint32), 0, max(self.program.n - 1, 0))
+        wanted["last/value"] = Kept((None,), np.dtype(self._number))
+        wanted["step"], wanted["began"] = number(), number()
+        wanted["tail/ptr"] = Kept((None,), np.dtype(np.int64), 0)
+        wanted["tail/ids"] = Kept((None,), np.dtype(np.uint32), 0, max(self.program.n - 1, 0))
+        if self.learning.any:
+            wanted["weight"] = like(self.machine.net.weight, *self.learning.weight_ranges())
+        elif "weight" in state:  # fixed ones are kept with one thread only, and are not taken
+            wanted["weight"] = Kept((None,), self.machine.net.weight.dtype)
+        return wanted | self._noise.kept() | self.learning.kept() | self.rewritten.kept(state)
+
+    def _check_last(self, state: Mapping[str, np.ndarray]) -> None:
+        """The spikes of the last step, by population: within each, ascending; refuses what is not."""
+        ends, ids, pops = state["state/last_ptr"], state["last/ids"].astype(np.int64), self.machine.net.pop_ptr
+        sound = ends[0] == 0 and ends[-1] == ids.size and bool(np.all(np.diff(ends) >= 0))
+        if sound and ids.size:
+            owner = np.repeat(np.arange(ends.size - 1), np.diff(ends))
+            sound = bool(np.all((ids >= pops[owner]) & (ids < pops[owner + 1]))) and bool(np.all(np.diff(ids) > 0))
+        if not sound:
+            raise RunError("the state's 'last/ids' and 'state/last_ptr' are no spikes of this program's populations")
+        if state["last/value"].size not in ((ids.size,) if self.machine.net.is_graded.any() else (0, ids.size)):
+            raise RunError(f"the state's 'last/value' holds {state['last/value'].size} values of {ids.size} spikes")
+        tail = state["tail/ptr"]
+        if not (0 < tail.size <= self._reach + 1 and tail[0] == 0 and tail[-1] == state["tail/ids"].size):
+            raise RunError("the state's 'tail/ptr' does not fit its 'tail/ids'")
+        if np.any(np.diff(tail) < 0):
+            raise RunError("the state's 'tail/ptr' does not ascend")
+        if state["began"] > state["step"]:
+            raise RunError("the state's 'began' lies behind its 'step'")
+
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned, for the same program and any number of threads."""
+        """Continue from what `state` returned, for the same program and any number of threads; else RunError."""
         if self.rewritten.restored(state):
             self._load()
             self.learning.reset()
-        if "tail/ptr" not in state:
+        old = "tail/ptr" not in state
+        given = {"tail/ptr": np.zeros(1, np.int64), "tail/ids": np.zeros(0, np.uint32), **state}
+        state = checked(given, self.kept(given))
+        self._check_last(state)
+        if old:
             state = self._of_old(state)
-        like = self.machine.state._asdict()
-        self._state = records.State(*(np.array(state[f"state/{k}"], a.dtype) for k, a in like.items()))
+        whole = self.machine.state._asdict()
+        self._state = records.State(*(np.array(state[f"state/{k}"], a.dtype) for k, a in whole.items()))
         self._state.acc[self.machine.home] = state["state/acc"]
         self._last = SpikeTrain(
             np.zeros(2, np.int64), np.array(state["last/ids"]), np.array(state["last/value"], self._number)
@@ -320,8 +362,7 @@ class TimeStepEngine:
                 "numbers give wrong spikes",
                 stacklevel=4,
             )
-        tail = {"tail/ptr": np.zeros(1, np.int64), "tail/ids": np.zeros(0, np.uint32)}
-        return {**state, "state/acc": np.asarray(state["state/acc"])[self.machine.home], **tail}
+        return {**state, "state/acc": state["state/acc"][self.machine.home]}
 
 
 def worth_threads(program: Program, threads: int) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.errors import RunError
+from chipsim.kept import checked, like, number
 from chipsim.kernels.chips import xylo
 from chipsim.program.program import Program
 
@@ -112,6 +113,9 @@ class XyloEngine:
         return {k: v.copy() for k, v in named.items()} | {"step": np.array(self.step)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint made by `state`."""
+        """Continue from a checkpoint made by `state`; RunError for what is none."""
+        bits = like(self._v, xylo.BOTTOM, xylo.TOP)
+        counts = like(self._counts, 0, self.chip.most)
+        state = checked(state, {"current": bits, "v": bits, "counts": counts, "step": number()})
         self._current, self._v = np.array(state["current"]), np.array(state["v"])
         self._counts, self.step = np.array(state["counts"]), int(state["step"])

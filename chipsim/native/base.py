@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from chipsim.checks import numbers, product
+from chipsim.checks import NO_NUMBERS, floats, numbers, product, shown
+from chipsim.chips.arithmetic import Arithmetic
 from chipsim.errors import NetworkError
-
-from ..checks import NO_NUMBERS, floats, shown
 
 ArrayLike = npt.ArrayLike
 Shape = int | Sequence[int]
@@ -104,6 +103,15 @@ def _check_range(what: str, name: str, register: Register, array: np.ndarray) ->
         raise NetworkError(f"{what}: {name}={worst} is outside [{register.lo}, {register.hi}]")
 
 
+class Rows(NamedTuple):
+    """What the kernel of a time-step model reads, by the row names of its class; values are (n,) or one for all."""
+
+    params: Mapping[str, Any]
+    state: Mapping[str, Any] = {}
+    options: Mapping[str, int] = {}
+    reals: Mapping[str, Any] = {}
+
+
 class NeuronModel:
     """A population's neurons in the chip's own registers.
 
@@ -122,6 +130,19 @@ class NeuronModel:
     registers: ClassVar[dict[str, Register]] = {}
     #: State variables in the order in which the kernel keeps them; all can be recorded.
     states: ClassVar[tuple[str, ...]] = ()
+    #: Module of `chipsim.kernels.core.neurons` with the kernel of a time-step model, and what its constants begin with.
+    kernel: ClassVar[str] = ""
+    prefix: ClassVar[str] = ""
+    #: Names of the kernel's parameter rows, of those kept as float64 on integer chips, and of its options, in order.
+    params: ClassVar[tuple[str, ...]] = ()
+    reals: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[tuple[str, ...]] = ()
+    #: The parameter row that v is compared with, if there is one that a learning rule may read.
+    threshold: ClassVar[str] = ""
+    #: States that the kernel keeps within 24 bits and sign.
+    in_24_bits: ClassVar[tuple[str, ...]] = ()
+    #: Spikes carry a value.
+    graded: ClassVar[bool] = False
     is_input: ClassVar[bool] = False
     #: Of a core's neurons, how many one of these takes.
     compartments: ClassVar[int] = 1
@@ -158,6 +179,25 @@ class NeuronModel:
 
     def check(self) -> None:
         """Cross-register rules of a model; raises NetworkError."""
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """The registers as the kernel's rows, in the numbers of `arithmetic`; for models with a `kernel`."""
+        raise NotImplementedError(f"{type(self).__name__} names a kernel but not its rows")
+
+    @property
+    def variables(self) -> dict[str, int]:
+        """What can be recorded: state variable -> its row; -1 is the sum that arrives in the step."""
+        return {name: row for row, name in enumerate(self.states) if name}
+
+    @property
+    def threshold_row(self) -> int:
+        """Parameter row of the threshold, -1 without one."""
+        return self.params.index(self.threshold) if self.threshold else -1
+
+    @property
+    def carries_values(self) -> bool:
+        """True when spikes of these neurons (or this source) carry a number."""
+        return self.graded
 
     @property
     def n(self) -> int:
@@ -196,3 +236,13 @@ class SpikeSource(NeuronModel):
     registers: ClassVar[dict[str, Register]] = {
         "graded": Register(0, 0, 1, "1: each spike carries an integer value", shared=True)
     }
+
+    @property
+    def variables(self) -> dict[str, int]:
+        """A source that learning synapses reach adds up what arrives, though it drives nothing."""
+        return {"input": -1}
+
+    @property
+    def carries_values(self) -> bool:
+        """Whether its spikes were given as numbers."""
+        return bool(self.values["graded"])

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.chips.arithmetic import Arithmetic
+from chipsim.native.base import NeuronModel
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses, derive_sign, stored, with_data
 
 #: brian2-loihi clips an effective weight to +-(2**21 - 64), that is 2**15 - 1 before the common shift by 6.
@@ -127,3 +128,11 @@ def common_shift(values: np.ndarray) -> int:
         return 0
     together = int(np.bitwise_or.reduce(np.abs(values.astype(np.int32, copy=False)).ravel(), initial=0))
     return (together & -together).bit_length() - 1 if together else 0
+
+
+def effective_bias(model: NeuronModel) -> np.ndarray:
+    """mantissa << exponent, or >> -exponent (floor) for a negative one; int64."""
+    mantissa = model.per_neuron("bias_mant").astype(np.int64)
+    exponent = model.per_neuron("bias_exp").astype(np.int64)
+    shifted = np.where(exponent >= 0, mantissa << np.maximum(exponent, 0), mantissa >> np.maximum(-exponent, 0))
+    return shifted + model.per_neuron("bias") if "bias" in model.values else shifted

@@ -11,9 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from chipsim.chips.arithmetic import Arithmetic
 from chipsim.errors import NetworkError
 
-from .base import NeuronModel, Register
+from .base import NeuronModel, Register, Rows
 from .synapses import FloatSynapses as Synapses
 
 __all__ = ["LIF", "LSNN", "LavaLIF", "Synapses", "Unit"]
@@ -44,7 +45,14 @@ class LIF(NeuronModel):
         "force_update": Register(0, 0, 1, "1: counts as active in every step"),
         "grid": Register(64.0, 0.0, None, "v is cut to multiples of 1/grid; 0: not cut", integer=False, shared=True),
     }
+    kernel, prefix = "floats", "CUT_"
+    params = tuple(registers)
     states = ("v", "u", "refractory")
+    threshold = "threshold"
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """The registers as they are."""
+        return Rows(self.values)
 
 
 class LavaLIF(NeuronModel):
@@ -65,7 +73,15 @@ class LavaLIF(NeuronModel):
         "u": Register(0.0, None, None, "initial current", integer=False),
         "v": Register(0.0, None, None, "initial voltage", integer=False),
     }
+    kernel, prefix = "floats", "LAVA_"
+    params = ("vth", "du", "dv", "bias", "refractory")
     states = ("u", "v", "refractory")
+    threshold = "vth"
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """The registers as they are."""
+        v = self.values
+        return Rows({name: v[name] for name in self.params}, {"u": v["u"], "v": v["v"]})
 
 
 class LSNN(NeuronModel):
@@ -91,7 +107,13 @@ class LSNN(NeuronModel):
         "height": Register(0.3, 0.0, None, "largest psi", integer=False),
         "levels": Register(0, 0, 256, "of psi; below 2: continuous", shared=True),
     }
+    kernel, prefix = "lsnn", "REAL_"
+    params = tuple(registers)
     states = ("v", "a", "refractory", "psi")
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """The registers as they are."""
+        return Rows(self.values)
 
 
 class Unit(NeuronModel):
@@ -135,7 +157,49 @@ class Unit(NeuronModel):
         "v": Register(0.0, None, None, "initial v", integer=False),
         "i": Register(0.0, None, None, "initial current", integer=False),
     }
-    states = ("v", "i", "input")
+    kernel = "unit"
+    params = (
+        "current_kept", "current_gain", "kept", "gain", "constant", "input_gain", "current_after", "threshold",
+        "reset_to", "lowest", "bias",
+    )  # fmt: skip
+    options = ("", "start", "sends", "after_spike", "at_once")
+    states = ("v", "i")
+    threshold = "threshold"
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """The registers as they are, words as the kernel's codes."""
+        from chipsim.kernels.core.neurons import unit
+
+        v = self.values
+        options = {
+            "start": int(v["start"]),
+            "sends": {"value": unit.VALUE, "above": unit.ABOVE, "reached": unit.REACHED, "many": unit.MANY}[v["sends"]],
+            "after_spike": {
+                "nothing": unit.NONE,
+                "value": unit.TO_VALUE,
+                "subtract": unit.SUBTRACT,
+                "late_subtract": unit.LATE_SUBTRACT,
+                "late_forget": unit.LATE_FORGET,
+                "late_zero": unit.LATE_ZERO,
+            }[v["after_spike"]],
+            "at_once": int(v["at_once"]),
+        }
+        return Rows({name: v[name] for name in self.params}, {"v": v["v"], "i": v["i"]}, options)
+
+    @property
+    def variables(self) -> dict[str, int]:
+        """Its state, and the sum that arrives in the step."""
+        return {**super().variables, "input": -1}
+
+    @property
+    def carries_values(self) -> bool:
+        """Where it sends v itself or a count."""
+        return self.model == "graded_unit"
+
+    @property
+    def threshold_row(self) -> int:
+        """None where it sends values."""
+        return -1 if self.carries_values else super().threshold_row
 
     def check(self) -> None:
         """Units that send numbers are another model to the machine; "many" divides by the threshold."""

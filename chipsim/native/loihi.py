@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from chipsim.chips.arithmetic import Arithmetic
 from chipsim.errors import NetworkError
 
-from .base import NeuronModel, Register
+from .base import NeuronModel, Register, Rows
+from .effective import effective_bias
 from .synapses import Synapses as Synapses
 
 VTH_SHIFT = 6  #: thresholds are stored with 17 bits and compared at 2**6 times that value
@@ -47,6 +49,21 @@ _LIF = {
     "noise_offset": Register(0, -(2**31), 2**31 - 1, "mean of the noise in units of 64", shared=True),
 }
 
+_OVERFLOW = {"once": 0, "wrap": 1, "none": 2}
+_NOISE = {"none": 0, "current": 1, "voltage": 2}
+
+
+def _dynamics(model: NeuronModel) -> dict[str, Any]:
+    """The rows that all neurons with current and voltage share."""
+    du, dv = model.values["du"], model.values["dv"]
+    return {"kept_u": 4096 - (du + 1), "kept_v": 4096 - dv, "bias": effective_bias(model)}
+
+
+def _taken(model: NeuronModel) -> np.ndarray:
+    """What a spike takes from v when it does not clear it, (n,) or scalar."""
+    by, threshold = model.values["reset_by"], model.values["vth"] << VTH_SHIFT
+    return np.where(by > 0, by, threshold)
+
 
 class LIF(NeuronModel):
     r"""Current-based leaky integrate-and-fire neuron in fixed point.
@@ -64,7 +81,55 @@ class LIF(NeuronModel):
     model = "lif"
     family = "loihi"
     registers = _LIF
-    states = ("u", "v", "refractory")
+    kernel = "lif"
+    params = ("kept_u", "kept_v", "vth", "bias", "refractory", "vmin", "vmax", "taken")
+    options = ("plain", "overflow", "input_bits", "noise", "reset_interval", "reset_offset", "more_compartments")
+    states = ("u", "v", "refractory", "input")
+    in_24_bits = ("u", "v")
+    threshold = "vth"
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """Thresholds at 2**6, factors of 4096, the bias as a whole number."""
+        v = self.values
+        params = {
+            **_dynamics(self),
+            "vth": v["vth"] << VTH_SHIFT,
+            "refractory": v["refractory"],
+            "vmin": _unless_free(v["vmin"], arithmetic),
+            "vmax": _unless_free(v["vmax"], arithmetic),
+            "taken": _taken(self) if v["reset"] == "subtract" else np.asarray(-1),
+        }
+        options = {
+            "plain": int(self._is_plain(arithmetic)),
+            "overflow": _OVERFLOW[arithmetic.current_overflow],
+            "input_bits": arithmetic.input_accumulator_bits or 0,
+            "noise": _NOISE[v["noise"]],
+            "reset_interval": int(v.get("reset_interval", 0)),
+            "reset_offset": int(v.get("reset_offset", 0)),
+            "more_compartments": self.compartments - 1,
+        }
+        return Rows(params, {"u": v["u"], "v": v["v"]}, options)
+
+    def _is_plain(self, arithmetic: Arithmetic) -> bool:
+        """True when the branch-free kernel computes the same: one du, dv, vth and nothing out of the ordinary."""
+        v = self.values
+        return (
+            all(v[name].ndim == 0 for name in ("du", "dv", "vth"))
+            and bool(np.all(v["refractory"] == 1))
+            and bool(np.all(v["vmin"] == -STATE_MAX) and np.all(v["vmax"] == STATE_MAX))
+            and v["reset"] == "zero"
+            and v["noise"] == "none"
+            and int(v.get("reset_interval", 0)) == 0
+            and arithmetic.current_overflow == "once"
+            and arithmetic.input_accumulator_bits is None
+        )
+
+
+def _unless_free(bound: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
+    """A clip of v; none at its default where the tool has no current overflow: brian2-loihi clips no voltage either."""
+    if arithmetic.current_overflow != "none":
+        return bound
+    return np.where(np.abs(bound) == STATE_MAX, np.sign(bound) * (1 << 62), bound)
 
 
 class LIFReset(LIF):
@@ -117,7 +182,21 @@ class CountLIF(NeuronModel):
         "most": Register(65535, 1, 2**24 - 1, "most spikes in a step; more wait in v and count as clipped"),
         "spikes": Register("many", choices=("many", "waits"), doc="what a step sends"),
     }
+    kernel = "count"
+    params = ("kept_u", "kept_v", "vth", "bias", "most", "vmin", "vmax", "taken")
+    options = ("", "spikes")
     states = ("u", "v")
+    in_24_bits = ("u",)
+    graded = True
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """As `LIF`; `most` spikes in a step."""
+        from chipsim.kernels.core.neurons.count import MANY, WAITS
+
+        v = self.values
+        kept = {name: v[name] for name in ("most", "vmin", "vmax")}
+        params = {**_dynamics(self), **kept, "vth": v["vth"] << VTH_SHIFT, "taken": _taken(self)}
+        return Rows(params, {"u": v["u"], "v": v["v"]}, {"spikes": {"many": MANY, "waits": WAITS}[v["spikes"]]})
 
 
 class TernaryLIF(NeuronModel):
@@ -132,7 +211,17 @@ class TernaryLIF(NeuronModel):
         "u": _LIF["u"],
         "v": _LIF["v"],
     }
+    kernel = "lif"
+    params = ("kept_u", "kept_v", "vth", "bias", "lower")
     states = ("u", "v")
+    in_24_bits = ("u", "v")
+    graded = True
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """As `LIF`, with two thresholds."""
+        v = self.values
+        params = {**_dynamics(self), "vth": v["vth_hi"] << VTH_SHIFT, "lower": v["vth_lo"] << VTH_SHIFT}
+        return Rows(params, {"u": v["u"], "v": v["v"]})
 
     def check(self) -> None:
         """The upper threshold may not lie below the lower one."""
@@ -164,7 +253,32 @@ class ATRLIF(NeuronModel):
         "i": Register(0, -(2**31), 2**31 - 1, "initial current"),
         "v": _LIF["v"],
     }
+    kernel = "adaptive"
+    params = ("kept_v", "bias", "kept_theta", "kept_r", "theta_step", "theta_0")
+    reals = ("kept_i",)
     states = ("i", "v", "theta", "r")
+    in_24_bits = ("i", "v")
+    threshold = "theta_0"
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """Decays as factors of 4096, cut to whole numbers as Lava cuts them; thresholds at 64."""
+        v = self.values
+        theta_0 = np.asarray(int(64 * v["theta_0"]))
+        params = {
+            "kept_v": np.asarray(int(4096 - 4096 * v["delta_v"])),
+            "bias": effective_bias(self),
+            "kept_theta": np.asarray(int(4096 - 4096 * v["delta_theta"])),
+            "kept_r": np.asarray(int(4096 - 4096 * v["delta_r"])),
+            "theta_step": np.asarray(int(64 * v["theta_step"])),
+            "theta_0": theta_0,
+        }
+        reals = {"kept_i": 4096 - (4096 * v["delta_i"] + 1)}
+        return Rows(params, {"i": v["i"], "v": v["v"], "theta": theta_0}, reals=reals)
+
+    def check(self) -> None:
+        """The threshold must fit the chip's numbers."""
+        for name in ("theta_0", "theta_step"):
+            _fits_32(self, name, 64 * float(self.values[name]))
 
 
 class LSNN(NeuronModel):
@@ -191,7 +305,27 @@ class LSNN(NeuronModel):
         "refractory": Register(1, 1, 64, "no spike in the refractory - 1 steps after one"),
         "levels": Register(256, 2, 256, "of the pseudo-derivative", shared=True),
     }
+    kernel = "lsnn"
+    params = ("kept", "adaptation_kept", "threshold", "beta", "refractory", "levels")
     states = ("v", "a", "refractory", "psi")
+    in_24_bits = ("v",)
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """Factors of 4096, the threshold at 2**6."""
+        v = self.values
+        kept = {"kept": 4096 - v["dv"], "adaptation_kept": 4096 - v["da"], "threshold": v["vth"] << VTH_SHIFT}
+        return Rows({**kept, **{name: v[name] for name in ("beta", "refractory", "levels")}})
+
+
+_UNIT_ROWS = ("vth", "bias", "state_exp", "cum_error", "rectify", "input_shift")
+
+
+def _fits_32(model: NeuronModel, name: str, scaled: Any) -> None:
+    if np.any(np.abs(scaled) > 2**31 - 1):
+        raise NetworkError(
+            f"loihi.{type(model).__name__}: {name} as the chip holds it, {np.abs(scaled).max():.15g}, exceeds 32 bits; "
+            "give a smaller value or smaller exponents"
+        )
 
 
 class Delta(NeuronModel):
@@ -205,7 +339,24 @@ class Delta(NeuronModel):
         "state_exp": Register(0, 0, 15, "extra fraction bits of the state", shared=True),
         "cum_error": Register(0, 0, 1, "1: accumulate the error and compare it with vth", shared=True),
     }
-    states = ("act", "residue", "error")
+    kernel = "sigma_delta"
+    params = _UNIT_ROWS
+    states = ("", "act", "residue", "error")
+    graded = True
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """The threshold at its scale; the input is brought there by a shift."""
+        v, zero = self.values, np.asarray(0)
+        scale = int(v["spike_exp"] + v["state_exp"])
+        shared = {"state_exp": v["state_exp"], "cum_error": v["cum_error"], "input_shift": np.asarray(scale)}
+        return Rows({**shared, "vth": v["vth"] << scale, "bias": zero, "rectify": zero})
+
+    def check(self) -> None:
+        """Threshold and bias, scaled, must fit the chip's numbers."""
+        scale = 2.0 ** float(self.values["spike_exp"] + self.values["state_exp"])
+        for name in ("vth", "bias"):
+            if name in self.values:
+                _fits_32(self, name, scale * self.values[name].astype(np.float64))
 
 
 class SigmaDelta(NeuronModel):
@@ -218,7 +369,20 @@ class SigmaDelta(NeuronModel):
         "bias": Register(0, None, None, "added to sigma, before scaling by 2**(spike_exp + state_exp)"),
         "activation": Register("relu", choices=("relu", "unit"), doc="activation function"),
     }
+    kernel = "sigma_delta"
+    params = _UNIT_ROWS
     states = ("sigma", "act", "residue", "error")
+    graded = True
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """Threshold and bias at their scale."""
+        v = self.values
+        scale = int(v["spike_exp"] + v["state_exp"])
+        shared = {"state_exp": v["state_exp"], "cum_error": v["cum_error"], "input_shift": np.asarray(0)}
+        relu = np.asarray(int(v["activation"] == "relu"))
+        return Rows({**shared, "vth": v["vth"] << scale, "bias": v["bias"] << scale, "rectify": relu})
+
+    check = Delta.check
 
 
 class Sigma(NeuronModel):
@@ -226,7 +390,13 @@ class Sigma(NeuronModel):
 
     model = "sigma"
     family = "loihi"
+    kernel = "sigma_delta"
     states = ("sigma",)
+    graded = True
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """It has no parameters."""
+        return Rows({})
 
 
 def bias_registers(bias: Any, mantissa_bits: int = 12) -> tuple[np.ndarray, np.ndarray]:

@@ -40,6 +40,7 @@ class LIF(NeuronModel):
         "most": Register(HIDDEN_MOST, 1, HIDDEN_MOST, "spikes in one step: 31 hidden, 1 output"),
     }
     states = ("v", "i")
+    graded = True
 
 
 @dataclass(frozen=True, eq=False)

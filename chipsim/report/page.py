@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chipsim.errors import FileError
-from chipsim.storage.file import replacing
+from chipsim.report.facts import collect, core_table, csv_text, link_loads, step_table
+from chipsim.storage.atomic import write_file
 from chipsim.text import human
-
-from .facts import collect, core_table, csv_text, link_loads, step_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,8 +75,7 @@ def write_report(
     texts = {name: csv_text(table) for name, table in tables.items()}
     texts |= {"report.json": json.dumps(data, indent=1, default=_plain) + "\n", "report.html": page}
     for name, text in texts.items():
-        with replacing(target / name) as part:
-            part.write_text(text, encoding="utf-8")
+        write_file(target / name, text)
     return target / "report.html"
 
 

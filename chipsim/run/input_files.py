@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import zipfile
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chipsim.checks import MEMORY_LIMIT
 from chipsim.errors import FileError, RunError
+from chipsim.storage.arrays import Check, read_npy, read_npz
 
 if TYPE_CHECKING:
     from chipsim.program.program import Program
+
+
+LARGE = 1 << 26  #: bytes from which an array is looked at before it is read
 
 
 def read_inputs(path: str | Path, program: Program) -> dict[str, np.ndarray]:
@@ -34,17 +37,11 @@ def read_inputs(path: str | Path, program: Program) -> dict[str, np.ndarray]:
     source = Path(path)
     if not source.is_file():
         raise FileError(f"cannot read {source}: no such file")
-    readers = {".npz": _npz, ".npy": _npy, ".h5": _hdf5, ".hdf5": _hdf5}
+    readers = {".npz": read_npz, ".npy": read_npy, ".h5": _hdf5, ".hdf5": _hdf5}
     reader = readers.get(source.suffix.lower())
     if reader is None:
         raise FileError(f"{source}: inputs are read from {', '.join(readers)}, not '{source.suffix}'")
-    try:
-        found = reader(source)
-    except FileError as error:
-        raise FileError(f"{source}: {error}") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, SyntaxError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileError(f"{source} is cut short or damaged: {said[:160]}") from None
+    found = reader(source, _Wanted(program).check)
     if isinstance(found, dict):
         return found
     sources = [p.name for p in program.populations if p.model.is_input]
@@ -55,37 +52,38 @@ def read_inputs(path: str | Path, program: Program) -> dict[str, np.ndarray]:
     return {sources[0]: found}
 
 
-def _npy(source: Path) -> np.ndarray:
-    # A memory map refuses a header that declares more than the file holds.
-    return np.array(np.load(source, mmap_mode="r", allow_pickle=False))
+class _Wanted:
+    """What a program can take: an array that is large and none of it is refused before it is read."""
+
+    def __init__(self, program: Program) -> None:
+        self.sizes = {p.name: p.n for p in program.populations if p.model.is_input}
+
+    def check(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        """Raise RunError for a large array that no source of the program can take."""
+        if math.prod(shape) * dtype.itemsize < LARGE or dtype.names is not None:
+            return
+        size = self.sizes.get(name) if name else next(iter(self.sizes.values()), None)
+        if size is None:
+            raise RunError(f"input for '{name}', which is no source; those are: {', '.join(self.sizes) or 'none'}")
+        if not shape or math.prod(shape[1:]) != size:
+            raise RunError(f"input{f' {name!r}' if name else ''} has shape {shape}; give (steps, {size}) or events")
 
 
-def _npz(source: Path) -> dict[str, np.ndarray]:
-    with zipfile.ZipFile(source) as archive:
-        for entry in archive.infolist():
-            _check_entry(archive, entry)
-    with np.load(source, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
-
-
-def _check_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    """Refuse an array whose header declares more bytes than its entry holds, before memory is taken."""
-    with archive.open(entry) as stream:
-        version = np.lib.format.read_magic(stream)
-        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in readers:
-            raise FileError(f"'{entry.filename}' has an unknown array format {version}")
-        shape, _, dtype = readers[version](stream)
-    need = int(np.prod(np.asarray(shape, object), initial=1)) * dtype.itemsize
-    if need > min(entry.file_size, MEMORY_LIMIT):
-        raise FileError(f"'{entry.filename}' declares shape {shape}, {need} bytes; it holds {entry.file_size}")
-
-
-def _hdf5(source: Path) -> dict[str, Any]:
+def _hdf5(source: Path, check: Check) -> dict[str, Any]:
     import h5py
 
+    from chipsim.storage.file import DAMAGE, open_hdf5, reason
     from chipsim.storage.reader import array_of
 
-    with h5py.File(source, "r") as file:
-        hard = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
-        return {name: array_of(file[name]) for name in hard if isinstance(file[name], h5py.Dataset)}
+    with open_hdf5(source, attributes=False) as file:
+        try:
+            held = {name: file[name] for name in file}
+            for name, node in held.items():
+                if not isinstance(node, h5py.Dataset) or node.shape is None:
+                    raise FileError(f"{source}: '{name}' is no array; one data set a source is read")
+                check(name, node.shape, node.dtype)
+            return {name: array_of(node) for name, node in held.items()}
+        except (FileError, RunError):
+            raise
+        except DAMAGE as error:
+            raise FileError(f"{source} is damaged: {reason(error)}") from None

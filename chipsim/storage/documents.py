@@ -165,46 +165,18 @@ def save_state(state: dict[str, Any], program: Program, path: str | Path) -> Pat
     return Path(path)
 
 
-def load_state(program: Program, path: str | Path, like: dict[str, Any] | None = None) -> dict[str, np.ndarray]:
-    """The arrays of a checkpoint by name.
-
-    Parameters
-    ----------
-    like
-        State of the engine that will take them: names, shapes and types must agree with it.
+def load_state(program: Program, path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of a checkpoint by name; the engine that takes them checks each (`chipsim.kept`).
 
     Raises
     ------
     FileError
-        Missing, cut short, no checkpoint, or one of another program.
+        Missing, cut short, damaged, no checkpoint, or one of another program.
     """
     with reading(path, "state") as file:
         if file.attrs.get("program") != fingerprint(program):
             raise FileError(f"{path} is a checkpoint of another program than '{program.name}'")
-        found = _arrays(file["state"], "")
-    rewritten = any(name.startswith("rewritten/") for name in (*found, *(like or {})))
-    for name, array in (like or {}).items():
-        if name.startswith("rewritten/") or (name not in found and may_lack(program, name)):
-            continue
-        wanted = np.asarray(array)
-        # Overwritten weights may be kept in another form; the engine loads them before it takes the rest.
-        overwritten = rewritten and name in ("weight", "state/acc")
-        free = name.startswith(("last/", "noise/", "tail/")) or "/log/" in name or overwritten
-        fits = name in found and (free or found[name].shape == wanted.shape)
-        if not fits or not _same_numbers(found[name].dtype, wanted.dtype):
-            raise FileError(f"{path} was saved by another version: '{name}' differs")
-    return found
-
-
-def may_lack(program: Program, name: str) -> bool:
-    """True for arrays that a state may lack: what older versions did not keep, fixed weights, overwritten ones."""
-    learns = any(p.rule is not None for p in program.projections)
-    return name.startswith(("rewritten/", "tail/")) or (name == "weight" and not learns)
-
-
-def _same_numbers(found: np.dtype, wanted: np.dtype) -> bool:
-    """The same type, or 32 bits for 64: states of one arithmetic were narrower once."""
-    return found == wanted or (found == np.int32 and wanted == np.int64)
+        return _arrays(file["state"], "")
 
 
 def _arrays(group: Any, prefix: str) -> dict[str, np.ndarray]:
@@ -212,8 +184,8 @@ def _arrays(group: Any, prefix: str) -> dict[str, np.ndarray]:
 
     out: dict[str, np.ndarray] = {}
     for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink) or prefix.count("/") > 4:
-            raise FileError(f"{group.name}/{name} leads out of the file")
+        if prefix.count("/") > 4:
+            raise FileError(f"{group.name}/{name} lies too deep")
         node = group[name]
         out |= {prefix + name: array_of(node)} if isinstance(node, h5py.Dataset) else _arrays(node, f"{prefix}{name}/")
     return out

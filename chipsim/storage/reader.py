@@ -20,7 +20,6 @@ from .codec import PLAIN, is_rule, untagged
 from .names import class_of, is_own
 
 DEPTH = 24  #: groups inside groups; a file that goes deeper leads back into itself
-_DEFLATE = 1100  #: no deflate stream grows by more than 1032:1
 MAX_NEURONS = 1 << 27  #: of one population read from a file
 
 
@@ -134,27 +133,18 @@ def construct(kind: Any, values: dict[str, Any]) -> Any:
 
 
 def array_of(node: Any) -> np.ndarray:
-    """The whole array of a dataset, once the file is seen to hold it.
+    """The whole array of a dataset of a file opened by `open_hdf5`, which has seen that the file holds it.
 
     Raises
     ------
     FileError
-        The declared shape needs more bytes than are stored, or the values lie outside the file.
+        No data set, one without values, or one of texts.
     """
     if not isinstance(node, h5py.Dataset) or node.shape is None:
         raise FileError(f"{getattr(node, 'name', '?')} holds no array")
-    _refuse_hollow(node)
+    if node.dtype.kind in "OSUV" and node.dtype.names is None:
+        raise FileError(f"{node.name} holds {'text' if _is_string(node) else 'objects'}, not numbers")
     return np.asarray(node[()])
-
-
-def _refuse_hollow(node: h5py.Dataset) -> None:
-    if node.external or node.is_virtual:
-        raise FileError(f"{node.name} keeps its values in another file")
-    size = int(np.prod(np.asarray(node.shape, object), initial=1)) * node.dtype.itemsize
-    held = node.id.get_storage_size()
-    limit = held if node.chunks is None or node.compression is None else held * _DEFLATE
-    if size > max(limit, 1 << 12):
-        raise FileError(f"{node.name} declares {size} bytes in shape {node.shape}, but the file holds {held}")
 
 
 def _is_string(node: h5py.Dataset) -> bool:

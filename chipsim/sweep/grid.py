@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from chipsim.errors import ChipsimError, FileError, RunError
-from chipsim.storage.file import replacing
+from chipsim.storage.atomic import write_file
 
 Figures = dict[str, Any]
 Evaluate = Callable[[Any, dict[str, Any]], Figures]
@@ -159,8 +159,7 @@ class _Store:
         return row if isinstance(row, dict) and row.get("status") in ("ok", "refused") else None
 
     def write(self, name: str, row: Figures) -> None:
-        with replacing(self.folder / f"{name}.json") as part:
-            part.write_text(json.dumps(row, indent=1, default=_plain), encoding="utf-8")
+        write_file(self.folder / f"{name}.json", json.dumps(row, indent=1, default=_plain))
 
 
 def _plain(value: Any) -> Any:

@@ -25,6 +25,7 @@ from .delivery import (
     deliver_sparse,
     deliver_sparse8,
 )
+from .neurons.lif import O_MORE_COMPARTMENTS
 from .update import read_port, shift_left, update_segment
 
 
@@ -139,7 +140,7 @@ def advance(net, st, inputs, log, i, t, k, in_order, touched):
         busy, clipped, folded = update_segment(
             seg.model[g], net.params, net.reals, st, seg.lo[g], seg.hi[g], seg.options[g], noise, touched, t
         )
-        log.updates[k, i, seg.core[g]] += busy * (1 + seg.options[g, 6])
+        log.updates[k, i, seg.core[g]] += busy * (1 + seg.options[g, O_MORE_COMPARTMENTS])
         log.saturated[k, seg.pop[g], 0] += clipped
         log.saturated[k, seg.pop[g], 1] += folded
 
@@ -223,7 +224,10 @@ def observe(st, log, i):
 
 @njit(**INNER)
 def touch(net, touched, log, i, st):
-    """Mark the targets of the spikes of the step before: 'an event arrived', even if the sum is zero."""
+    """Mark the targets of the spikes of the step before: 'an event arrived', even if the sum is zero.
+
+    Events that delays hold back are not there yet: their neurons find them by what they add.
+    """
     touched[:] = 0
     fans = net.fans
     for j in range(fans.kind.size):
@@ -238,7 +242,8 @@ def touch(net, touched, log, i, st):
                     mine[places[e]] = 1
             else:
                 for e in range(places.size):
-                    mine[places[e] % np.uint32(width)] = 1
+                    if places[e] < width:
+                        mine[places[e]] = 1
 
 
 @njit(**ENTRY)

@@ -18,6 +18,8 @@ from .neurons import lif as neuron_lif
 from .neurons import lsnn as neuron_lsnn
 from .neurons import sigma_delta as neuron_sigma_delta
 from .neurons import unit as neuron_unit
+from .neurons.count import O_SPIKES
+from .neurons.lif import O_PLAIN
 
 INPUT = 0
 #: Model name -> code, by kind of machine. The codes only live here and in `update_segment`.
@@ -26,8 +28,6 @@ INTEGER_MODELS = {
     "count_lif": 8,
 }  # fmt: skip
 FLOAT_MODELS = {"input": 0, "float_lif": 1, "lava_float_lif": 2, "unit": 3, "graded_unit": 3, "float_lsnn": 4}
-#: Models whose spikes carry a value.
-GRADED_MODELS = frozenset({"ternary", "delta", "sigma_delta", "sigma", "count_lif", "graded_unit", "xylo_lif"})
 
 lif_uniform, lif_general, ternary = neuron_lif.lif_uniform, neuron_lif.lif_general, neuron_lif.ternary
 lif_wide = neuron_lif.lif_wide
@@ -52,7 +52,7 @@ def _update_segment(model, params, reals, st, lo, hi, options, noise, touched, t
 
 def _integer(model, params, reals, st, lo, hi, options, noise, touched, t):
     if model == 1:
-        if options[0] == 1:
+        if options[O_PLAIN] == 1:
             return lif_uniform(st.rows, params, st.drive, st.fired, st.active, lo, hi)
         return lif_general(st.rows, params, st.drive, st.fired, st.active, lo, hi, options, noise, t)
     return others(model, params, reals, st, lo, hi, options)
@@ -74,7 +74,7 @@ def others(model, params, reals, st, lo, hi, options):
     if model == 7:
         return lsnn_integer(st.rows, params, st.drive, st.fired, st.active, lo, hi)
     if model == 8:
-        return count_lif(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, options[1])
+        return count_lif(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, options[O_SPIKES])
     if model == 6:
         return sigma(st.rows, st.drive, st.fired, st.active, st.value, lo, hi)
     return sigma_delta(st.rows, params, st.drive, st.fired, st.active, st.value, lo, hi, model == 5)

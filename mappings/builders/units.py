@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from chipsim.engines.machine.registers import effective_bias
 from chipsim.errors import NetworkError
 from chipsim.mappings.formats.nir.schemes import compact
 from chipsim.mappings.network.network import Network
 from chipsim.mappings.network.recurrence import recurrence, scaled_rows
 from chipsim.native.base import NeuronModel
-from chipsim.native.effective import effective
+from chipsim.native.effective import effective, effective_bias
 from chipsim.native.floats import Unit
 from chipsim.native.loihi import VTH_SHIFT
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses, with_data

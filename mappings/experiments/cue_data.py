@@ -16,6 +16,7 @@ import numpy as np
 
 from chipsim.checks import shown
 from chipsim.errors import FileError
+from chipsim.storage.atomic import write_file
 
 INPUTS, GROUP = 40, 10
 TICKS, RECALL = 2250, 2100
@@ -115,7 +116,7 @@ def write_cues(cues: CueSet, path: str | Path) -> None:
         out.append(f"-2, {label}")
         out += [f"{a}, {t}" for a, t in events[~early]]
         out.append(f"-1, {cues.ticks}")
-    Path(path).write_text("\n".join(out) + "\n")
+    write_file(path, "\n".join(out) + "\n")
 
 
 def read_lines(path: str | Path) -> list[str]:

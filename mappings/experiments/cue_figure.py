@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.plots.figures import render
+from chipsim.storage.atomic import write_file
+
 from .cue import NEURONS, PJ_PER_SOP, CueExperiment
 from .cue_data import GROUP, CueSet
 
@@ -79,8 +82,8 @@ def _spread(ax: Any, before: tuple[np.ndarray, ...], after: tuple[np.ndarray, ..
 
 def plot_cue_experiment(result: CueExperiment, cues: CueSet, path: str | Path, sample: int = 0) -> Path:
     """Save the picture of `result` (any format matplotlib knows by its suffix); `cues` shows one sample."""
-    cue_experiment_figure(result, cues, sample).savefig(Path(path))
-    return Path(path)
+    kind = Path(path).suffix.lstrip(".").lower() or "png"
+    return write_file(path, render(cue_experiment_figure(result, cues, sample), kind, dpi=100))
 
 
 def cue_experiment_figure(result: CueExperiment, cues: CueSet, sample: int = 0) -> Any:

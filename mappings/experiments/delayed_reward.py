@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chipsim.errors import RunError
+from chipsim.errors import FileError, RunError
 from chipsim.rules.products.rule import SumOfProducts, reward_modulated_stdp
+from chipsim.storage.arrays import read_npz, write_npz
 
 from .reward_layer import NeuronSettings, RewardLayer
 
@@ -254,13 +255,16 @@ class _Finished:
         self.correct: list[NDArray] = []
         self.weights: list[NDArray] = []
         if self.path is not None and self.path.exists():
-            with np.load(self.path) as data:
-                if str(data["identity"]) != identity:
-                    raise RunError(f"checkpoint {self.path.name} belongs to other settings; delete it or name another")
-                self.correct, self.weights = list(data["correct"]), list(data["weights"])
+            data = read_npz(self.path)
+            missing = {"identity", "correct", "weights"} - set(data)
+            if missing:
+                raise FileError(f"{self.path} is no checkpoint of this experiment: it lacks '{min(missing)}'")
+            if str(data["identity"]) != identity:
+                raise RunError(f"checkpoint {self.path.name} belongs to other settings; delete it or name another")
+            self.correct, self.weights = list(data["correct"]), list(data["weights"])
 
     def add(self, k: int, correct: NDArray, weights: NDArray) -> None:
         """Keep the result of seed number k."""
         self.correct[k:], self.weights[k:] = [correct], [weights]
         if self.path is not None:
-            np.savez(self.path, identity=self.identity, correct=self.correct, weights=self.weights)
+            write_npz(self.path, identity=self.identity, correct=self.correct, weights=self.weights)

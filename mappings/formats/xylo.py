@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.errors import FileError, NetworkError
+from chipsim.errors import NetworkError
 from chipsim.mappings.network.network import Network
 from chipsim.native import xylo
 from chipsim.native.base import SpikeSource
+from chipsim.storage.arrays import read_npz
 
 NEEDED = (
     "weights_in", "weights_out", "weights_rec", "dash_mem", "dash_mem_out", "dash_syn", "dash_syn_out", "threshold",
@@ -34,11 +35,7 @@ def from_xylo_spec(spec: Mapping[str, Any] | str | Path, name: str = "xylo") -> 
         Missing entries, weights of a second synapse, aliases.
     """
     if isinstance(spec, (str, Path)):
-        try:
-            with np.load(spec, allow_pickle=False) as data:
-                spec = {k: data[k] for k in data.files}
-        except (OSError, ValueError) as error:
-            raise FileError(f"cannot read {spec}: {error}") from None
+        spec = read_npz(spec)
     missing = [k for k in NEEDED if k not in spec]
     if missing:
         raise NetworkError(f"Xylo specification without {', '.join(missing)}")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import h5py
 import numpy as np
 
+MOST = 1 << 20  #: values of a data set that is read to be changed: an earlier change may have made it hollow
 Random = np.random.Generator
 #: Numbers at which counters, sizes and signs go over their ends.
 EDGES = (0, 1, -1, 2, 7, 63, 64, 127, 128, 255, 256, 4095, 4096, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**31,
@@ -73,7 +74,7 @@ def mutate_hdf5(data: bytes, random: Random) -> bytes:
         with h5py.File(image, "r+") as file:
             for _ in range(int(random.integers(1, 4))):
                 _change(file, random)
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, OverflowError):
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError):
         return mutate_bytes(data, random)  # a change that HDF5 does not allow
     return mutate_bytes(image.getvalue(), random) if random.random() < 0.1 else image.getvalue()
 
@@ -91,7 +92,7 @@ def _change(file: h5py.File, random: Random) -> None:
     name = names[random.integers(len(names))]
     node = file[name]
     choices: tuple[Callable[..., None], ...] = (_attribute, _link, _remove, _move)
-    if isinstance(node, h5py.Dataset):
+    if isinstance(node, h5py.Dataset) and (node.size or 0) < MOST:
         choices = (_value, _value, _value, _value, _type, _shape, _text, _layout, *choices)
     choices[random.integers(len(choices))](file, name, random)
 
@@ -281,3 +282,64 @@ def _move(file: h5py.File, name: str, random: Random) -> None:
         a, b = file[name], file[other]
         del file[name], file[other]
         file[name], file[other] = b, a
+
+
+def mutate_npy(data: bytes, random: Random) -> bytes:
+    """The header of an .npy as text, or bytes anywhere."""
+    if random.random() < 0.5:
+        return mutate_bytes(data, random)
+    end = 10 + int.from_bytes(data[8:10], "little")
+    header = data[10:end]
+    act = random.integers(4)
+    if act == 0:
+        shapes = (b"(10000000, 3)", b"(5, 3, 1)", b"()", b"(15,)", b"(-1, 3)", b"(5, 3.0)", b"(1000000000000, 3)")
+        header = _swapped(header, b"'shape': ", b", }", shapes[random.integers(len(shapes))])
+    elif act == 1:
+        kinds = (
+            b"'|O'",
+            b"'<U9'",
+            b"'<c16'",
+            b"'<f4'",
+            b"'<M8[s]'",
+            b"[('step', '<i8')]",
+            b"'|V24'",
+            b"'>i8'",
+            b"None",
+        )
+        header = _swapped(header, b"'descr': ", b", 'fortran", kinds[random.integers(len(kinds))])
+    else:
+        header = mutate_text(header, random)
+    header = header.rstrip() + b"\n"
+    return data[:8] + (len(header) % 65536).to_bytes(2, "little") + header + data[end:]
+
+
+def _swapped(text: bytes, before: bytes, after: bytes, new: bytes) -> bytes:
+    start = text.find(before)
+    end = text.find(after, start)
+    return text if start < 0 or end < 0 else text[: start + len(before)] + new + text[end:]
+
+
+def mutate_npz(data: bytes, random: Random) -> bytes:
+    """Another member, a bomb, a changed member, or bytes anywhere."""
+    import zipfile
+
+    if random.random() < 0.5:
+        return mutate_bytes(data, random)
+    image, source = io.BytesIO(), io.BytesIO(data)
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(image, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            content = old.read(entry)
+            act = random.integers(6)
+            name = entry.filename
+            if act == 0:
+                name = ("y.npy", "x", "../x.npy", "x.npy.npy", ".", "x\n.npy")[random.integers(6)]
+            elif act == 1:
+                content = mutate_npy(content, random)
+            elif act == 2:
+                content += bytes(int(random.choice([1, 1000, 1 << 20])))
+            elif act == 3:
+                content = content[: random.integers(len(content))]
+            new.writestr(name, content)
+            if act == 4:
+                new.writestr("z.npy", content)
+    return image.getvalue()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import fields as fields_of
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from chipsim.engines.event_engine import EventEngine, EventRun
 from chipsim.errors import NetworkError
+from chipsim.kept import FOREVER
 from chipsim.kernels.chips import aer
 from chipsim.kernels.chips import event_core as ec
 from chipsim.kernels.chips.odin import core as odin
@@ -52,6 +53,11 @@ class OdinEngine(EventEngine):
          ec.POP_VIRTUAL: 10}, 12, -1,
     )  # fmt: skip
     _kernel = staticmethod(odin_run.run)
+    ranges: ClassVar = {
+        "v": (0, 255), "ca": (0, 7), "ca_count": (0, 31), "synapses": (0, 15), "up": (0, 1), "down": (0, 1),
+        "izh": (0, np.array([(1 << odin_izh.FIELDS[name][1]) - 1 for name in odin_izh.STATES])),
+        "activity": (0, FOREVER),
+    }  # fmt: skip
 
     def __init__(self, program: native.OdinProgram) -> None:
         self.program = program
@@ -162,6 +168,7 @@ class TinyOdinEngine(EventEngine):
     counters = ("sops", "neuron_updates", "spikes")
     controller = _controller({ec.TREF_ONE: 5, ec.TREF_ALL: 5, ec.PUSH: 6, ec.POP_SPIKE: 7, ec.POP_VIRTUAL: 8}, 11, 9)
     _kernel = staticmethod(tinyodin.run)
+    ranges: ClassVar = {"v": (tinyodin.V_MIN, tinyodin.V_MAX), "activity": (0, FOREVER)}
 
     def __init__(self, program: native_tiny.TinyOdinProgram) -> None:
         self.program = program

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.kept import checked, number
 from chipsim.native.crossbar.image import CrossbarImage, to_stream
 from chipsim.native.crossbar.odin import OdinProgram
 
@@ -69,7 +70,8 @@ class StepEngine:
         return {"step": np.array(self.step), **self.core.state()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Continue from `state()`."""
+        """Continue from `state()`; RunError for what is none."""
+        state = checked(state, {"step": number(), **self.core.kept()})
         self.core.restore({k: v for k, v in state.items() if k != "step"})
         self.step = int(state["step"])
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import RunError
+from chipsim.kept import FOREVER, Kept, checked, flags, like, number, same, under
 from chipsim.kernels.chips.grid import burst as grid_burst
 from chipsim.kernels.chips.grid import cores as grid
-from chipsim.kernels.chips.grid import router
+from chipsim.kernels.chips.grid import router as router
 from chipsim.kernels.chips.grid import run as grid_run
 from chipsim.native.grid.truenorth import AXON_TYPES, LAST_DELAY, GridProgram
 
@@ -60,6 +61,9 @@ def _in_order(rows: np.ndarray) -> np.ndarray:
     return rows[np.lexsort((rows[:, 1], rows[:, 2], rows[:, 0]))]
 
 
+MAX_TICK = (1 << 31) - (1 << 24)  #: ticks are numbered in 32 bits in what a run records
+
+
 class GridEngine:
     """A grid of cores, bit for bit and cycle for cycle. Running 2 x 100 ticks equals running 200.
 
@@ -101,12 +105,42 @@ class GridEngine:
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Continue from `state()` of an engine with the same program; RunError otherwise."""
-        mine = self._arrays()
-        if set(state) != {"tick", *mine} or any(np.shape(state[k]) != v.shape for k, v in mine.items()):
-            raise RunError("the state is not one of this grid")
+        mine, state = self._arrays(), checked(state, self.kept())
+        self._check_wires(state)
         for name, array in mine.items():
             array[...] = state[name]
         self._tick = int(state["tick"])
+
+    def kept(self) -> dict[str, Kept]:
+        """What `state` holds."""
+        net, cores = self._net, self.program.cores
+        merges = len(net.sources)
+        full = np.full(net.count.shape, router.DEPTH)
+        full[-1] = FOREVER  # the inlet is no buffer
+        packet = (1 << router.DX + 10) - 1
+        most = np.full(net.counters.shape, FOREVER)
+        most[[router.N_ACTIVE, router.N_WAITING]] = merges, cores
+        wires = {
+            "sources": same(net.sources), "consumer": same(net.consumer), "data": like(net.data, 0, packet),
+            "first": like(net.first, 0, router.DEPTH - 1), "count": like(net.count, 0, full),
+            "out": like(net.out, 0, packet), "reading": like(net.reading, 0, net.sources.shape[1]),
+            "writing": flags(net.writing), "hand": like(net.hand, 0, packet), "active": like(net.active, 0, merges - 1),
+            "listed": flags(net.listed), "popping": flags(net.popping),
+            "waiting": like(net.waiting, 0, np.array([cores - 1, packet])), "counters": like(net.counters, 0, most),
+        }  # fmt: skip
+        own = {"v": like(self._state.v, -256, 255), "scheduler": like(self._state.scheduler)}
+        return {"tick": number(0, MAX_TICK), **own, **under("net_", wires)}
+
+    def _check_wires(self, state: dict[str, np.ndarray]) -> None:
+        """What lies in the network must belong together; RunError otherwise."""
+        reading, active = state["net_reading"], state["net_active"][: state["net_counters"][router.N_ACTIVE]]
+        port = np.take_along_axis(self._net.sources, np.maximum(reading - 1, 0)[:, None], axis=1)[:, 0]
+        if np.any((reading > 0) & (port < 0)):
+            raise RunError("the state's 'net_reading' names ports that are not there")
+        if not np.array_equal(np.sort(active), np.flatnonzero(state["net_listed"])):
+            raise RunError("the state's 'net_active' and 'net_listed' do not name the same merges")
+        if not state["tick"] and (active.size or state["net_count"].any() or state["net_counters"][router.N_WAITING]):
+            raise RunError("the state has packets on their way before its first tick")
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {**self._state._asdict(), **{f"net_{k}": v for k, v in self._net._asdict().items()}}

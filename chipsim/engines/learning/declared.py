@@ -14,8 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.chips.arithmetic import Arithmetic
-from chipsim.engines.machine.registers import STATE_ROW
 from chipsim.errors import RunError
+from chipsim.kept import FOREVER, Kept, like, number
 from chipsim.native.ranges import mantissa_range
 from chipsim.native.synapses import Synapses
 from chipsim.program.program import Program, ProjectionImage
@@ -28,8 +28,6 @@ from chipsim.rules.source import COUNTERS
 
 from .third import third_array
 
-#: Where a model keeps its threshold among the kernel's parameters.
-THRESHOLD_ROW = {"lif": 2, "atrlif": 7, "float_lif": 0, "lava_float_lif": 0, "unit": 7}
 DEFAULT_BITS = 9  #: of a learned weight on an integer chip, if the rule declares no format
 
 
@@ -132,25 +130,25 @@ class DeclaredLearner(Learner):
         self._membrane()
 
     def _membrane(self) -> None:
-        rule, model = self.rule, self.post.model.model
+        rule, model = self.rule, self.post.model
         self.v_row = -1
         self.level = np.zeros(self.post.n)
         self.v_unit = self.post.unit or 1.0
         if "v" not in rule.reads and rule.surrogate is None:
             return
-        self.v_row = STATE_ROW.get(model, {}).get("v", -1)
-        needs_level = rule.surrogate is not None and model not in THRESHOLD_ROW
+        self.v_row = model.variables.get("v", -1)
+        needs_level = rule.surrogate is not None and model.threshold_row < 0
         if self.v_row < 0 or needs_level:
             missing = "membrane" if self.v_row < 0 else "threshold"
             raise RunError(
                 f"projection '{self.image.name}': rule {rule.name} reads the {missing} of population "
-                f"'{self.post.name}', whose neurons ({model}) have none"
+                f"'{self.post.name}', whose neurons ({model.model}) have none"
             )
 
     def take_levels(self, params: np.ndarray) -> None:
         """Thresholds from the machine's parameters, in the rule's unit."""
-        row = THRESHOLD_ROW.get(self.post.model.model)
-        if self.v_row >= 0 and row is not None:
+        row = self.post.model.threshold_row
+        if self.v_row >= 0 and row >= 0:
             self.level = np.ascontiguousarray(params[row, self.post.start : self.post.stop] * self.v_unit, np.float64)
 
     def prepare(self, steps: int, third: Any) -> None:
@@ -220,6 +218,12 @@ class DeclaredLearner(Learner):
             "syn": p.syn.copy(), "pre": p.pre_vars.copy(), "post": p.post_vars.copy(), "counters": p.counters.copy(),
             "step": np.array(p.step_index),
         }  # fmt: skip
+
+    def kept(self) -> dict[str, Kept]:
+        """What `checkpoint` holds."""
+        p = self.plastic
+        free = {"syn": like(p.syn), "pre": like(p.pre_vars), "post": like(p.post_vars)}
+        return free | {"counters": like(p.counters, 0, FOREVER), "step": number()}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Continue from a checkpoint."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chipsim.errors import RunError
+from chipsim.kept import Kept
 
 from .declared import Learner, Tally
 
@@ -95,6 +96,10 @@ class EPropLearner(Learner):
     def checkpoint(self) -> dict[str, np.ndarray]:
         """The group's state, kept with its last projection."""
         return self.group.checkpoint() if self.image.name == self.group.group.out else {}
+
+    def kept(self) -> dict[str, Kept]:
+        """What `checkpoint` holds."""
+        return self.group.kept() if self.image.name == self.group.group.out else {}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Continue from a checkpoint; the machine's weights are in place already."""

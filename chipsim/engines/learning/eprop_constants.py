@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from chipsim.engines.machine.registers import STATE_ROW
 from chipsim.errors import RunError
 from chipsim.kernels.learning.eprop.adjoint import Lsnn
 from chipsim.native.loihi import VTH_SHIFT
@@ -29,7 +28,7 @@ def constants_of(
     RunError
         A readout without membrane, integer neurons without ideal units, neurons that differ in a time constant.
     """
-    if "v" not in STATE_ROW.get(readout.model.model, {}):
+    if "v" not in readout.model.variables:
         raise RunError(f"population '{readout.name}' ({readout.model.model}) has no membrane to read out: use cs.LI")
     each, out = recurrent.model.per_neuron, readout.model.per_neuron
     if program.arithmetic.is_float:

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chipsim.engines.machine.registers import STATE_ROW
 from chipsim.errors import RunError
-from chipsim.kernels.learning.eprop import adjoint
+from chipsim.kept import FOREVER, Kept, like, number, under
+from chipsim.kernels.learning.eprop import adjoint as adjoint
 from chipsim.program.program import PopulationImage, Program
 from chipsim.rules.carried import troubles
 from chipsim.rules.e_prop.group import Group, Link, eprop_groups
@@ -88,7 +88,7 @@ class EPropNetwork:
                 learner.store()
         unit = self.learners[0].unit
         self.net.constants, self.psi_unit = constants_of(program, self.recurrent, self.readout, self.rule, unit)
-        self.out_row = STATE_ROW[self.readout.model.model]["v"]
+        self.out_row = self.readout.model.variables["v"]
         self.clear()
         self.sums, self.episodes = [np.zeros(s) for s in shapes], 0
         self.written: dict[str, int] = {}
@@ -189,8 +189,30 @@ class EPropNetwork:
         totals = np.array([x.totals for x in self.learners])
         return own | logs | sums | {"counts": np.array(counts, np.int64), "totals": totals}
 
+    def kept(self) -> dict[str, Kept]:
+        """What `checkpoint` holds; `restore` sees that the logs are of one episode."""
+        own = {k: number() if np.ndim(v) == 0 else like(v) for k, v in self.net.state.items() if not k.startswith("w")}
+        wanted = under("net/", own)
+        for name, kind in LOGGED.items():
+            spikes = name in ("x", "z")
+            wanted[f"log/{name}"] = Kept((None, None), np.dtype(kind), *((0, 1) if spikes else (None, None)))
+        wanted |= {f"sum/{k}": like(s) for k, s in enumerate(self.sums)}
+        counts = np.zeros(1 + len(self.learners), np.int64)
+        totals = np.array([x.totals for x in self.learners])
+        return wanted | {"counts": like(counts, 0, FOREVER), "totals": like(totals, 0, FOREVER)}
+
+    def _check_logs(self, saved: Mapping[str, np.ndarray]) -> None:
+        n, m = self.recurrent.n, self.readout.n
+        widths = {"x": sum(p.n for p in self.sources), "z": n, "psi": n, "y": m, "goal": m}
+        steps = len(saved["log/x"])
+        for name, width in widths.items():
+            shape = saved[f"log/{name}"].shape
+            if shape != (steps, width) and (steps or shape != (0, 0)):
+                raise RunError(f"the state's 'log/{name}' has shape {shape}, the episode is {(steps, width)}")
+
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Continue from a checkpoint, bit for bit."""
+        self._check_logs(saved)
         self.net.restore(self.net.state | {k[4:]: v for k, v in saved.items() if k.startswith("net/")})
         for total, k in zip(self.sums, range(3)):
             total[:] = saved[f"sum/{k}"]

@@ -15,9 +15,9 @@ from chipsim.engines.learning.lesson import Learned, Lesson, teacher_of
 from chipsim.engines.learning.loihi import LinearLearner, SopLearner
 from chipsim.engines.learning.pes import PesLearner
 from chipsim.engines.machine.load import Machine
-from chipsim.engines.machine.registers import STATE_ROW
 from chipsim.engines.machine.rewriting import dense_weights, matrix_of
 from chipsim.errors import RunError
+from chipsim.kept import Kept, under
 from chipsim.kernels.core import records
 from chipsim.kernels.learning import machine_declared as machine_plastic
 from chipsim.kernels.learning import machine_engine as machine_sop
@@ -132,7 +132,7 @@ class Learning:
         """State that e-prop looks at in every step: (row, first neuron, one past the last), two per network."""
         found = []
         for network in self.networks:
-            psi = STATE_ROW[network.recurrent.model.model]["psi"]
+            psi = network.recurrent.model.variables["psi"]
             found.append((psi, network.recurrent.start, network.recurrent.stop))
             found.append((network.out_row, network.readout.start, network.readout.stop))
         return found
@@ -247,6 +247,26 @@ class Learning:
     def state(self) -> dict[str, np.ndarray]:
         """Everything that learning changes but the weights, by name."""
         return {f"learn/{k}/{n}": a for k, x in enumerate(self.learners.values()) for n, a in x.checkpoint().items()}
+
+    def kept(self) -> dict[str, Kept]:
+        """What `state` holds."""
+        wanted: dict[str, Kept] = {}
+        for k, learner in enumerate(self.learners.values()):
+            wanted |= under(f"learn/{k}/", learner.kept())
+        return wanted
+
+    def weight_ranges(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest value of each of the machine's weights: fixed ones are those that were loaded."""
+        loaded = self._initial if self.any else self.machine.net.weight
+        low, high = loaded.copy(), loaded.copy()
+        for name, learner in self.learners.items():
+            span = self._span(self.machine.learns[name])
+            ends = learner.bounds()
+            if low.dtype.kind == "i":
+                most = np.iinfo(low.dtype)
+                ends = max(ends[0], most.min), min(ends[1], most.max)
+            low[span], high[span] = np.minimum(low[span], ends[0]), np.maximum(high[span], ends[1])
+        return low, high
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from `state`, bit for bit; the weights are in place already."""

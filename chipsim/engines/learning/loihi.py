@@ -9,10 +9,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.errors import RunError
+from chipsim.kept import FOREVER, Kept, flags, like, number
+from chipsim.kernels.arithmetic.trace import TRACE_MAX
 from chipsim.kernels.learning.machine_engine import Engine
 from chipsim.kernels.learning.sum_of_products.floats import float_step, linear_step
 from chipsim.kernels.learning.sum_of_products.integers import neuron_traces, sop_step
-from chipsim.kernels.learning.sum_of_products.records import CHANGED, CLIPPED, PRODUCTS, STALLED
+from chipsim.kernels.learning.sum_of_products.records import CHANGED, CLIPPED, PRODUCTS, STALLED, VAR_MIN
 from chipsim.program.program import Program, ProjectionImage
 from chipsim.rules.products.rule import TRACES, WEIGHT_RANGE
 from chipsim.rules.products.state import SopStreams, float_state, linear_state, sop_state
@@ -170,6 +172,24 @@ class SopLearner(Learner):
         extra = {"time": np.array(self.time), "drawn": np.array(self.streams.t), "last": self.last.copy()}
         return arrays | random | extra | {"sent": self.sent.copy()}
 
+    def kept(self) -> dict[str, Kept]:
+        """What `checkpoint` holds: traces of 7 bits, 8 where a payload enters; last spikes within the epoch."""
+        state, epoch = self.state, self.rule.t_epoch
+        wanted = {name: like(getattr(state, name)) for name in CHANGES}
+        if not self.is_float:
+            for row, (name, first) in enumerate((("t", self.chosen.tags), ("d", self.chosen.delays)), 1):
+                start = (0, 0) if first is None else (np.min(first), np.max(first))
+                low, high = min(int(self.tables.bounds[row, 0]), start[0], VAR_MIN - 1), int(self.tables.bounds[row, 1])
+                wanted[name] = like(getattr(state, name), low, max(high, start[1]))
+            wanted["x"] = like(state.x, 0, 255)
+            wanted["y"] = like(state.y) if self.rule.three_factor else like(state.y, 0, TRACE_MAX)
+        wanted["tx"], wanted["ty"] = like(state.tx, 0, epoch), like(state.ty, 0, epoch)
+        wanted["counts"] = like(state.counts, 0, FOREVER)
+        words = np.array([*[(1 << 64) - 1] * 4, 1, (1 << 32) - 1], np.uint64)
+        wanted |= {f"rng{k}": Kept((6,), np.dtype(np.uint64), None, words) for k in range(5)}
+        wanted |= {"time": number(), "drawn": number(), "last": flags(self.last)}
+        return wanted | {"sent": like(self.sent, -FOREVER, FOREVER)}
+
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Continue from a checkpoint."""
         for name in CHANGES:
@@ -263,6 +283,11 @@ class LinearLearner(Learner):
             "traces": self.state.traces.copy(), "post": self.post_flags.copy(), "time": np.array(self.time),
             "changed": np.array(self.changed),
         }  # fmt: skip
+
+    def kept(self) -> dict[str, Kept]:
+        """What `checkpoint` holds."""
+        traces, post = like(self.state.traces, 0, TRACE_MAX), flags(self.post_flags)
+        return {"traces": traces, "post": post, "time": number(), "changed": number()}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Continue from a checkpoint."""

@@ -9,6 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.errors import RunError
+from chipsim.kept import FOREVER, Kept, flags, like, number
+from chipsim.kernels.arithmetic.trace import TRACE_MAX
 from chipsim.kernels.learning.pes import CLIPPED_WEIGHTS, PesState, pes_step
 from chipsim.program.program import Program, ProjectionImage
 from chipsim.rules.pes import MAX_ERROR, Pes, PesStreams
@@ -115,6 +117,14 @@ class PesLearner(Learner):
             "trace": self.state.trace.copy(), "seen": self.state.seen.copy(), "counts": self.state.counts.copy(),
             "time": np.array(self.time), "changed": np.array(self.changed), "keys": np.array(keys),
             "position": np.array(position),
+        }  # fmt: skip
+
+    def kept(self) -> dict[str, Kept]:
+        """What `checkpoint` holds."""
+        return {
+            "trace": like(self.state.trace, 0, TRACE_MAX), "seen": flags(self.state.seen),
+            "counts": like(self.state.counts, 0, FOREVER), "time": number(), "changed": number(),
+            "keys": Kept((624,), np.dtype(np.uint32)), "position": number(0, 624),
         }  # fmt: skip
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:

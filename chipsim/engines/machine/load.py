@@ -11,14 +11,17 @@ from chipsim.checks import shown
 from chipsim.errors import RunError
 from chipsim.kernels.core import records, update
 from chipsim.kernels.core.delivery import SPARSE
+from chipsim.kernels.core.neurons.lif import N_OPTIONS
 from chipsim.native.effective import effective
 from chipsim.native.ranges import neuron_problems, synapse_problems
 from chipsim.native.synapses import Conv
 from chipsim.program.program import Program
 
-from .pieces import Piece, PortTable, carries_values, cut_projection, tile_bounds
-from .registers import BUILDERS, N_OPTIONS, PARAM_ROWS, REAL_ROWS, STATE_ROWS
+from .pieces import Piece, PortTable, cut_projection, tile_bounds
 from .store import fans_record, homes, ports_record
+
+#: Rows that a machine has at least, whatever its models need: checkpoints of all versions agree in them.
+PARAM_ROWS, REAL_ROWS, STATE_ROWS = 11, 1, 4
 
 
 class Machine(NamedTuple):
@@ -48,7 +51,7 @@ def load(program: Program, tiles: int = 1) -> Machine:
         segments=segments,
         segment_ptr=segment_ptr,
         is_input=np.array([p.model.is_input for p in pops], np.uint8),
-        is_graded=np.array([carries_values(p.model) for p in pops], np.uint8),
+        is_graded=np.array([p.model.carries_values for p in pops], np.uint8),
         pop_ptr=np.array([0, *(p.stop for p in pops)], np.int64),
         **net_part,
     )
@@ -68,28 +71,31 @@ def load(program: Program, tiles: int = 1) -> Machine:
 
 
 def _neurons(program: Program, number: type, is_float: bool) -> tuple:
-    n = program.n
-    params = np.zeros((PARAM_ROWS, n), number)
-    reals = np.zeros((REAL_ROWS, n if not is_float else 1), np.float64)
-    rows = np.zeros((STATE_ROWS, n), number)
+    n, models = program.n, [image.model for image in program.populations]
+    params = np.zeros((max([PARAM_ROWS, *(len(m.params) for m in models)]), n), number)
+    reals = np.zeros((max([REAL_ROWS, *(len(m.reals) for m in models)]), n if not is_float else 1), np.float64)
+    rows = np.zeros((max([STATE_ROWS, *(len(m.states) for m in models)]), n), number)
     options = []
     for image in program.populations:
         if image.model.is_input:
             options.append([0] * N_OPTIONS)
             continue
-        if image.model.model not in BUILDERS:
+        if not image.model.kernel:
             raise RunError(f"population '{image.name}': chip family {program.chip.family} runs no {shown(image.model)}")
         for problem in neuron_problems(image.model, program.arithmetic):
             raise RunError(f"population '{image.name}': {problem.text}")
-        built = BUILDERS[image.model.model](image.model, program.arithmetic)
-        part = slice(image.start, image.stop)
-        for row, values in built.params.items():
-            params[row, part] = values
-        for row, values in built.state.items():
-            rows[row, part] = values
-        for row, values in built.reals.items():
-            reals[row, part] = values
-        options.append(built.options)
+        model, built, part = image.model, image.model.rows(program.arithmetic), slice(image.start, image.stop)
+        for table, names, given in (
+            (params, model.params, built.params),
+            (rows, model.states, built.state),
+            (reals, model.reals, built.reals),
+        ):
+            for name, values in given.items():
+                table[names.index(name), part] = values
+        chosen = [0] * N_OPTIONS
+        for name, value in built.options.items():
+            chosen[model.options.index(name)] = value
+        options.append(chosen)
     return params, reals, rows, options
 
 

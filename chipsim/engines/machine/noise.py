@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.kept import Kept, number
 from chipsim.program.program import Program
 
 
@@ -60,6 +61,17 @@ class NoiseSource:
             "noise/keys": np.array(keys),
             "noise/position": np.array(position),
             "noise/spare": self._spare,
+        }
+
+    def kept(self) -> dict[str, Kept]:
+        """What `state` holds."""
+        if not self.noisy:
+            return {}
+        width = self.neurons.size
+        return {
+            "noise/keys": Kept((624,), np.dtype(np.uint32)),
+            "noise/position": number(0, 624),
+            "noise/spare": Kept((None, width), np.dtype(np.int64), -127, 127),
         }
 
     def restore(self, state: dict[str, Any]) -> None:

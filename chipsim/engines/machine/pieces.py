@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from chipsim.kernels.core import update
 from chipsim.kernels.core.delivery import CONV, DENSE, DENSE8, SPARSE, SPARSE8
 from chipsim.native.effective import common_shift
 from chipsim.native.synapses import Conv, FloatSynapses, stored
@@ -62,17 +61,12 @@ class Piece(NamedTuple):
     graded: int
 
 
-def carries_values(model: Any) -> bool:
-    """True when spikes of these neurons (or this source) carry a number."""
-    return bool(model.values["graded"]) if model.is_input else model.model in update.GRADED_MODELS
-
-
 def cut_projection(
     program: Program, projection: ProjectionImage, weights: Any, ports: PortTable, tiles: int, is_float: bool
 ):
     """Cut one projection by tile, and by delay where the shift of a sum must be taken delay by delay."""
     synapses, post = projection.synapses, program.populations[projection.post]
-    carries = carries_values(program.populations[projection.pre].model)
+    carries = program.populations[projection.pre].model.carries_values
     graded = int(carries and (is_float or synapses.message_bits > 0))
     if isinstance(synapses, Conv) and not _needs_rows(program):
         # Lava's convolutions give 24 bits; nengo-loihi's accumulator has fewer, others do not overflow

@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from chipsim.checks import ask, dims_of, numbers, product, sparse_matrix
 from chipsim.errors import NetworkError, RunError
+from chipsim.kept import Kept, checked, like
 from chipsim.native.synapses import Conv, FloatSynapses, stored, with_data
 from chipsim.program.program import Program
 
@@ -74,15 +75,33 @@ class Rewritten:
         """The weights as arrays of a checkpoint."""
         return {f"{KEY}{k}": stored(matrix_of(s)).copy() for k, s in self.synapses.items()}
 
+    def kept(self, state: Mapping[str, Any]) -> dict[str, Kept]:
+        """Those of `state`, which `restored` has taken already."""
+        return {f"{KEY}{k}": like(stored(matrix_of(s))) for k, s in self.synapses.items()}
+
     def restored(self, state: Mapping[str, Any]) -> bool:
         """Take the weights of a checkpoint; True if these differ from before."""
-        before, self.synapses = self.synapses, {}
-        for name, values in state.items():
-            if name.startswith(KEY):
-                number = int(name.removeprefix(KEY))
-                old = self.program.projections[number].synapses
-                self.synapses[number] = self._other(old, _like(matrix_of(old), np.asarray(values)))
+        found = {name: values for name, values in state.items() if str(name).startswith(KEY)}
+        taken = {self._fixed(name): (name, values) for name, values in found.items()}
+        before, synapses = self.synapses, {}
+        for place, (name, values) in taken.items():
+            old = self.program.projections[place].synapses
+            array = checked({name: values}, {name: like(stored(matrix_of(old)), finite=True)})[name]
+            try:
+                synapses[place] = self._other(old, _like(matrix_of(old), array))
+            except NetworkError as problem:
+                raise RunError(f"the state's '{name}': {problem}") from None
+        self.synapses = synapses
         return bool(before or self.synapses)
+
+    def _fixed(self, name: str) -> int:
+        """The fixed projection whose weights a checkpoint keeps under `name`; RunError if there is none."""
+        number = name.removeprefix(KEY)
+        images = self.program.projections
+        place = int(number) if number.isdecimal() and len(number) < 9 else len(images)
+        if place >= len(images) or images[place].rule is not None or isinstance(images[place].synapses, Conv):
+            raise RunError(f"the state has '{name[:80]}', which is no fixed projection of this program")
+        return place
 
 
 def dense_weights(given: Any, shape: tuple[int, int], what: str) -> np.ndarray:

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from chipsim.checks import shown
+from chipsim.engines.reckon.io import ReckonRun, as_run, stimulus
+from chipsim.engines.reckon.random import LFSR_OUTPUTS, SEEDS, window
 from chipsim.errors import RunError
+from chipsim.kept import FOREVER, Kept, checked, flags, like, same, under
 from chipsim.kernels.arithmetic import lfsr
 from chipsim.kernels.chips.reckon import state as rk
 from chipsim.kernels.chips.reckon.core import run_ticks
 from chipsim.native.reckon.registers import NEURONS, Memories, Registers, leak_factor
-
-from .io import ReckonRun, as_run, stimulus
-from .random import LFSR_OUTPUTS, SEEDS, window
 
 __all__ = ["ReckonEngine", "ReckonRun", "stimulus"]
 
@@ -155,19 +155,32 @@ class ReckonEngine:
         saved["learning.reg"] = self._scratch.reg.copy()
         return saved
 
+    def kept(self) -> dict[str, Kept]:
+        """What `state` holds."""
+        st, streams = self._state, self._streams
+        wanted = {name: like(array) for name, array in st._asdict().items()}
+        wanted |= {name: like(getattr(st, name), 0, rk.TRACE_MAX) for name in ("tinp", "trec")}
+        wanted["tout"] = like(st.tout, 0, rk.TRACE_OUT_MAX)
+        wanted |= {name: flags(getattr(st, name)) for name in ("dirty", "z", "pending", "collected")}
+        wanted |= {"thr": same(st.thr), "alpha": same(st.alpha), "flags": like(st.flags, 0, np.array([15, 1, 1]))}
+        random = {
+            "words": like(streams.words), "pos": like(streams.pos, 0, lfsr.WORD * streams.words.shape[1]),
+            "tap": same(streams.tap), "length": same(streams.length),
+        }  # fmt: skip
+        register = like(self._scratch.reg, -FOREVER, FOREVER)
+        return under("state.", wanted) | under("streams.", random) | {"learning.reg": register}
+
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Continue from a checkpoint made by `state` (same registers).
 
         Raises
         ------
         RunError
-            A checkpoint that lacks an array or has another shape.
+            A checkpoint that lacks an array, has another shape or dtype, or a value beyond its register.
         """
+        saved = checked(saved, self.kept())
         targets = {f"state.{k}": v for k, v in self._state._asdict().items()}
         targets.update({f"streams.{k}": v for k, v in self._streams._asdict().items()})
         targets["learning.reg"] = self._scratch.reg
-        for name, array in targets.items():
-            if name not in saved or np.shape(saved[name]) != array.shape:
-                raise RunError(f"checkpoint of ReckOn: array {name} of shape {array.shape} is missing or differs")
         for name, array in targets.items():
             array[...] = saved[name]

@@ -11,6 +11,7 @@ import numpy as np
 
 from chipsim.engines.timestep import Probe, SpikeTrain
 from chipsim.errors import RunError
+from chipsim.kept import checked, number
 from chipsim.native.reckon.image import native_image
 from chipsim.program.program import PopulationImage, Program
 
@@ -172,6 +173,7 @@ class ReckonProgramEngine:
         return {**self.chip.state(), "step": np.array(self.step)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint made by `state`."""
+        """Continue from a checkpoint made by `state`; RunError for what is none."""
+        state = checked(state, {"step": number(), **self.chip.kept()})
         self.chip.restore({k: v for k, v in state.items() if k != "step"})
         self.step = int(state["step"])

@@ -61,7 +61,7 @@ class LIF(NeuronModel):
     model = "odin_lif"
     family = "odin"
     registers = _registers(LIF_FIELDS, _DEFAULTS)
-    states = ("v", "ca", "ca_count")
+    states = ("v",)
 
 
 class Izhikevich(NeuronModel):
@@ -70,7 +70,7 @@ class Izhikevich(NeuronModel):
     model = "odin_izh"
     family = "odin"
     registers = _registers(_IZH, {"thr": 7})
-    states = tuple(name for name, (low, _) in IZH_FIELDS.items() if low >= 70)
+    states = ("core",)
 
 
 class Synapses(CrossbarSynapses):

@@ -1,8 +1,7 @@
 """LIF with adaptive threshold and soft refractoriness in fixed point (Lava's ATRLIF): one step of a segment.
 
-Real parameter rows: 0 current factor (4096 - (4096 delta_i + 1)), 1 theta_0 in integer units (64 theta_0).
-Integer rows: 1 voltage factor, 3 bias, 4 theta factor, 5 refractory factor (all of 4096), 6 threshold step.
-State rows: 0 current, 1 voltage, 2 threshold, 3 refractory.
+Factors are of 4096; that of the current, 4096 - (4096 delta_i + 1), is a real parameter. theta_0 is in integer units
+(64 theta_0).
 """
 
 from __future__ import annotations
@@ -15,31 +14,35 @@ from chipsim.kernels.jit import INNER
 
 from .lif import BOUND, INPUT_SHIFT
 
+P_KEPT_V, P_BIAS, P_KEPT_THETA, P_KEPT_R, P_THETA_STEP, P_THETA_0 = 0, 1, 2, 3, 4, 5
+X_KEPT_I = 0  #: row of the real parameters
+S_I, S_V, S_THETA, S_R = 0, 1, 2, 3
+
 
 @njit(**INNER)
 def atrlif(rows, params, reals, drive, fired, active, lo, hi):
     """One step; returns (active, clipped, folded)."""
     n_active, clipped, folded = np.int32(0), np.int32(0), np.int32(0)
     for i in range(lo, hi):
-        i0, v0, x = rows[0, i], rows[1, i], np.int32(drive[i] << INPUT_SHIFT)
+        i0, v0, x = rows[S_I, i], rows[S_V, i], np.int32(drive[i] << INPUT_SHIFT)
         active[i] = np.uint8(1)
         n_active += np.int32(1)
         # The factor keeps a fraction of 1/4096 (delta is a float in Lava): the product is cut, then shifted.
-        scaled = np.int64(i0 * reals[0, i])
+        scaled = np.int64(i0 * reals[X_KEPT_I, i])
         kept = (np.abs(scaled) >> 12) * (1 if scaled >= 0 else -1)
         raw = np.int32(kept + x)
         current = fold_once(raw, BOUND)
         folded += np.int32(current != raw)
-        v = np.int32(decay12(v0, params[1, i]) + current + params[3, i])
+        v = np.int32(decay12(v0, params[P_KEPT_V, i]) + current + params[P_BIAS, i])
         voltage = np.int32(min(max(v, np.int32(1 - BOUND)), np.int32(BOUND - 1)))
         clipped += np.int32(voltage != v)
-        rest = np.int32(params[7, i])
-        theta = np.int32(decay12(np.int32(rows[2, i] - rest), params[4, i]) + rest)
-        soft = decay12(rows[3, i], params[5, i])
+        rest = np.int32(params[P_THETA_0, i])
+        theta = np.int32(decay12(np.int32(rows[S_THETA, i] - rest), params[P_KEPT_THETA, i]) + rest)
+        soft = decay12(rows[S_R, i], params[P_KEPT_R, i])
         spike = np.int32(voltage - soft) >= theta
         fired[i] = np.uint8(spike)
         if spike:
             soft = np.int32(soft + np.int32(2 * theta))
-            theta = np.int32(theta + params[6, i])
-        rows[0, i], rows[1, i], rows[2, i], rows[3, i] = current, voltage, theta, soft
+            theta = np.int32(theta + params[P_THETA_STEP, i])
+        rows[S_I, i], rows[S_V, i], rows[S_THETA, i], rows[S_R, i] = current, voltage, theta, soft
     return n_active, clipped, folded

@@ -1,7 +1,6 @@
 """Fixed-point LIF that sends a count of spikes, or waits while a reset leaves it above threshold: a step of a segment.
 
-Parameter rows (int32): 0 current factor, 1 voltage factor (both of 4096), 2 threshold, 3 bias, 4 most spikes in a step,
-5 vmin, 6 vmax, 7 what one spike takes. State rows: 0 u, 1 v. Options: 1 kind of spike.
+Factors are of 4096.
 """
 
 from __future__ import annotations
@@ -14,6 +13,11 @@ from chipsim.kernels.jit import INNER
 
 from .lif import BOUND, INPUT_SHIFT
 
+LOWEST = np.int32(1 - (1 << 31))
+P_KEPT_U, P_KEPT_V, P_VTH, P_BIAS, P_MOST, P_VMIN, P_VMAX, P_TAKEN = 0, 1, 2, 3, 4, 5, 6, 7
+S_U, S_V = 0, 1
+O_SPIKES = 1  #: kind of spike: MANY or WAITS
+
 MANY, WAITS = 0, 1  #: floor(v / threshold) spikes; or one, above two thresholds if v began the step above one
 
 
@@ -21,31 +25,32 @@ MANY, WAITS = 0, 1  #: floor(v / threshold) spikes; or one, above two thresholds
 def count_lif(rows, params, drive, fired, active, value, lo, hi, kind):
     """One step of neurons [lo, hi); returns (active, clipped, folded).
 
-    A count beyond row 4 is cut to it and counted as clipped; v keeps the rest. The current stops at its bounds, where
+    A count beyond P_MOST is cut to it and counted as clipped; v keeps the rest. The current stops at its bounds, where
     a wrap would turn the strongest excitation into inhibition.
     """
     n_active, clipped, folded = np.int32(0), np.int32(0), np.int32(0)
     for i in range(lo, hi):
-        u0, v0, x = rows[0, i], rows[1, i], np.int32(drive[i] << INPUT_SHIFT)
-        busy = (u0 | v0 | x | params[3, i]) != 0
+        u0, v0, x = rows[S_U, i], rows[S_V, i], np.int64(drive[i]) << np.int64(INPUT_SHIFT)
+        busy = (u0 | v0 | params[P_BIAS, i]) != 0 or x != 0
         active[i] = np.uint8(busy)
         n_active += np.int32(busy)
-        raw = np.int32(decay12(u0, params[0, i]) + x)
-        u = np.int32(min(max(raw, np.int32(1 - BOUND)), np.int32(BOUND - 1)))
+        raw = np.int64(decay12(u0, params[P_KEPT_U, i])) + x  # in 64 bits: a sum that wraps would not be clipped
+        u = np.int32(min(max(raw, np.int64(1 - BOUND)), np.int64(BOUND - 1)))
         folded += np.int32(u != raw)
-        v = np.int32(decay12(v0, params[1, i]) + u + params[3, i])
-        kept = np.int32(min(max(v, params[5, i]), params[6, i]))
-        top = params[2, i]
+        v = np.int32(decay12(v0, params[P_KEPT_V, i]) + u + params[P_BIAS, i])
+        kept = np.int32(min(max(v, params[P_VMIN, i]), params[P_VMAX, i]))
+        top = params[P_VTH, i]
         if kind == WAITS:
             bar = np.int64(top) * (2 if v0 > top else 1)
             sent = np.int32(kept > bar)
         else:
             wanted = np.int32(kept // top) if kept >= top else np.int32(0)
-            sent = np.int32(min(wanted, params[4, i]))
+            sent = np.int32(min(wanted, params[P_MOST, i]))
             clipped += np.int32(sent != wanted)
         clipped += np.int32(kept != v)
-        rows[0, i] = u
-        rows[1, i] = np.int32(kept - sent * params[7, i])
+        rows[S_U, i] = u
+        left = np.int64(kept) - np.int64(sent) * np.int64(params[P_TAKEN, i])
+        rows[S_V, i] = np.int32(max(left, np.int64(LOWEST)))
         value[i] = sent
         fired[i] = np.uint8(sent != 0)
     return n_active, clipped, folded

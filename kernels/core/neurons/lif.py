@@ -1,8 +1,7 @@
 """Fixed-point leaky integrate-and-fire neurons: one step of a segment.
 
-Parameter rows (int32, or int64 for `lif_wide`): 0 current factor, 1 voltage factor (both of 4096), 2 threshold,
-3 bias, 4 refractory, 5 vmin, 6 vmax, 7 what a spike takes from v (below 0: all). State rows: 0 u, 1 v, 2 refractory
-counter, 3 input (general kernel only). Options: see OPT_*.
+Parameters are int32, or int64 for `lif_wide`; the input is kept by the general kernels only. Each model's class in
+`chipsim.native` names the same rows, and a test holds both against each other.
 """
 
 from __future__ import annotations
@@ -14,13 +13,18 @@ from chipsim.kernels.arithmetic.fixed import decay12, fold_once, wrap_signed
 from chipsim.kernels.jit import INNER
 
 N_OPTIONS = 8
-OPT_FAST = 0  #: 1: one du, dv, vth for all, no refractory, full clip range, reset to zero, one fold
-OPT_OVERFLOW = 1  #: 0 fold once at 2**23, 1 wrap to 24 bits, 2 none
-OPT_INPUT_BITS = 2  #: magnitude bits of the input sum, 0 = unlimited
-OPT_NOISE = 3  #: 0 none, 1 on the current, 2 on the voltage
-OPT_RESET_INTERVAL = 4  #: clear u and v every so many steps, 0 = never
-OPT_RESET_OFFSET = 5
-OPT_MORE_COMPARTMENTS = 6  #: of every model: compartments of a neuron besides the first, each an update more
+P_KEPT_U, P_KEPT_V = 0, 1  #: what a step leaves of current and voltage, of 4096
+P_VTH, P_BIAS, P_REFRACTORY, P_VMIN, P_VMAX = 2, 3, 4, 5, 6
+P_TAKEN = 7  #: what a spike takes from v; below 0: all
+P_LOWER = 4  #: lower threshold of `ternary`
+S_U, S_V, S_REFRACTORY, S_INPUT = 0, 1, 2, 3
+O_PLAIN = 0  #: 1: one du, dv, vth for all, no refractory, full clip range, reset to zero, one fold
+O_OVERFLOW = 1  #: 0 fold once at 2**23, 1 wrap to 24 bits, 2 none
+O_INPUT_BITS = 2  #: magnitude bits of the input sum, 0 = unlimited
+O_NOISE = 3  #: 0 none, 1 on the current, 2 on the voltage
+O_RESET_INTERVAL = 4  #: clear u and v every so many steps, 0 = never
+O_RESET_OFFSET = 5
+O_MORE_COMPARTMENTS = 6  #: of every model: compartments of a neuron besides the first, each an update more
 
 BOUND = np.int32(1 << 23)
 INPUT_SHIFT = np.int32(6)
@@ -29,9 +33,9 @@ INPUT_SHIFT = np.int32(6)
 @njit(**INNER)
 def lif_uniform(rows, params, drive, fired, active, lo, hi):
     """The common case, all int32 and branch-free so that it vectorises; returns (active, clipped, folded)."""
-    fu, fv, vth = params[0, lo], params[1, lo], params[2, lo]
-    u_row, v_row = rows[0, lo:hi], rows[1, lo:hi]
-    bias, a, out, act = params[3, lo:hi], drive[lo:hi], fired[lo:hi], active[lo:hi]
+    fu, fv, vth = params[P_KEPT_U, lo], params[P_KEPT_V, lo], params[P_VTH, lo]
+    u_row, v_row = rows[S_U, lo:hi], rows[S_V, lo:hi]
+    bias, a, out, act = params[P_BIAS, lo:hi], drive[lo:hi], fired[lo:hi], active[lo:hi]
     n_active, clipped, folded = np.int32(0), np.int32(0), np.int32(0)
     for i in range(u_row.size):
         u0, v0, x, b = u_row[i], v_row[i], np.int32(a[i] << INPUT_SHIFT), bias[i]
@@ -60,16 +64,16 @@ def lif_general(rows, params, drive, fired, active, lo, hi, options, noise, t):
     Returns (active, clipped, folded).
     """
     n_active, clipped, folded = np.int32(0), np.int32(0), np.int32(0)
-    overflow, bits, noisy = options[1], options[2], options[3]
-    interval = options[4]
-    clear = interval > 0 and t % interval == options[5] % max(interval, 1)
+    overflow, bits, noisy = options[O_OVERFLOW], options[O_INPUT_BITS], options[O_NOISE]
+    interval = options[O_RESET_INTERVAL]
+    clear = interval > 0 and t % interval == options[O_RESET_OFFSET] % max(interval, 1)
     for i in range(lo, hi):
         if clear:
-            rows[0, i] = 0
-            rows[1, i] = 0
-        u0, v0 = rows[0, i], rows[1, i]
+            rows[S_U, i] = 0
+            rows[S_V, i] = 0
+        u0, v0 = rows[S_U, i], rows[S_V, i]
         x = np.int32(drive[i] << INPUT_SHIFT)
-        busy = (u0 | v0 | x | params[3, i]) != 0
+        busy = (u0 | v0 | x | params[P_BIAS, i]) != 0
         active[i] = np.uint8(busy)
         n_active += np.int32(busy)
         if noisy == 1:
@@ -78,29 +82,29 @@ def lif_general(rows, params, drive, fired, active, lo, hi, options, noise, t):
             wrapped = wrap_signed(x, bits)
             folded += np.int32(wrapped != x)
             x = wrapped
-        rows[3, i] = x
-        raw = np.int32(decay12(u0, params[0, i]) + x)
+        rows[S_INPUT, i] = x
+        raw = np.int32(decay12(u0, params[P_KEPT_U, i]) + x)
         u = _overflow(raw, overflow)
         folded += np.int32(u != raw)
-        push = np.int32(u + params[3, i])
+        push = np.int32(u + params[P_BIAS, i])
         if noisy == 2:
             push = np.int32(push + noise[i])
         if overflow == 1:
             push = wrap_signed(push, 23)
-        rows[0, i] = u
-        if rows[2, i] > 0:
-            rows[2, i] -= np.int32(1)
+        rows[S_U, i] = u
+        if rows[S_REFRACTORY, i] > 0:
+            rows[S_REFRACTORY, i] -= np.int32(1)
             fired[i] = np.uint8(0)
             continue
-        v = np.int32(decay12(v0, params[1, i]) + push)
-        kept = np.int32(min(max(v, params[5, i]), params[6, i]))
+        v = np.int32(decay12(v0, params[P_KEPT_V, i]) + push)
+        kept = np.int32(min(max(v, params[P_VMIN, i]), params[P_VMAX, i]))
         clipped += np.int32(kept != v)
-        spike = kept > params[2, i]
+        spike = kept > params[P_VTH, i]
         fired[i] = np.uint8(spike)
         if spike:
-            kept = np.int32(kept - params[7, i]) if params[7, i] >= 0 else np.int32(0)
-            rows[2, i] = np.int32(params[4, i] - 1)
-        rows[1, i] = kept
+            kept = np.int32(kept - params[P_TAKEN, i]) if params[P_TAKEN, i] >= 0 else np.int32(0)
+            rows[S_REFRACTORY, i] = np.int32(params[P_REFRACTORY, i] - 1)
+        rows[S_V, i] = kept
     return n_active, clipped, folded
 
 
@@ -119,36 +123,36 @@ def lif_wide(rows, params, drive, fired, active, lo, hi, options, noise, t):
     Exact while values stay below 2**52, where float64 is. Nothing wraps; v is clipped where a user asked for it.
     """
     n_active, clipped = np.int32(0), np.int32(0)
-    noisy, interval = options[3], options[4]
-    clear = interval > 0 and t % interval == options[5] % max(interval, 1)
+    noisy, interval = options[O_NOISE], options[O_RESET_INTERVAL]
+    clear = interval > 0 and t % interval == options[O_RESET_OFFSET] % max(interval, 1)
     for i in range(lo, hi):
         if clear:
-            rows[0, i] = 0
-            rows[1, i] = 0
-        u0, v0 = rows[0, i], rows[1, i]
+            rows[S_U, i] = 0
+            rows[S_V, i] = 0
+        u0, v0 = rows[S_U, i], rows[S_V, i]
         x = drive[i] << 6
-        busy = (u0 | v0 | x | params[3, i]) != 0
+        busy = (u0 | v0 | x | params[P_BIAS, i]) != 0
         active[i] = np.uint8(busy)
         n_active += np.int32(busy)
         if noisy == 1:
             x += noise[i]
-        rows[3, i] = x
-        u = decay12_wide(u0, params[0, i]) + x
-        push = u + params[3, i] + (noise[i] if noisy == 2 else 0)
-        rows[0, i] = u
-        if rows[2, i] > 0:
-            rows[2, i] -= 1
+        rows[S_INPUT, i] = x
+        u = decay12_wide(u0, params[P_KEPT_U, i]) + x
+        push = u + params[P_BIAS, i] + (noise[i] if noisy == 2 else 0)
+        rows[S_U, i] = u
+        if rows[S_REFRACTORY, i] > 0:
+            rows[S_REFRACTORY, i] -= 1
             fired[i] = np.uint8(0)
             continue
-        v = decay12_wide(v0, params[1, i]) + push
-        kept = min(max(v, params[5, i]), params[6, i])
+        v = decay12_wide(v0, params[P_KEPT_V, i]) + push
+        kept = min(max(v, params[P_VMIN, i]), params[P_VMAX, i])
         clipped += np.int32(kept != v)
-        spike = kept > params[2, i]
+        spike = kept > params[P_VTH, i]
         fired[i] = np.uint8(spike)
         if spike:
-            kept = kept - params[7, i] if params[7, i] >= 0 else 0
-            rows[2, i] = params[4, i] - 1
-        rows[1, i] = kept
+            kept = kept - params[P_TAKEN, i] if params[P_TAKEN, i] >= 0 else 0
+            rows[S_REFRACTORY, i] = params[P_REFRACTORY, i] - 1
+        rows[S_V, i] = kept
     return n_active, clipped, np.int32(0)
 
 
@@ -164,22 +168,22 @@ def _overflow(raw, overflow):
 
 @njit(**INNER)
 def ternary(rows, params, drive, fired, active, value, lo, hi):
-    """LIF with an upper (row 2) and a lower threshold (row 4): sends +1 or -1; returns (active, clipped, folded)."""
+    """LIF with an upper and a lower threshold: sends +1 or -1; returns (active, clipped, folded)."""
     n_active, clipped, folded = np.int32(0), np.int32(0), np.int32(0)
     for i in range(lo, hi):
-        u0, v0, x = rows[0, i], rows[1, i], np.int32(drive[i] << INPUT_SHIFT)
-        busy = (u0 | v0 | x | params[3, i]) != 0
+        u0, v0, x = rows[S_U, i], rows[S_V, i], np.int32(drive[i] << INPUT_SHIFT)
+        busy = (u0 | v0 | x | params[P_BIAS, i]) != 0
         active[i] = np.uint8(busy)
         n_active += np.int32(busy)
-        raw = np.int32(decay12(u0, params[0, i]) + x)
+        raw = np.int32(decay12(u0, params[P_KEPT_U, i]) + x)
         u = fold_once(raw, BOUND)
         folded += np.int32(u != raw)
-        v = np.int32(decay12(v0, params[1, i]) + u + params[3, i])
+        v = np.int32(decay12(v0, params[P_KEPT_V, i]) + u + params[P_BIAS, i])
         kept = np.int32(min(max(v, np.int32(1 - BOUND)), np.int32(BOUND - 1)))
         clipped += np.int32(kept != v)
-        sent = np.int32(kept > params[2, i]) - np.int32(kept < params[4, i])
+        sent = np.int32(kept > params[P_VTH, i]) - np.int32(kept < params[P_LOWER, i])
         value[i] = sent
         fired[i] = np.uint8(sent != 0)
-        rows[0, i] = u
-        rows[1, i] = np.int32(0) if sent != 0 else kept
+        rows[S_U, i] = u
+        rows[S_V, i] = np.int32(0) if sent != 0 else kept
     return n_active, clipped, folded

@@ -11,6 +11,15 @@ from numba import njit
 
 from chipsim.kernels.jit import INNER
 
+P_CURRENT_KEPT, P_CURRENT_GAIN, P_KEPT, P_GAIN, P_CONSTANT, P_INPUT_GAIN = 0, 1, 2, 3, 4, 5
+P_CURRENT_AFTER = 6  #: of the current, what is kept after its use
+P_THRESHOLD, P_RESET_TO, P_LOWEST = 7, 8, 9
+P_BIAS = 10  #: of the input
+S_V, S_I = 0, 1
+O_START = 1  #: first step in which it runs
+O_SENDS, O_AFTER_SPIKE = 2, 3
+O_AT_ONCE = 4  #: 1: a late reset acts in the step of the spike
+
 VALUE, ABOVE, REACHED, MANY = 0, 1, 2, 3  #: what is sent: v itself, [v > th], [v >= th], floor(v / th)
 #: What a spike does: nothing, v = reset_to, v -= z th; or (snnTorch) acting at the next step by [v > th] of that
 #: moment: subtract the threshold, forget v, or zero the whole new v.
@@ -19,30 +28,25 @@ NONE, TO_VALUE, SUBTRACT, LATE_SUBTRACT, LATE_FORGET, LATE_ZERO = 0, 1, 2, 3, 4,
 
 @njit(**INNER)
 def unit(rows, params, drive, fired, active, value, lo, hi, options, t):
-    """One step; returns the number of active neurons.
-
-    Parameter rows: 0, 1 current: kept and gained; 2 v kept, 3 gain of the current, 4 constant, 5 gain of the
-    input; 6 current kept after use, 7 threshold, 8 reset value, 9 floor of v, 10 bias of the input.
-    State rows: 0 v, 1 current. Options: 1 first step in which it runs, 2 what is sent, 3 reset, 4 reset at once.
-    """
+    """One step; returns the number of active neurons."""
     n_active = np.int32(0)
-    sends, reset, at_once = options[2], options[3], options[4] != 0
-    waiting = t <= options[1]
+    sends, reset, at_once = options[O_SENDS], options[O_AFTER_SPIKE], options[O_AT_ONCE] != 0
+    waiting = t <= options[O_START]
     for i in range(lo, hi):
         if waiting:
             fired[i] = np.uint8(0)
             active[i] = np.uint8(0)
             continue
-        v, threshold = rows[0, i], params[7, i]
-        x = drive[i] + params[10, i]
-        busy = v != 0.0 or rows[1, i] != 0.0 or x != 0.0 or params[4, i] != 0.0
+        v, threshold = rows[S_V, i], params[P_THRESHOLD, i]
+        x = drive[i] + params[P_BIAS, i]
+        busy = v != 0.0 or rows[S_I, i] != 0.0 or x != 0.0 or params[P_CONSTANT, i] != 0.0
         active[i] = np.uint8(busy)
         n_active += np.int32(busy)
         late = 1.0 if reset >= LATE_SUBTRACT and v > threshold else 0.0
-        current = params[0, i] * rows[1, i] + params[1, i] * x
+        current = params[P_CURRENT_KEPT, i] * rows[S_I, i] + params[P_CURRENT_GAIN, i] * x
         if reset == LATE_FORGET:
             v *= 1.0 - late
-        v = params[2, i] * v + params[3, i] * current + params[5, i] * x + params[4, i]
+        v = params[P_KEPT, i] * v + params[P_GAIN, i] * current + params[P_INPUT_GAIN, i] * x + params[P_CONSTANT, i]
         if reset == LATE_SUBTRACT:
             v -= late * threshold
         elif reset == LATE_ZERO:
@@ -52,11 +56,11 @@ def unit(rows, params, drive, fired, active, value, lo, hi, options, t):
             v -= sent * threshold
         elif reset == TO_VALUE:
             if sent != 0.0:
-                v = params[8, i]
+                v = params[P_RESET_TO, i]
         elif at_once and reset != NONE:
             v -= (sent - late) * (threshold if reset == LATE_SUBTRACT else v)
-        rows[0, i] = max(v, params[9, i])
-        rows[1, i] = params[6, i] * current
+        rows[S_V, i] = max(v, params[P_LOWEST, i])
+        rows[S_I, i] = params[P_CURRENT_AFTER, i] * current
         value[i] = sent
         fired[i] = np.uint8(sent != 0.0)
     return n_active

@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.chips.arithmetic import PRESETS
-from chipsim.engines.machine.pieces import carries_values
 from chipsim.errors import CompileError, NetworkError
 from chipsim.native.base import NeuronModel
 from chipsim.native.effective import effective
@@ -139,7 +138,7 @@ def _rule(program: Program, p: ProjectionImage, where: str) -> None:
         raise CompileError(f"{where}: Lava's traces decay by exp(-1/tau); compile with arithmetic='lava'")
     if s.max_delay:
         raise CompileError(f"{where}: Lava's LearningDense has no delays; set delays=0")
-    if chosen.rule.graded and not s.message_bits and carries_values(program.populations[p.pre].model):
+    if chosen.rule.graded and not s.message_bits and program.populations[p.pre].model.carries_values:
         raise CompileError(
             f"{where}: {chosen.rule.name} reads payloads, which Lava's LearningDense drops with message_bits=0: set "
             "message_bits=8, or graded=0"

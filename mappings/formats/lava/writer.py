@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chipsim.program.program import Program
-from chipsim.storage.file import replacing
+from chipsim.storage.atomic import write_file
 
 from . import text
 from .check import check
@@ -53,9 +53,7 @@ def to_lava(program: Program) -> LavaNetwork:
 def write_lava_script(program: Program, path: str | Path) -> Path:
     """Write a stand-alone Python script (it needs lava-nc and numpy only); nothing is left behind if it fails."""
     source = lava_source(program)
-    with replacing(path) as part:
-        part.write_text(source, encoding="utf-8")
-    return Path(path)
+    return write_file(path, source)
 
 
 def lava_source(program: Program) -> str:

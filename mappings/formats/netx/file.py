@@ -5,6 +5,7 @@ Layout of lava-dl 0.6.0: `/layer/<i>/` with type, shape, weight, … and `/layer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import ChipsimError, FileError
-from chipsim.storage.file import _DAMAGE, _open
+from chipsim.storage.file import DAMAGE, open_hdf5, reason
+from chipsim.storage.file import naming as naming_file
 from chipsim.storage.reader import MAX_NEURONS, array_of
 
 MAX_LAYERS = 10_000
@@ -49,12 +51,11 @@ def naming(what: str) -> Iterator[None]:
     try:
         yield
     except FileError as error:
-        raise error if str(error).startswith(what) else FileError(f"{what}: {error}") from None
+        raise naming_file(what, error) from None
     except ChipsimError as error:
-        raise FileError(f"{what}: {error}") from None
-    except _DAMAGE as error:
-        text = str(error).strip("'\"").splitlines() or [type(error).__name__]
-        raise FileError(f"{what} is damaged: {text[0]}") from error
+        raise naming_file(what, error) from None
+    except DAMAGE as error:
+        raise FileError(f"{what} is damaged: {reason(error)}") from error
 
 
 def read_layers(path: str | Path) -> list[Layer]:
@@ -67,7 +68,7 @@ def read_layers(path: str | Path) -> list[Layer]:
         layer and dataset.
     """
     source = Path(path)
-    file = _open(source)
+    file = open_hdf5(source, attributes=False, label=_label)
     try:
         with naming(str(source)):
             group = _member(file, "layer")
@@ -78,6 +79,21 @@ def read_layers(path: str | Path) -> list[Layer]:
             return [_layer(group, k) for k in range(len(group))]
     finally:
         file.close()
+
+
+def _label(file: Any, text: str) -> str:
+    """A refusal that names a place, `/layer/3/weight …`, in words: `layer 3 (dense): weight …`."""
+    found = re.match(r"/layer/(\d+)/(.*)", text, re.DOTALL)
+    if found is None:
+        return text
+    kind = ""
+    try:
+        node = file[f"layer/{found[1]}/type"]
+        plain = node.dtype.kind == "S" and node.size == 1 and node.chunks is None and not node.is_virtual
+        kind = f" ({node[0].decode('ascii', 'replace')})" if plain and not node.external else ""
+    except (*DAMAGE,):
+        pass
+    return f"layer {found[1]}{kind}: {found[2]}"
 
 
 def _member(group: Any, name: str) -> Any:

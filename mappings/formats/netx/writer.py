@@ -18,7 +18,7 @@ from chipsim.native.effective import effective
 from chipsim.native.loihi import LIF
 from chipsim.native.synapses import Conv, Synapses
 from chipsim.program.program import Program
-from chipsim.storage.file import replacing
+from chipsim.storage.file import new_hdf5
 
 BIAS_MAX = 2 * 4095  #: a mantissa of 12 bits and sign with the largest exponent, 7, in units of 2**6
 Fields = dict[str, Any]  #: of a layer: name -> array, text, or a dict of such
@@ -44,9 +44,7 @@ def write_netx(value: Program | Network, path: str | Path) -> Path:
     """
     view = _view(value)
     layers = _layers(view)
-    import h5py
-
-    with replacing(path) as part, h5py.File(part, "w", libver=("earliest", "v110")) as file:
+    with new_hdf5(path, ("earliest", "v110")) as file:
         for k, layer in enumerate(layers):
             _put(file.create_group(f"layer/{k}"), layer)
     return Path(path)

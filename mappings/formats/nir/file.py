@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from chipsim.errors import FileError, NetworkError
-from chipsim.storage.file import _DAMAGE, _open
-from chipsim.storage.heap import check_texts
+from chipsim.storage.file import DAMAGE, naming, open_hdf5, reason
 from chipsim.storage.reader import array_of
 
 DEPTH = 16  #: graphs inside graphs
@@ -65,7 +64,7 @@ def read_graph(given: Any) -> Graph:
 
 
 def _from_file(path: Path) -> Graph:
-    file = _open(path)
+    file = open_hdf5(path, attributes=False)
     try:
         if "node" not in file or "version" not in file:
             raise FileError("holds no NIR graph: it has no 'node' and 'version'")
@@ -74,12 +73,11 @@ def _from_file(path: Path) -> Graph:
             raise FileError(f"has NIR version {version}; versions 0 and 1 are known")
         return _graph(file["node"], str(path), version, 0)
     except FileError as error:
-        raise FileError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
-    except _DAMAGE as error:
+        raise naming(path, error) from None
+    except DAMAGE as error:
         if isinstance(error, NetworkError):
             raise
-        text = str(error).strip("'\"").splitlines() or [type(error).__name__]
-        raise FileError(f"{path} is damaged: {text[0]}") from error
+        raise FileError(f"{path} is damaged: {reason(error)}") from error
     finally:
         file.close()
 
@@ -89,9 +87,17 @@ def _text(node: Any) -> str:
 
     if not isinstance(node, h5py.Dataset):
         raise FileError(f"{node.name} is a group, not a text")
-    check_texts(node)
+    if h5py.check_string_dtype(node.dtype) is None:
+        raise FileError(f"{node.name} holds no text")
     value = node[()] if node.shape == () else node[0] if node.size else b""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return _printable(value.decode() if isinstance(value, bytes) else str(value), node.name)
+
+
+def _printable(text: str, where: str) -> str:
+    """The text, if it can be shown on a terminal as it is; a name with control characters in it is refused."""
+    if not text.isprintable():
+        raise FileError(f"{where}: {text[:80]!r} holds characters that cannot be printed")
+    return text
 
 
 def _own(group: Any) -> None:
@@ -99,13 +105,14 @@ def _own(group: Any) -> None:
     import h5py
 
     for name in group:
-        if not isinstance(name, str):
-            raise FileError(f"{group.name}: a name is no text")
+        _printable(name if isinstance(name, str) else repr(name) + "\0", group.name)
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise FileError(f"{group.name}/{name} is a link; a graph's data must lie in its own file")
 
 
 def _graph(group: Any, source: str, version: str, depth: int) -> Graph:
+    import h5py
+
     if depth > DEPTH:
         raise FileError(f"{group.name}: graphs lead back into themselves")
     if _text(group["type"]) != "NIRGraph":
@@ -122,9 +129,10 @@ def _graph(group: Any, source: str, version: str, depth: int) -> Graph:
             raise FileError(f"{group.name}: edges have shape {table.shape}, not (n, 2)")
         if table.shape[0] > MAX_NODES * 100:
             raise FileError(f"{group.name} declares {table.shape[0]} edges")
-        check_texts(table)
+        if h5py.check_string_dtype(table.dtype) is None:
+            raise FileError(f"{table.name} holds no text")
         names = [[s.decode() if isinstance(s, bytes) else str(s) for s in row] for row in table[()]]
-        edges = [(a, b) for a, b in names]
+        edges = [(_printable(a, table.name), _printable(b, table.name)) for a, b in names]
     return Graph(nodes, tuple(edges), _metadata(group), source, version)
 
 
@@ -138,7 +146,25 @@ def _node(group: Any, name: str, source: str, version: str, depth: int) -> Any:
     if kind == "NIRGraph":
         return _graph(group, source, version, depth + 1)
     params = {k: _value(v) for k, v in group.items() if k not in KEPT_ASIDE}
+    _check_whole(name, kind, params)
     return Node(name, kind, params, _metadata(group))
+
+
+#: Parameters that are whole numbers, and how many at most.
+WHOLE = {"stride": 2, "padding": 2, "dilation": 2, "kernel_size": 2, "groups": 1, "start_dim": 1, "end_dim": 1,
+         "input_shape": 8, "shape": 8}  # fmt: skip
+
+
+def _check_whole(name: str, kind: str, params: Mapping[str, Any]) -> None:
+    """Refuse sizes and counts that are no whole numbers, or more of them than a node can have."""
+    for key, most in WHOLE.items():
+        if key not in params or (key == "padding" and isinstance(params[key], str)):
+            continue
+        value = np.asarray(params[key])
+        sound = value.dtype.kind in "iuf" and value.size <= most and bool(np.all(np.abs(value.astype(float)) < 2**62))
+        if not sound or np.any(value != np.floor(value)):
+            shown = "text" if value.dtype.kind in "USO" else f"{value.dtype} {value.shape}"
+            raise NetworkError(f"node '{name}' ({kind}): {key} must be at most {most} whole numbers, it is {shown}")
 
 
 def _value(node: Any) -> Any:
@@ -182,4 +208,5 @@ def _library_node(name: str, node: Any, source: str, depth: int) -> Any:
         shape = next(iter(types.values()), None) if isinstance(types, Mapping) else None
         if shape is not None:
             params["shape"] = np.asarray(shape)
+    _check_whole(name, kind, params)
     return Node(name, kind, params, dict(getattr(node, "metadata", None) or {}))

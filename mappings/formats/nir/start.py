@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.engines.machine.registers import effective_bias
 from chipsim.mappings.network.idealise import response
 from chipsim.mappings.network.network import Network
+from chipsim.native.effective import effective_bias
 from chipsim.native.floats import Unit
 from chipsim.native.loihi import LIF as ChipLIF
 from chipsim.native.loihi import STATE_MAX, VTH_SHIFT, CountLIF, SoftLIF

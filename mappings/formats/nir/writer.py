@@ -17,7 +17,7 @@ from chipsim.mappings.network.network import Network, Projection
 from chipsim.native.floats import Unit
 from chipsim.native.synapses import Conv, FloatSynapses
 from chipsim.program.program import Program
-from chipsim.storage.file import replacing
+from chipsim.storage.atomic import replacing
 
 OWN_SCHEME = "norse_import"  #: steps like chipsim's own recurrence: Euler, the current first, reset at once
 
