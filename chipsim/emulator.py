@@ -308,6 +308,10 @@ def _engine(program: Program, threads: int) -> Any:
         from chipsim.engines.grid.program import GridProgramEngine
 
         return GridProgramEngine(program, threads)
+    if program.chip.family == "catalyst":
+        from .engines.catalyst.program import N1ProgramEngine
+
+        return N1ProgramEngine(program, threads)
     raise RunError(f"no engine runs programs of family '{program.chip.family}'")
 
 

@@ -99,11 +99,11 @@ def time_steps(
 
 def time_cycles(chip: Chip, counts: Counts, cycles: np.ndarray) -> Timing:
     """Time of steps that took a known number of clock cycles each, (t,); the chip's clock gives the
-    seconds.
+    seconds. `cycles: {between: ...}` of a description are idle cycles from one step to the next.
     """
     if chip.clock is None:
         raise RunError(f"chip {shown(chip.name)} has no published clock: cycles cannot be turned into seconds")
-    cycles = np.asarray(cycles, np.int64)
+    cycles = np.asarray(cycles, np.int64) + int(chip.cycles.get("between", 0))
     step = np.maximum(cycles / chip.clock.si, chip.tick.si if chip.tick else 0.0)
     nothing = np.zeros(counts.fires.shape)
     return Timing("cycles", step, 0.0, nothing, nothing, None, np.rint(step * chip.clock.si).astype(np.int64))

@@ -260,7 +260,16 @@ def engine_text(name: str, change: Polynomial, registers: dict[str, str], power:
 
 
 PROCESSORS = ("local", "processor", "float64")  # engines that run any declared rule
-PROGRAMMABLE = {"sum_of_products": sum_of_products, "three_factor": sum_of_products}
+
+
+def microcode(rule: Rule) -> Verdict:
+    """Verdict of a microcoded engine (`chipsim.rules.microcode`)."""
+    from chipsim.rules.microcode import microcode as translate
+
+    return translate(rule)
+
+
+PROGRAMMABLE = {"sum_of_products": sum_of_products, "three_factor": sum_of_products, "microcode": microcode}
 BUILT_IN = {  # engines that run one rule of their own, and the shipped rules that are a form of it
     "sdsp": ("sdsp",),
     "eprop": ("eprop_light", "eprop_synapse"),

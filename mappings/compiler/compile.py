@@ -20,6 +20,7 @@ from chipsim.mappings.compiler.cores.axons import kept_patterns, starts, total
 from chipsim.mappings.compiler.cores.packing import METHODS
 from chipsim.mappings.compiler.cores.partition import partition as make_partition
 from chipsim.mappings.compiler.cores.place import cores_per_chip, place
+from chipsim.mappings.compiler.lower.catalyst import lower_catalyst
 from chipsim.mappings.compiler.lower.crossbar import lower_crossbar
 from chipsim.mappings.compiler.lower.reckon import lower_reckon
 from chipsim.mappings.compiler.lower.xylo import lower_xylo
@@ -40,6 +41,7 @@ FAMILY_LOWERING: dict[str, Callable[..., Program]] = {
     "odin": lower_crossbar,
     "tinyodin": lower_crossbar,
     "truenorth": lower_crossbar,
+    "catalyst": lower_catalyst,
 }
 
 
