@@ -10,7 +10,7 @@ import numpy as np
 
 from chipsim.program.program import Program
 
-from .checks import MEMORY_LIMIT, finite, mapping, shown, whole
+from .checks import MEMORY_LIMIT, finite, flag, mapping, shown, whole
 from .errors import FileError, RunError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Sequence[str] | str]
 MAX_THREADS = 1024
+MOST_STEPS = (1 << 62) - 1  #: of a run, as far as counters go; memory ends it sooner
 
 
 class Emulator:
@@ -116,6 +117,7 @@ class Emulator:
 
         from .results import Result
 
+        masks = flag(masks, "masks", RunError)
         inputs = mapping(inputs, "inputs", "population -> spikes", RunError)
         record = mapping(record, "record", "population -> variables", RunError)
         third = mapping(third, "third", "projection -> third factor", RunError)
@@ -354,7 +356,7 @@ def _steps(program: Program, inputs: Mapping[str, Any], steps: int | None) -> in
     from chipsim.run.inputs import as_input
 
     if steps is not None:
-        return whole(steps, "steps", 1, error=RunError)
+        return whole(steps, "steps", 1, MOST_STEPS, RunError)
     arrays = [as_input(program.population(name), given) for name, given in inputs.items()]
     lengths = [len(array) for array in arrays if array.dtype.names is None]
     if not lengths:

@@ -23,6 +23,9 @@ RATE_FORMS = ("output", "input")
 #: Parameter rows and options of the kernels of rate units.
 RATE_ROWS = ("k", "bias", "rest", "nudge", "target", "held")
 RATE_OPTIONS = ("", "form", "g", "start", "input_exp", "gate", "", "slope")
+#: Those that a run and a program's projections fill in: neither held nor nudged, no gate and no slope of another unit.
+FREE = {"nudge": np.asarray(0), "target": np.asarray(0), "held": np.asarray(0)}
+NOWHERE = {"gate": 0, "slope": 0}
 
 __all__ = ["LIF", "LSNN", "LavaLIF", "Rate", "Synapses", "Unit"]
 
@@ -254,9 +257,6 @@ class Rate(NeuronModel):
         v, u, output = self.values, self.per_neuron("u"), self.values["form"] == "output"
         g = rate.FUNCTIONS[v["g"]]
         y, slope = rate.curve(g, np.zeros(self.n) if output else u)
-        options = {"form": rate.FORMS[v["form"]], "g": g, "start": int(v["start"])}
-        return Rows(
-            {name: v[name] for name in ("k", "bias", "rest")},
-            {"u": u, "r": u if output else y, "slope": slope},
-            options,
-        )
+        options = {"form": rate.FORMS[v["form"]], "g": g, "start": int(v["start"]), "input_exp": 0, **NOWHERE}
+        params = {name: v[name] for name in ("k", "bias", "rest")} | FREE
+        return Rows(params, {"u": u, "r": u if output else y, "slope": slope}, options)

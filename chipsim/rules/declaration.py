@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from chipsim.checks import finite
+import numpy as np
+
+from chipsim.checks import choice, finite, shown
 from chipsim.errors import NetworkError
 from chipsim.kernels.arithmetic.surrogates import KINDS
 from chipsim.rules.fixed_format import Fixed
@@ -38,12 +40,16 @@ class RuleError(NetworkError):
 def check_format(form: Any, what: str) -> None:
     """A format is a `Fixed`, or None for float64."""
     if form is not None and not isinstance(form, Fixed):
-        raise RuleError(f"{what}: format must be a cs.rules.Fixed, e.g. cs.rules.fixed(8, 1.0), or None; got {form!r}")
+        raise RuleError(
+            f"{what}: format must be a cs.rules.Fixed, e.g. cs.rules.fixed(8, 1.0), or None; got {shown(form)}"
+        )
 
 
 def kept(tau: float, what: str = "tau") -> float:
     """exp(-1 / tau): what is left of a state after one step. Raises `RuleError` unless tau > 0."""
-    if tau != math.inf and not finite(tau, what, RuleError) > 0:
+    if isinstance(tau, (float, np.floating)) and tau == math.inf:
+        return 1.0
+    if not finite(tau, what, RuleError) > 0:
         raise RuleError(f"{what} must be positive steps, got {tau}")
     return math.exp(-1 / tau)
 
@@ -84,10 +90,8 @@ class Trace:
             ("seen", ("before", "after")),
             ("of", ("spikes", "value")),
         ):
-            if getattr(self, name) not in allowed:
-                raise RuleError(f"trace: {name}={getattr(self, name)!r}; use one of {', '.join(allowed)}")
-        if self.tau != math.inf and not finite(self.tau, "trace: tau", RuleError) > 0:
-            raise RuleError(f"trace: tau must be positive steps, got {self.tau}")
+            choice(getattr(self, name), f"trace: {name}", allowed, RuleError)
+        kept(self.tau, "trace: tau")
         finite(self.impulse, "trace: impulse", RuleError)
         check_format(self.format, "trace")
 
@@ -118,8 +122,7 @@ class Surrogate:
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise RuleError(f"surrogate: {self.kind!r} is unknown; use one of {', '.join(KINDS)}")
+        choice(self.kind, "surrogate: kind", KINDS, RuleError)
         finite(self.height, "surrogate: height", RuleError)
         if not finite(self.width, "surrogate: width", RuleError) > 0:
             raise RuleError(f"surrogate: width must be positive, got {self.width}: psi divides by it")
@@ -214,6 +217,12 @@ def assigned_names(body: tuple[ast.stmt, ...]) -> set[str]:
     return {n.id for n in names if isinstance(n.ctx, ast.Store)}
 
 
+def _why(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return error.msg
+    return "the text holds what is no character" if isinstance(error, ValueError) else "the text is nested too deeply"
+
+
 def parse(function: Callable[..., Any] | str) -> tuple[ast.FunctionDef, str]:
     """The function definition behind a function or its source text."""
     if isinstance(function, str):
@@ -228,11 +237,9 @@ def parse(function: Callable[..., Any] | str) -> tuple[ast.FunctionDef, str]:
         raise RuleError("rule: a lambda cannot assign; write a function with def that assigns w or its state")
     try:
         tree = ast.parse(source)
-    except (SyntaxError, RecursionError, MemoryError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise RuleError(
-            f"rule{where}: {getattr(error, 'msg', 'the text is nested too deeply')}; it must be Python"
-        ) from None
+        raise RuleError(f"rule{where}: {_why(error)}; it must be Python") from None
     found = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
     if len(found) != 1:
         raise RuleError(f"rule: expected one function, found {len(found)}")

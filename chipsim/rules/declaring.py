@@ -53,7 +53,7 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import finite, mapping, whole
+from chipsim.checks import finite, flag, mapping, shown, text_of, whole
 from chipsim.rules.declaration import (
     AT_END,
     HELD,
@@ -71,6 +71,8 @@ from chipsim.rules.declaration import (
 from chipsim.rules.e_prop.rule import EProp
 from chipsim.rules.fixed_format import Fixed
 from chipsim.rules.locality import Ranges, check_expression, idle
+
+LONGEST_NAME = 100  #: letters: compiled rules are kept in files of their names
 
 
 def rule(**declaration: Any) -> Callable[[Callable[..., Any]], Rule]:
@@ -117,11 +119,15 @@ def declare(
     Raises `RuleError` when the rule reads what is not local or not declared, or divides by what can be zero.
     """
     definition, source = parse(function)
+    text_of(definition.name, "rule name", RuleError)
+    if len(definition.name) > LONGEST_NAME:
+        raise RuleError(f"rule name {shown(definition.name)} is longer than {LONGEST_NAME} letters")
+    flag(follows_gradient, f"rule {definition.name}: follows_gradient", RuleError)
     check_declarations(definition.name, traces, state, constants, bounds, weight, surrogate)
     outside = {} if isinstance(function, str) else surroundings(function)
     third = (third,) if isinstance(third, str) else third
     if not isinstance(third, (tuple, list)) or not all(isinstance(n, str) for n in third):
-        raise RuleError(f"rule {definition.name}: third must be a name or a tuple of names, not {third!r}")
+        raise RuleError(f"rule {definition.name}: third must be a name or a tuple of names, not {shown(third)}")
     third = tuple(third)
     states = {n: s if isinstance(s, State) else State(s) for n, s in (state or {}).items()}
     given = {**keyword_constants(definition, function, set(constants or ())), **(constants or {})}
@@ -182,15 +188,15 @@ def check_declarations(name: str, traces, state, constants, bounds, weight, surr
         mapping(given, f"{what}: {kind}", holds, RuleError)
     for n, trace in (traces or {}).items():
         if not isinstance(trace, Trace):
-            raise RuleError(f"{what}: trace {n!r} must be a cs.rules.Trace, e.g. Trace('pre', 20), not {trace!r}")
+            raise RuleError(f"{what}: trace {shown(n)} must be a cs.rules.Trace('pre', 20), not {shown(trace)}")
     if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
-        raise RuleError(f"{what}: bounds must be (lowest, highest) weight, not {bounds!r}")
+        raise RuleError(f"{what}: bounds must be (lowest, highest) weight, not {shown(bounds)}")
     for bound in bounds:
-        if not isinstance(bound, (int, float, np.integer, np.floating)):
-            raise RuleError(f"{what}: bounds must be numbers, not {bound!r}")
+        if not (isinstance(bound, (float, np.floating)) and np.isinf(bound)):
+            finite(bound, f"{what}: bounds must be numbers; a bound", RuleError)
     check_format(weight, f"{what}: weight")
     if surrogate is not None and not isinstance(surrogate, Surrogate):
-        raise RuleError(f"{what}: surrogate must be a cs.rules.Surrogate, not {surrogate!r}")
+        raise RuleError(f"{what}: surrogate must be a cs.rules.Surrogate, not {shown(surrogate)}")
 
 
 def eprop(**keywords: Any) -> EProp:
@@ -244,7 +250,7 @@ def check_names(name, traces, states, constants, third, surrogate) -> set[str]:
         for n in names:
             usable = isinstance(n, str) and n.isidentifier() and not keyword.iskeyword(n) and not n.endswith("_")
             if n in known or n in RESERVED or not usable:
-                raise RuleError(f"rule {name}: {kind} {n!r} is taken or no usable name; choose another")
+                raise RuleError(f"rule {name}: {kind} {shown(n)} is taken or no usable name; choose another")
             known.add(n)
     return known
 
@@ -273,5 +279,5 @@ def check_block(body, name: str, readable: set[str], stored: set[str], known: se
                 "it can change w and its declared state"
             )
         if target.endswith("_"):
-            raise RuleError(f"rule {name}, line {s.lineno}: {target!r} is no usable name; choose another")
+            raise RuleError(f"rule {name}, line {s.lineno}: {shown(target)} is no usable name; choose another")
         readable.add(target)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from chipsim.checks import choice, floats, integers, numbers, sparse_matrix, whole
+from chipsim.checks import choice, floats, integers, numbers, shown, sparse_matrix, whole
 from chipsim.errors import RunError
 from chipsim.rules.declaration import VALUES, Rule
 from chipsim.rules.kernel import address_of, compile_rule
@@ -175,7 +175,7 @@ class Plastic:
         given: dict[str, Any] = third if isinstance(third, dict) else dict.fromkeys(self.rule.third, third)
         for k, name in enumerate(self.rule.third):
             if given.get(name) is None:
-                raise RunError(f"rule {self.rule.name} needs its third factor {name!r} in every step")
+                raise RunError(f"rule {self.rule.name} needs its third factor {shown(name)} in every step")
             factors[k] = self._per_neuron(given[name], f"third factor {name!r}")
         return membrane, level, factors
 

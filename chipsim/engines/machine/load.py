@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import RunError
 from chipsim.kernels.core import records, update
 from chipsim.kernels.core.delivery import SPARSE
@@ -83,7 +84,7 @@ def _neurons(program: Program, number: type, is_float: bool) -> tuple:
             options.append([0] * N_OPTIONS)
             continue
         if not image.model.kernel:
-            raise RunError(f"population '{image.name}': chip family {program.chip.family} runs no {image.model!r}")
+            raise RunError(f"population '{image.name}': chip family {program.chip.family} runs no {shown(image.model)}")
         for problem in neuron_problems(image.model, program.arithmetic):
             raise RunError(f"population '{image.name}': {problem.text}")
         model, built, part = image.model, image.model.rows(program.arithmetic), slice(image.start, image.stop)
