@@ -241,7 +241,9 @@ class Chip(Part):
         if self.cost_set is not None and self.cost_set not in self.costs:
             raise ValueError(f"cost_set {shown(self.cost_set)} is none of {', '.join(self.costs) or '(no cost sets)'}")
         if self.family in ("loihi", "float") and self.arithmetic.resolve().is_float != (self.family == "float"):
-            raise ValueError(f"arithmetic.preset {self.arithmetic.preset!r} is not one of family {self.family!r}")
+            raise ValueError(
+                f"arithmetic.preset {shown(self.arithmetic.preset)} is not one of family {shown(self.family)}"
+            )
         if self.limits.cores is not None and self.limits.cores > self.topology.cores:
             raise ValueError(
                 f"limits.cores {self.limits.cores} exceeds the {self.topology.cores} cores of the topology"
