@@ -239,7 +239,7 @@ def test_route_slots_are_limited() -> None:
         (lambda: cs.catalyst.Synapses(np.array([[0.5]])), "fractions"),
         (lambda: cs.catalyst.Synapses(np.array([[1]]), delays=64), "delay 64 is outside"),
         (lambda: cs.catalyst.Synapses(np.array([[1]]), compartment=4), "compartment"),
-        (lambda: cs.catalyst.Synapses(np.array([[1]]), exponent=2), "no weight exponents"),
+        (lambda: cs.catalyst.Synapses(np.array([[1]]), exponent=2), "no exponents"),
     ],
 )
 def test_registers_that_do_not_fit(build, message) -> None:

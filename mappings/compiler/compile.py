@@ -277,6 +277,14 @@ def _cores_of(chip: Chip, n: int, value: Any, name: str, lowest: int) -> np.ndar
     return cores
 
 
+def rate_unit(projection: Any) -> float | None:
+    """What a mantissa of 1 means to a rate unit of an integer chip, None for other neurons."""
+    model = projection.post.model
+    if model.model != "rate" or not isinstance(projection.synapses, Synapses):
+        return None
+    return 2.0 ** (int(model.values["input_exp"]) + projection.synapses.exponent - 13)
+
+
 def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tuple[ProjectionImage, ...]]:
     """Populations and projections as a program holds them, with ideal units where there are."""
     units = report.units if report is not None else {}
@@ -287,8 +295,9 @@ def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tup
         PopulationImage(name, p.model, start[name], units.get(name), offsets.get(name) or 0.0)
         for name, p in net.populations.items()
     )
-    projections = tuple(
-        ProjectionImage(name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, weight_units.get(name))
-        for name, p in net.projections.items()
-    )
+    images = []
+    for name, p in net.projections.items():
+        unit = weight_units.get(name, rate_unit(p))
+        images.append(ProjectionImage(name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, unit, p.role))
+    projections = tuple(images)
     return populations, projections

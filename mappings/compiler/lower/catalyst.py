@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chipsim.chips.schema import Chip
-from chipsim.engines.catalyst.image import build_of, program_image
+from chipsim.engines.catalyst.image import N1Image, build_of, program_image
 from chipsim.errors import CompileError
 from chipsim.mappings.network.network import Network, Population, Projection
 from chipsim.mappings.network.recurrence import Recurrence, recurrence
@@ -70,16 +70,25 @@ def lower_catalyst(
     stage = {"cores": image.usage, "warnings": [*image.warnings], "flags": image.flags}
     for p in program.projections:
         if isinstance(p.rule, Microcode):
-            stage.setdefault("learning programs", {})[p.name] = _listing(p.rule, image, p)
+            stage.setdefault("learning programs", {})[p.name] = _listing(p.rule)
+    program.stages["allocate"] = _table(image)
     program.stages["catalyst"] = stage
     return program
 
 
-def _listing(rule: Microcode, image: Any, projection: ProjectionImage) -> dict[str, Any]:
+def _table(image: N1Image) -> dict[str, Any]:
+    """What each core holds and what it could, as the report shows it; relays are neurons too."""
+    rows = image.usage
+    table = {name: [row[name] for row in rows] for name in ("core", "relays", "synapses", "packets")}
+    table["neurons"] = [row["neurons"] + row["relays"] for row in rows]
+    return {"table": table, "limits": {"neurons": image.build.neurons, "synapses": image.build.pool}}
+
+
+def _listing(rule: Microcode) -> dict[str, Any]:
     return {
         "program": rule.listing, "three_factor": rule.three_factor, "skip_idle": rule.skip_idle,
         "instructions": {s: [c.fewest, c.most] for s, c in rule.costs.items()},
-        "cycles per synapse": {s: list(c) for s, c in rule.cycles().items()},
+        "cycles per synapse": {s: list(c) for s, c in rule.cycles().items()}, "changes": list(rule.notes),
     }  # fmt: skip
 
 
