@@ -134,7 +134,7 @@ def time_step(model: str, kind: str, seed: int, *, delays: bool = True, conv: bo
         kernel = rng.integers(-20, 40, (N, 1, 1, N_IN)) * 2
         net.connect("x", "a", Conv(kernel, (1, 1, N_IN), exponent=-1, message_bits=8 * graded), name="conv")
     program = cs.compile(net, chip, arithmetic=arithmetic, seed=seed)
-    rows = program.population("a").model.states
+    rows = tuple(program.population("a").model.variables)
     return Case(
         program, {"x": draw(rng), "y": plain(rng, 3)}, {"a": ["spikes", *rows], "b": list(rows[:1])}, masks=True
     )

@@ -275,6 +275,11 @@ class ATRLIF(NeuronModel):
         reals = {"kept_i": 4096 - (4096 * v["delta_i"] + 1)}
         return Rows(params, {"i": v["i"], "v": v["v"], "theta": theta_0}, reals=reals)
 
+    def check(self) -> None:
+        """The threshold must fit the chip's numbers."""
+        for name in ("theta_0", "theta_step"):
+            _fits_32(self, name, 64 * float(self.values[name]))
+
 
 class LSNN(NeuronModel):
     r"""The neuron of networks that learn by e-prop in fixed point: adaptive threshold, late reset, pseudo-derivative.
@@ -315,6 +320,14 @@ class LSNN(NeuronModel):
 _UNIT_ROWS = ("vth", "bias", "state_exp", "cum_error", "rectify", "input_shift")
 
 
+def _fits_32(model: NeuronModel, name: str, scaled: Any) -> None:
+    if np.any(np.abs(scaled) > 2**31 - 1):
+        raise NetworkError(
+            f"loihi.{type(model).__name__}: {name} as the chip holds it, {np.abs(scaled).max():.15g}, exceeds 32 bits; "
+            "give a smaller value or smaller exponents"
+        )
+
+
 class Delta(NeuronModel):
     """Sends the change of its input when it exceeds a threshold (Lava: Delta); graded spikes."""
 
@@ -337,6 +350,13 @@ class Delta(NeuronModel):
         scale = int(v["spike_exp"] + v["state_exp"])
         shared = {"state_exp": v["state_exp"], "cum_error": v["cum_error"], "input_shift": np.asarray(scale)}
         return Rows({**shared, "vth": v["vth"] << scale, "bias": zero, "rectify": zero})
+
+    def check(self) -> None:
+        """Threshold and bias, scaled, must fit the chip's numbers."""
+        scale = 2.0 ** float(self.values["spike_exp"] + self.values["state_exp"])
+        for name in ("vth", "bias"):
+            if name in self.values:
+                _fits_32(self, name, scale * self.values[name].astype(np.float64))
 
 
 class SigmaDelta(NeuronModel):
@@ -361,6 +381,8 @@ class SigmaDelta(NeuronModel):
         shared = {"state_exp": v["state_exp"], "cum_error": v["cum_error"], "input_shift": np.asarray(0)}
         relu = np.asarray(int(v["activation"] == "relu"))
         return Rows({**shared, "vth": v["vth"] << scale, "bias": v["bias"] << scale, "rectify": relu})
+
+    check = Delta.check
 
 
 class Sigma(NeuronModel):
