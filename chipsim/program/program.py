@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chipsim.checks import quoted
 from chipsim.chips.arithmetic import Arithmetic
 from chipsim.errors import FileError, RunError
 
@@ -23,7 +24,64 @@ if TYPE_CHECKING:
     from .fan_out import FanOut
 
 
+#: Of a field that files of older versions lack: it is not written (and not hashed) while it holds its default.
+ADDED = {"added": True}
+
+
 @dataclass(frozen=True, eq=False)
+<<<<<<< HEAD
+=======
+class PopulationImage:
+    """One population as loaded.
+
+    Attributes
+    ----------
+    name, model
+        Its name and native neurons.
+    start : int
+        Its first neuron in the program's order (population by population).
+    unit : float or None
+        What one unit of the chip's voltage means in the ideal network, None if that has no meaning.
+    offset : float
+        Ideal voltage where the chip's is 0: v_ideal = unit * v + offset.
+    """
+
+    name: str
+    model: NeuronModel
+    start: int
+    unit: float | None = None
+    offset: float = 0.0
+
+    @property
+    def n(self) -> int:
+        """Number of neurons (or input lines)."""
+        return self.model.n
+
+    @property
+    def stop(self) -> int:
+        """One past its last neuron."""
+        return self.start + self.model.n
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectionImage:
+    """One projection as loaded: `pre` and `post` index the program's populations; `unit` is the ideal weight of 1.
+
+    `role`: "" for input of the neurons; "gate" for input that acts through their slope (rate units); else the name of
+    the third factor of their learning synapses that the sums are.
+    """
+
+    name: str
+    pre: int
+    post: int
+    synapses: Any
+    rule: Any = None
+    unit: float | None = None
+    role: str = field(default="", metadata=ADDED)
+
+
+@dataclass(frozen=True, eq=False)
+>>>>>>> origin/main
 class Program:
     """A network on a chip.
 
@@ -95,8 +153,9 @@ class Program:
     def projection(self, name: str) -> int:
         """The number of the projection of that name; raises RunError naming those that exist."""
         names = [p.name for p in self.projections]
-        if name not in names:
-            raise RunError(f"program '{self.name}' has no projection '{name}'; it has {', '.join(names) or 'none'}")
+        if not isinstance(name, str) or name not in names:
+            known = ", ".join(names) or "none"
+            raise RunError(f"program '{self.name}' has no projection {quoted(name)}; it has {known}")
         return names.index(name)
 
     def save(self, path: str | Path) -> Path:

@@ -101,8 +101,13 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
     updates = [np.full(p.n, 0 if p.model.is_input else p.model.compartments) for p in program.populations]
     held = program.column >= 0
     size = np.bincount(program.column[held], weights=np.concatenate(updates)[held], minlength=columns).astype(np.int64)
+<<<<<<< HEAD
     if raw.sops is not None:  # an event-driven core reads whole rows: its engine counts them
         events = raw.sops[:, None]
+=======
+    if getattr(raw, "sops", None) is not None:  # an event-driven core reads whole rows: its engine counts them
+        events = raw.sops if raw.sops.ndim == 2 else raw.sops[:, None]  # type: ignore[attr-defined]
+>>>>>>> origin/main
     names = [p.name for p in program.populations]
     return Activity(
         cores=program.cores,

@@ -22,10 +22,26 @@ LABELS: dict[str, tuple[str, ...]] = {
     "reckon": ("chipsim.native.reckon.neurons", "chipsim.native.reckon.registers"),
     "truenorth": ("chipsim.native.grid.truenorth",),
     "xylo": ("chipsim.native.xylo",),
+    "catalyst": (
+        "chipsim.native.catalyst.neurons",
+        "chipsim.native.catalyst.synapses",
+        "chipsim.native.catalyst.microcode",
+        "chipsim.native.catalyst.build",
+    ),
     "image": ("chipsim.native.crossbar.image", "chipsim.native.reckon.image", "chipsim.native.grid.image"),
     "program": ("chipsim.program.images", "chipsim.program.program", "chipsim.program.fan_out"),
     "run": (
+<<<<<<< HEAD
         "chipsim.engines.contract",
+=======
+        "chipsim.engines.timestep",
+        "chipsim.engines.learning.lesson",
+        "chipsim.engines.crossbar.program",
+        "chipsim.engines.grid.program",
+        "chipsim.engines.catalyst.program",
+        "chipsim.engines.catalyst.engine",
+        "chipsim.engines.reckon.program",
+>>>>>>> origin/main
         "chipsim.engines.event_engine",
         "chipsim.engines.crossbar.steps",
         "chipsim.engines.grid.core",
