@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chipsim.engines.choose import engine_of
-from chipsim.engines.contract import Episode, Learns, Plasticity, Probe, Teaching
 from chipsim.program.program import Program
 
 from .checks import MEMORY_LIMIT, finite, flag, mapping, shown, whole
 from .errors import FileError, RunError
-from .results import Result
 
 if TYPE_CHECKING:
     from .results import Result
@@ -51,7 +48,7 @@ class Emulator:
             )
         self.program = program
         self.threads = threads = whole(threads, "threads", 1, MAX_THREADS, RunError)
-        self._engine = engine_of(program, threads)
+        self._engine = _engine(program, threads)
 
     @property
     def step(self) -> int:
@@ -118,12 +115,9 @@ class Emulator:
         """
         from chipsim.run.inputs import gather
 
-<<<<<<< HEAD
-=======
         from .results import Result
 
         masks = flag(masks, "masks", RunError)
->>>>>>> origin/main
         inputs = mapping(inputs, "inputs", "population -> spikes", RunError)
         record = mapping(record, "record", "population -> variables", RunError)
         third = mapping(third, "third", "projection -> third factor", RunError)
@@ -134,14 +128,9 @@ class Emulator:
         self._check_memory(count, sum(p.hi - p.lo for p in probes), masks)
         train, dropped = gather(self.program, inputs, count)
         first = self._engine.step
-<<<<<<< HEAD
-        teaching = self._teaching(learn, third, targets, watch, record_every)
-        raw = self._engine.run(train, count, probes, masks=masks, progress=progress, learning=teaching)
-=======
         extra = self._learning(learn, third, targets, watch, record_every)
         self._phase(phase, phase_ends, hold or {}, nudge or {}, extra)
         raw = self._engine.run(train, count, probes, masks=masks, progress=progress, **extra)
->>>>>>> origin/main
         traces: dict[str, dict[str, np.ndarray]] = {}
         column = 0
         for name, variable, size in layout:
@@ -153,7 +142,7 @@ class Emulator:
         """What is recorded of projections, checked, and the rest."""
         whole(every, "record_every", 1, error=RunError)
         names = {p.name for p in self.program.populations}
-        learners = self._learners()
+        learners = getattr(getattr(self._engine, "learning", None), "learners", {})
         watch: dict[str, list[str]] = {}
         for name, wanted in record.items():
             if name in names or name not in {p.name for p in self.program.projections}:
@@ -167,33 +156,27 @@ class Emulator:
                     raise RunError(f"projection '{name}' has no variable '{variable}' to record; it has {known}")
         return watch, {k: v for k, v in record.items() if k not in watch}
 
-    def _teaching(
+    def _learning(
         self,
         learn: bool,
         third: Mapping[str, Any],
         targets: Mapping[str, Any],
         watch: dict[str, list[str]],
         every: int,
-    ) -> Teaching | None:
-        """What the engine is told of learning; None where nothing learns."""
+    ) -> dict[str, Any]:
+        """Arguments of the engine that concern learning; none where nothing learns."""
         if not isinstance(learn, (bool, np.bool_)):
             raise RunError(f"learn={shown(learn)}: give True or False")
-        learners = self._learners()
+        learners = getattr(getattr(self._engine, "learning", None), "learners", {})
         for name in third:
             if name not in learners:
                 known = ", ".join(learners) or "none"
                 raise RunError(f"third factor for '{name}', which is no learning projection; those are: {known}")
         if targets and not learners:
             raise RunError(f"targets for '{next(iter(targets))}', but no projection learns: give one a rule")
-        return Teaching(bool(learn), third, targets, watch, int(every)) if learners else None
+        given = {"learn": bool(learn), "third": third, "targets": targets, "watch": watch, "every": int(every)}
+        return given if learners else {}
 
-<<<<<<< HEAD
-    def _learners(self) -> Mapping[str, Plasticity]:
-        """The projections that can learn, by name."""
-        return self._engine.learners if isinstance(self._engine, Learns) else {}
-
-    def end_episode(self, *, update: bool = True, rate: float = 1.0) -> dict[str, Episode]:
-=======
     def _phase(self, phase: Any, ends: Any, hold: Mapping[str, Any], nudge: Mapping[str, Any], extra: dict) -> None:
         """Check the phase of a run, and hold and nudge what is to be."""
         if phase is not None and (not isinstance(phase, str) or not phase):
@@ -211,7 +194,6 @@ class Emulator:
             extra["phase"] = Phase(phase, bool(ends))
 
     def end_episode(self, *, update: bool = True, rate: float = 1.0) -> dict[str, Any]:
->>>>>>> origin/main
         """End a trial: neurons, spikes in flight and traces go back to rest; weights and random streams stay.
 
         Parameters
@@ -226,14 +208,14 @@ class Emulator:
         -------
         dict readout -> Episode
             Loss, output and error of each network that learns by e-prop and learned in this episode
-            (`chipsim.engines.contract.Episode`); empty for other rules.
+            (`chipsim.engines.learning.eprop_network.Episode`); empty for other rules.
 
         Raises
         ------
         RunError
             Chips whose engine has no episodes, an episode too short to reach the readout, a rate that is no number.
         """
-        if not isinstance(self._engine, Learns):
+        if not hasattr(self._engine, "end_episode"):
             raise RunError(f"programs of family '{self.program.chip.family}' have no episodes here; use reset()")
         if not isinstance(update, (bool, np.bool_)):
             raise RunError(f"end_episode: update={shown(update)}: give True or False")
@@ -261,8 +243,8 @@ class Emulator:
         """
         self._plastic().set_weights(projection, weights)
 
-    def _plastic(self) -> Learns:
-        if not isinstance(self._engine, Learns):
+    def _plastic(self) -> Any:
+        if not hasattr(self._engine, "learning"):
             raise RunError(f"weights of programs of family '{self.program.chip.family}' cannot be read from here")
         return self._engine
 
@@ -286,7 +268,9 @@ class Emulator:
             self._engine.restore(before)
             raise
 
-    def _probes(self, record: Record) -> tuple[list[Probe], list[tuple[str, str, int]]]:
+    def _probes(self, record: Record) -> tuple[list[Any], list[tuple[str, str, int]]]:
+        from chipsim.engines.timestep import Probe
+
         probes, layout = [], []
         for name, wanted in record.items():
             image = self.program.population(name)
@@ -317,13 +301,13 @@ class Emulator:
 
     def save(self, path: str | Path) -> Path:
         """Write a checkpoint from which `load` continues bit for bit."""
-        from chipsim.run.files import save_state
+        from chipsim.storage.documents import save_state
 
         return save_state(self._engine.state(), self.program, path)
 
     def load(self, path: str | Path) -> None:
         """Continue from a checkpoint of the same program; raises FileError otherwise."""
-        from chipsim.run.files import load_state
+        from chipsim.storage.documents import load_state
 
         state = load_state(self.program, path)
         try:
@@ -332,8 +316,6 @@ class Emulator:
             raise FileError(f"{path} was saved by another version, or is damaged: {error}") from None
 
 
-<<<<<<< HEAD
-=======
 def _engine(program: Program, threads: int) -> Any:
     if program.chip.family in ("loihi", "float"):
         from chipsim.engines.timestep import TimeStepEngine
@@ -362,7 +344,6 @@ def _engine(program: Program, threads: int) -> Any:
     raise RunError(f"no engine runs programs of family '{program.chip.family}'")
 
 
->>>>>>> origin/main
 def _variables(name: str, wanted: Any) -> list[str]:
     """One name or several, as a list."""
     names = [wanted] if isinstance(wanted, str) else wanted

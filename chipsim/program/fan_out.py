@@ -1,26 +1,16 @@
-"""Where the spikes of each neuron go: destination cores, synapses met there, hops, delays. Counted once per placed."""
+"""Where the spikes of each neuron go: destination cores, synapses met there, hops, delays. Counted once per program."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from chipsim.native.synapses import Conv, FloatSynapses
 
-from .images import PopulationImage, ProjectionImage
-
-
-class Placed(NamedTuple):
-    """What is read of a program: its parts, the physical cores in use (c,), each neuron's column among them (n,)."""
-
-    populations: tuple[PopulationImage, ...]
-    projections: tuple[ProjectionImage, ...]
-    n: int
-    cores: np.ndarray
-    column: np.ndarray
-    topology: Any
+if TYPE_CHECKING:
+    from .program import Program
 
 
 class FanOut(NamedTuple):
@@ -49,14 +39,14 @@ def pattern(synapses: Any) -> sp.csc_array:
     return sp.csc_array((matrix != 0).astype(np.int64))
 
 
-def fan_out(placed: Placed) -> FanOut:
-    """Count the fan-out of every neuron of what is placed."""
-    n, columns = placed.n, max(len(placed.cores), 1)
+def fan_out(program: Program) -> FanOut:
+    """Count the fan-out of every neuron of `program`."""
+    n, columns = program.n, max(len(program.cores), 1)
     total = sp.csr_array((n, columns), dtype=np.int64)
-    for projection in placed.projections:
-        pre, post = placed.populations[projection.pre], placed.populations[projection.post]
+    for projection in program.projections:
+        pre, post = program.populations[projection.pre], program.populations[projection.post]
         ones = pattern(projection.synapses)
-        home = placed.column[post.start : post.stop]
+        home = program.column[post.start : post.stop]
         if home.size and np.all(home == home[0]):
             counts = np.diff(ones.indptr).astype(np.int64)
             rows = np.flatnonzero(counts)
@@ -72,19 +62,19 @@ def fan_out(placed: Placed) -> FanOut:
         total.indptr.astype(np.int64),
         total.indices.astype(np.int32),
         total.data.astype(np.int64),
-        _hops(placed, total),
-        *_delays(placed),
+        _hops(program, total),
+        *_delays(program),
     )
 
 
-def _hops(placed: Placed, total: sp.csr_array) -> np.ndarray:
+def _hops(program: Program, total: sp.csr_array) -> np.ndarray:
     """Links crossed by one spike of each neuron, by direction: dimension order, x before y."""
-    hops = np.zeros((placed.n, 4), np.int64)
-    if not len(placed.cores) or placed.topology is None:
+    hops = np.zeros((program.n, 4), np.int64)
+    if not len(program.cores) or program.chip.topology is None:
         return hops
-    x, y = tile_xy(placed)
-    source = np.repeat(np.arange(placed.n), np.diff(total.indptr))
-    home = placed.column[source]
+    x, y = tile_xy(program)
+    source = np.repeat(np.arange(program.n), np.diff(total.indptr))
+    home = program.column[source]
     on_chip = home >= 0
     source, home, target = source[on_chip], home[on_chip], total.indices[on_chip]
     dx, dy = x[target] - x[home], y[target] - y[home]
@@ -93,17 +83,17 @@ def _hops(placed: Placed, total: sp.csr_array) -> np.ndarray:
     return hops
 
 
-def tile_xy(placed: Placed) -> tuple[np.ndarray, np.ndarray]:
+def tile_xy(program: Program) -> tuple[np.ndarray, np.ndarray]:
     """Mesh position of each core in use, (c,) int64 each: tile t at x = t // height, y = t % height."""
-    topology = placed.topology
-    tile = placed.cores.astype(np.int64) // topology.cores_per_tile
+    topology = program.chip.topology
+    tile = program.cores.astype(np.int64) // topology.cores_per_tile
     return tile // topology.height, tile % topology.height
 
 
-def _delays(placed: Placed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _delays(program: Program) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     neurons, steps, events = [], [], []
-    for projection in placed.projections:
-        synapses, pre = projection.synapses, placed.populations[projection.pre]
+    for projection in program.projections:
+        synapses, pre = projection.synapses, program.populations[projection.pre]
         if synapses.max_delay == 0:
             continue
         ones = pattern(synapses)
@@ -119,8 +109,8 @@ def _delays(placed: Placed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         steps.append(found % 64)
         events.append(count)
     if not neurons:
-        return np.zeros(placed.n + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return np.zeros(program.n + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
     who = np.concatenate(neurons)
     order = np.argsort(who, kind="stable")
-    ptr = np.searchsorted(who[order], np.arange(placed.n + 1)).astype(np.int64)
+    ptr = np.searchsorted(who[order], np.arange(program.n + 1)).astype(np.int64)
     return ptr, np.concatenate(steps)[order].astype(np.int64), np.concatenate(events)[order].astype(np.int64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,10 @@ import numpy as np
 
 from chipsim.checks import quoted
 from chipsim.chips.arithmetic import Arithmetic
-from chipsim.errors import FileError, RunError
-
-from .images import PopulationImage, ProjectionImage
+from chipsim.errors import RunError
+from chipsim.native.base import NeuronModel
 
 if TYPE_CHECKING:
-    import h5py
-
     from chipsim.chips.schema import Chip
 
     from .fan_out import FanOut
@@ -29,8 +25,6 @@ ADDED = {"added": True}
 
 
 @dataclass(frozen=True, eq=False)
-<<<<<<< HEAD
-=======
 class PopulationImage:
     """One population as loaded.
 
@@ -81,7 +75,6 @@ class ProjectionImage:
 
 
 @dataclass(frozen=True, eq=False)
->>>>>>> origin/main
 class Program:
     """A network on a chip.
 
@@ -137,10 +130,9 @@ class Program:
     @cached_property
     def fan_out(self) -> FanOut:
         """Where each neuron's spikes go (counted when first asked for)."""
-        from .fan_out import Placed, fan_out
+        from .fan_out import fan_out
 
-        topology = self.chip.topology
-        return fan_out(Placed(self.populations, self.projections, self.n, self.cores, self.column, topology))
+        return fan_out(self)
 
     def population(self, name: str) -> PopulationImage:
         """The population of that name; raises RunError naming those that exist."""
@@ -160,105 +152,18 @@ class Program:
 
     def save(self, path: str | Path) -> Path:
         """Write the program to one HDF5 file (docs/formats.md); nothing is left behind if it fails."""
+        from chipsim.storage.documents import save_program
+
         return save_program(self, path)
 
     @staticmethod
     def load(path: str | Path) -> Program:
         """Read a saved program; raises FileError for a file that is missing, cut short or not a program."""
+        from chipsim.storage.documents import load_program
+
         return load_program(path)
 
     def __repr__(self) -> str:
         """Name, chip and size."""
         neurons = int(np.count_nonzero(self.core >= 0))
         return f"Program({self.name!r} on {self.chip.name}: {neurons} neurons on {len(self.cores)} cores)"
-
-
-#: What a program consists of, in files.
-PARTS = ("chip", "populations", "projections", "core", "arithmetic", "dt", "seed", "name", "stages")
-
-
-def save_program(program: Program, path: str | Path) -> Path:
-    """Write `program` to the HDF5 file `path` and return that path.
-
-    Raises
-    ------
-    FileError
-        The place cannot be written, or the program holds an object that no file could give back.
-    """
-    from chipsim.storage.file import writing
-
-    with writing(path, "program") as file:
-        write_program(file, program)
-    return Path(path)
-
-
-def load_program(path: str | Path) -> Program:
-    """The program saved in `path` (also the one inside a result file).
-
-    Raises
-    ------
-    FileError
-        The file is missing, cut short, of another kind, of a newer version, or contradicts itself.
-    """
-    from chipsim.storage.file import reading
-
-    with reading(path, "program", "result") as file:
-        root = file["program"] if file.attrs["kind"] == "result" else file
-        return read_program(root)
-
-
-def write_program(group: h5py.Group, program: Program) -> None:
-    """The parts of `program` into an open file."""
-    from chipsim.storage.codec import write
-
-    for name in PARTS:
-        write(group, name, getattr(program, name))
-
-
-def read_program(group: h5py.Group) -> Program:
-    """The program in an open file, checked; raises FileError for parts that contradict each other."""
-    from chipsim.storage.reader import Reader
-
-    reader = Reader()
-    parts = {name: reader.read(group, name) for name in PARTS}
-    program = Program(**parts)
-    start = 0
-    for image in program.populations:
-        if not isinstance(image, PopulationImage) or image.start != start:
-            raise FileError(f"population {getattr(image, 'name', '?')} does not follow the one before it")
-        start = image.stop
-    if (
-        not isinstance(program.core, np.ndarray)
-        or program.core.shape != (start,)
-        or program.core.dtype.kind not in "iu"
-    ):
-        raise FileError(f"the placement does not name a core for each of {start} neurons")
-    cores = program.chip.topology.cores * (program.chip.topology.chips or 1 << 20)
-    if start and not -1 <= program.core.min() <= program.core.max() < cores:
-        raise FileError(f"the placement names cores that chip {program.chip.name} does not have")
-    for projection in program.projections:
-        _check_projection(projection, program)
-    return program
-
-
-def _check_projection(projection: Any, program: Program) -> None:
-    count = len(program.populations)
-    if not isinstance(projection, ProjectionImage) or not (
-        0 <= projection.pre < count and 0 <= projection.post < count
-    ):
-        raise FileError("a projection connects populations that do not exist")
-    shape = getattr(projection.synapses, "shape", None)
-    wanted = program.populations[projection.post].n, program.populations[projection.pre].n
-    if shape is not None and tuple(shape) != wanted:
-        raise FileError(f"projection '{projection.name}' has synapses {tuple(shape)} between populations of {wanted}")
-
-
-def fingerprint(program: Program) -> str:
-    """SHA-256 over all that decides a run: chip, registers, synapses, placement, arithmetic, dt and seed."""
-    from chipsim.storage.codec import walk
-
-    digest = sha256()
-    for name in PARTS:
-        if name not in ("name", "stages"):
-            walk(getattr(program, name), digest.update)
-    return digest.hexdigest()

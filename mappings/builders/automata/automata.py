@@ -11,8 +11,7 @@ import numpy as np
 from chipsim.checks import choice, shown, whole
 from chipsim.errors import NetworkError, RunError
 from chipsim.mappings.network.network import Network, synapse_count
-from chipsim.results import Result
-from chipsim.run.record import EVENT
+from chipsim.results import EVENT, Result
 
 from .dfa import DFA
 from .encodings import encode as encode_dfa
