@@ -126,7 +126,8 @@ def test_a_description_says_what_is_wrong() -> None:
     for key, bad, said in (
         ("a", np.zeros((2, 3)), "float64"), ("a", np.zeros((3, 2), np.int32), r"\(3, 2\)"),
         ("a", np.full((2, 3), 6, np.int32), "holds 6; it must be in -1..5"), ("n", 10, "holds 10"),
-        ("n", 0.5, "float64"),        ("w", np.arange(1, 4), "wired"), ("a", [[1], [1, 2]], "no array"), ("n", 2**80, "state"),
+        ("n", 0.5, "float64"),
+        ("w", np.arange(1, 4), "wired"), ("a", [[1], [1, 2]], "no array"), ("n", 2**80, "state"),
     ):  # fmt: skip
         with pytest.raises(cs.RunError, match=said):
             checked({**good, key: bad}, wanted)

@@ -26,6 +26,7 @@ _OWN = {
     "reckon": "chipsim.native.reckon.neurons", "truenorth": "chipsim.native.grid.truenorth",
     "xylo": "chipsim.native.xylo",
 }  # fmt: skip
+_DIRECT = ("", "gate", "slope")  #: roles of what neurons take; others name a third factor
 _ANY_CORE = 1 << 20  #: chips of a description that does not say how many there are
 
 
@@ -95,11 +96,18 @@ def _check_projection(projection: ProjectionImage, program: Program) -> None:
         raise FileError(f"{what}: chip {program.chip.name} has no {type(synapses).__name__}")
     if tuple(synapses.shape) != wanted:
         raise FileError(f"{what} has synapses {tuple(synapses.shape)} between populations of {wanted}")
-    if program.populations[ends[1]].model.is_input and projection.rule is None:
+    text_of(projection.role, f"{what}: role")
+    if program.populations[ends[1]].model.is_input and projection.rule is None and projection.role in _DIRECT:
         raise FileError(f"{what} leads into a spike source")
+    if projection.role == "slope" and (wanted[0] != wanted[1] or not _has_slope(program.populations[ends[0]])):
+        raise FileError(f"{what} gives a slope that its source does not have")
     if projection.rule is not None:
         kind_of(projection.rule)
     _check_unit(projection.unit, what)
+
+
+def _has_slope(image: PopulationImage) -> bool:
+    return "slope" in getattr(image.model, "variables", {})
 
 
 def _synapses_of(family: str) -> tuple[type, ...]:
