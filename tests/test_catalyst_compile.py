@@ -297,3 +297,31 @@ def test_energy_is_as_far_as_published() -> None:
     f2 = run(two_layers(), "catalyst_n1_f2", drive())
     assert f2.estimate().total_energy == 0
     assert f2.estimate().step_time.sum() == pytest.approx((f2.cycles + 3).sum() / 62.5e6)
+
+
+def on(interconnect: str, width: int = 4, height: int = 1):
+    base = chip()
+    changes = {"width": width, "height": height, "interconnect": interconnect}
+    return base.model_copy(update={"topology": base.topology.model_copy(update=changes)})
+
+
+def test_the_event_driven_mode_carries_a_spike_through_its_timestep() -> None:
+    net = cs.Network("chain")
+    x, a = net.add("x", cs.SpikeSource(1)), net.add("a", cs.catalyst.LIF(3, thr=100))
+    net.connect(x, a, cs.catalyst.Synapses(np.array([[150], [0], [0]])))
+    net.connect(a, a, cs.catalyst.Synapses(np.diag([150, 150], -1)))
+    inputs = np.array([[1], [0], [0], [0], [0]])
+    step = run(net, on("barrier"), inputs)
+    assert np.argwhere(step.spikes["a"]).tolist() == [[1, 0], [2, 1], [3, 2]]
+    at_once = run(net, on("events"), inputs)
+    assert np.argwhere(at_once.spikes["a"]).tolist() == [[0, 0], [0, 1], [0, 2]]
+    assert any("event-driven" in w for w in at_once.program.stages["catalyst"]["warnings"])
+
+
+def test_hops_are_those_of_the_mesh() -> None:
+    net, inputs = two_layers(), drive()
+    where = {"a": [0] * 8, "b": [3] * 6}
+    mesh, walk = (run(net, on(kind, *size), inputs, where) for kind, size in (("xy", (2, 2)), ("barrier", (4, 1))))
+    east, west, north, south = mesh.activity.hops.sum(axis=0)
+    assert east == north == mesh.spikes["a"].sum() and west == south == 0
+    assert not walk.activity.hops.any()
