@@ -64,12 +64,14 @@ def _compile(source: Path, chip: str, **options: Any) -> Program:
 
 
 def _mapped(program: Program, used: dict[str, Any]) -> list[Any]:
-    out: list[Any] = [f"warning: {w}" for w in program.warnings]
+    own = (program.stages.get(program.chip.family) or {}).get("warnings", ())
+    out: list[Any] = [f"warning: {w}" for w in (*program.warnings, *own)]
     out += [f"note: {n}" for n in (program.stages.get("relays") or {}).get("notes", ())]
     columns, limits = used.get("table") or {}, used.get("limits") or {}
     shown = ("neurons", "input_axons", "output_axons", "synapses", "synapse_bits")
     if not columns:
         return out
+    shown = tuple(c for c in shown if c in columns)
     cells = [[_filled(columns[c][k], limits.get(c)) for c in shown] for k in range(min(len(columns["core"]), 32))]
     rows = [[columns["core"][k], *row] for k, row in enumerate(cells)]
     heads = [">core", *(">" + c.replace("_", " ") for c in shown)]
@@ -249,6 +251,7 @@ def report(
     inference: Annotated[
         int | None, typer.Option("--steps-per-inference", help="Steps that make one inference, at least 1.")
     ] = None,
+    waves: Annotated[bool, typer.Option("--waves", help="Also run.vcd, for a waveform viewer.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write the report of a result: report.html, report.json, steps.csv, cores.csv."""
@@ -266,6 +269,8 @@ def report(
     with working("writing the report"):
         page = result.report(out or source.parent, **options)
     files = [page, *(page.with_name(n) for n in ("report.json", "steps.csv", "cores.csv"))]
+    if waves:
+        files.append(result.waves(page.with_name("run.vcd")))
     say({"report": str(page), "files": [str(f) for f in files]}, as_json, *(str(f) for f in files))
 
 

@@ -12,7 +12,7 @@ import typer
 
 from chipsim.cli.common import Json, progress, say, table
 from chipsim.cli.fidelity import Quantise, quantise_options
-from chipsim.errors import FileError, RunError
+from chipsim.errors import FileError, RunError, Stopped
 
 if TYPE_CHECKING:
     from chipsim.sweep.grid import Sweep
@@ -56,9 +56,9 @@ def sweep(
             made = run_sweep(
                 evaluate, study, axes, out, key=study.key, workers=workers, cluster=dask or None, progress=moved
             )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         kept = len(list((out / "points").glob("*.json")))
-        raise RunError(f"interrupted; {kept} points are kept in {out}: the same command goes on from there") from None
+        raise Stopped(f"{kept} points are kept in {out}: the same command goes on from there") from None
     files = write(made, out, f"{net.stem} on {chip}")
     good = made.good()
     if not good:

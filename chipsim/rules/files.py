@@ -14,8 +14,10 @@ DECLARED = (
 def rule_fields(rule: Any) -> dict[str, Any]:
     """The declaration of a `Rule` by field, with its source text, doc and notes."""
     names = ("source", "doc", "notes", *DECLARED)
-    own = {"sees": rule.sees} if rule.sees != "sent" else {}  # left out as of old, so that fingerprints stay
-    return {name: getattr(rule, name) for name in names} | own
+    kept = {name: getattr(rule, name) for name in names}
+    if rule.phases or rule.at_end:  # later than the others: left out where they say nothing
+        kept |= {"phases": rule.phases, "at_end": rule.at_end}
+    return kept | ({"sees": rule.sees} if rule.sees != "sent" else {})
 
 
 def rule_from(fields: dict[str, Any]) -> Any:
@@ -24,5 +26,10 @@ def rule_from(fields: dict[str, Any]) -> Any:
     """
     from .declaring import declare
 
-    made = declare(fields["source"], **{name: fields[name] for name in (*DECLARED, "sees") if name in fields})
+    given = {name: fields[name] for name in DECLARED} | {"phases": tuple(fields.get("phases", ()))}
+    if fields.get("at_end"):
+        given["every"] = "phase"
+    if "sees" in fields:
+        given["sees"] = fields["sees"]
+    made = declare(fields["source"], **given)
     return replace(made, doc=fields["doc"], notes=tuple(fields["notes"]))

@@ -27,8 +27,10 @@ def matrices(p: Projection, arithmetic: Arithmetic) -> Iterator[CompileError]:
 
 
 def spikes(p: Projection, arithmetic: Arithmetic) -> Iterator[CompileError]:
-    """Rules read spikes as 0 or 1; only sums of products take the numbers that presynaptic spikes carry."""
+    """Rules read spikes as 0 or 1, but for those that ask for numbers by name, and sums of products."""
     kind = kind_of(p.rule)
+    if getattr(p.rule, "values", None):
+        return
     listens = isinstance(p.synapses, FloatSynapses) or bool(getattr(p.synapses, "message_bits", 0))
     numbers = [p.post] if p.post.model.carries_values else []
     if p.pre.model.carries_values and listens and kind != "sum_of_products":
@@ -37,7 +39,7 @@ def spikes(p: Projection, arithmetic: Arithmetic) -> Iterator[CompileError]:
         yield _error(
             p,
             f"projection '{p.name}' learns, but '{population.name}' sends numbers, which a rule would read as 0 and 1: "
-            "let it send plain spikes (graded=0, spikes='one'; a Unit that sends 'above'), or leave out rule=",
+            "let it send plain spikes (graded=0, spikes='one'; a Unit that sends 'above'), or give a rule that reads r_pre and r_post",
         )
 
 
@@ -55,6 +57,8 @@ def delays(p: Projection, arithmetic: Arithmetic) -> Iterator[CompileError]:
 def arrivals(p: Projection, arithmetic: Arithmetic) -> Iterator[CompileError]:
     """A rule that waits for spikes to arrive keeps one queue of them."""
     late: Any = getattr(p.synapses, "delays", 0)
+    if getattr(p.rule, "sees", "sent") == "arrived" and p.rule.values:
+        yield _error(p, f"projection '{p.name}': rule {p.rule.name} reads numbers as they are sent: leave out axonal()")
     if getattr(p.rule, "sees", "sent") == "arrived" and np.ndim(late) and np.ptp(stored(late)) > 0:
         yield _error(
             p,

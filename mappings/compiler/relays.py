@@ -213,7 +213,7 @@ def _rebuilt(net: Network, relays: dict[str, list[Relay]], bits: dict[str, int],
             target, relay = taken[name]
             _add(out, relay, bits[target], extra[name])
         else:
-            out.connect(p.pre.name, p.post.name, later(p, extra[name]), rule=p.rule, name=name)
+            out.connect(p.pre.name, p.post.name, later(p, extra[name]), rule=p.rule, name=name, **p.use)
     return out
 
 

@@ -13,12 +13,14 @@ def text(value: Any) -> str:
     """Python text of a call, an array or a plain value."""
     if isinstance(value, Call):
         parts = [text(v) for v in value.args] + [f"{k}={text(v)}" for k, v in value.kwargs.items()]
-        return f"{value.name}({', '.join(parts)})"
+        return parts[0] if value.name == "np.array" else f"{value.name}({', '.join(parts)})"
     if isinstance(value, np.ndarray) and value.ndim:
         if value.size and not np.any(value):
             return f"np.zeros({value.shape}, {'int' if value.dtype.kind in 'iub' else 'float'})"
         kind = "" if value.size or value.dtype.kind == "f" else ", int"
         return f"np.array({(value.astype(int) if value.dtype.kind == 'b' else value).tolist()!r}{kind})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {text(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (np.generic, np.ndarray)):
         return repr(value.item())
     return repr(value)
@@ -43,11 +45,11 @@ def as_code(case: Case) -> str:
     lines += ["", 'net = cs.Network("case")']
     lines += [f"net.add({name!r}, {text(model)})" for name, model in case.populations.items()]
     for name, link in case.links.items():
-        rule = "" if link.rule is None else f", rule={text(link.rule)}"
-        lines.append(f"net.connect({link.pre!r}, {link.post!r}, {text(link.synapses)}{rule}, name={name!r})")
-    inputs = ", ".join(f"{k!r}: {text(v)}" for k, v in case.inputs.items())
+        more = "" if link.rule is None else f", rule={text(link.rule)}"
+        more += f", delay={text(link.delay)}" if np.any(link.delay) else ""
+        lines.append(f"net.connect({link.pre!r}, {link.post!r}, {text(link.synapses)}{more}, name={name!r})")
     options = "" if case.arithmetic is None else f", arithmetic={case.arithmetic!r}"
     lines.append(f"program = cs.compile(net, {case.chip!r}, seed={case.seed}{options})")
-    more = "" if not case.third else ", third={" + ", ".join(f"{k!r}: {text(v)}" for k, v in case.third.items()) + "}"
-    lines.append(f"result = cs.Emulator(program).run({{{inputs}}}, {case.steps}, record={case.record!r}{more})")
+    more = f", third={text(case.third)}" if case.third else ""
+    lines.append(f"result = cs.Emulator(program).run({text(case.inputs)}, {case.steps}, record={case.record!r}{more})")
     return "\n".join(lines)

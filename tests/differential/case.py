@@ -31,7 +31,7 @@ class Call:
         if self.name in IMPORTS:
             function = IMPORTS[self.name]
         else:
-            function = {"cs": cs, "sp": sp}[self.name.split(".")[0]]
+            function = {"cs": cs, "np": np, "sp": sp}[self.name.split(".")[0]]
             for part in self.name.split(".")[1:]:
                 function = getattr(function, part)
         return function(*map(evaluate, self.args), **{k: evaluate(v) for k, v in self.kwargs.items()})
@@ -49,12 +49,13 @@ def evaluate(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """A projection: populations by name, synapses and rule as calls."""
+    """A projection: populations by name, synapses and rule as calls; `delay` only where weights are ideal."""
 
     pre: str
     post: str
     synapses: Call
     rule: Call | None = None
+    delay: Any = 0
 
     @property
     def weights(self) -> np.ndarray:
@@ -72,8 +73,8 @@ class Link:
 class Case:
     """A network, its inputs, and what is compared.
 
-    `inputs` are (steps, n) arrays by population, `third` third factors by link name, `record` the variables that are
-    compared by population or link; spikes always are.
+    `inputs` are (steps, n) arrays by population, `third` third factors by link name ((steps, k), or a dict of them),
+    `record` the variables that are compared by population or link; spikes always are.
     """
 
     populations: dict[str, Call]
@@ -84,7 +85,7 @@ class Case:
     chip: str = "unlimited"
     arithmetic: str | None = None
     seed: int = 0
-    third: dict[str, np.ndarray] = field(default_factory=dict)
+    third: dict[str, Any] = field(default_factory=dict)
 
     def size(self, name: str) -> int:
         """Neurons of a population."""
@@ -100,7 +101,8 @@ class Case:
         for name, model in self.populations.items():
             net.add(name, model.value())
         for name, link in self.links.items():
-            net.connect(link.pre, link.post, link.synapses.value(), rule=evaluate(link.rule), name=name)
+            more = {"delay": link.delay} if np.any(link.delay) else {}
+            net.connect(link.pre, link.post, link.synapses.value(), rule=evaluate(link.rule), name=name, **more)
         return net
 
     def program(self) -> cs.Program:

@@ -14,7 +14,6 @@ import scipy.sparse as sp
 
 from .case import Call, Case, Link, Values
 
-TAG = "fixed_pt"
 #: Registers that Lava's processes name differently.
 RENAMED = {"activation": "act_mode"}
 
@@ -44,27 +43,36 @@ def processes(case: Case) -> dict[str, Any]:
     """Lava's processes by population and link, unconnected."""
     made: dict[str, Any] = {}
     for name, model in case.populations.items():
-        made[name] = source(case, name) if case.is_input(name) else neurons(model)
+        made[name] = source(sent_by(case, name)) if case.is_input(name) else neurons(model)
+    for name, factors in case.third.items():
+        made |= {f"{name}.{k}": source(v) for k, v in factors.items()}
     return made | {name: connection(link) for name, link in case.links.items()}
 
 
-def source(case: Case, name: str) -> Any:
-    """The process that sends a population's spikes."""
+def source(values: Any) -> Any:
+    """The process that sends (steps, …) values."""
     from lava.proc.io.source import RingBuffer
 
-    values = np.asarray(case.inputs[name], np.int32)
+    return RingBuffer(data=np.moveaxis(np.asarray(values, np.int32), 0, -1).copy())
+
+
+def sent_by(case: Case, name: str) -> np.ndarray:
+    """What a source sends, in its population's shape."""
     shape = np.atleast_1d(case.populations[name].args[0])
-    return RingBuffer(data=np.moveaxis(values.reshape(case.steps, *shape), 0, -1).copy())
+    return np.asarray(case.inputs[name]).reshape(case.steps, *shape)
 
 
 def neurons(model: Call) -> Any:
     """Lava's process of a population."""
     from lava.proc.atrlif.process import ATRLIF
-    from lava.proc.lif.process import LIF, LIFReset, TernaryLIF
+    from lava.proc.lif.process import LIF, LIFRefractory, LIFReset, TernaryLIF
     from lava.proc.sdn.process import ActivationMode, Delta, Sigma, SigmaDelta
 
     kinds = {c.__name__: c for c in (ATRLIF, LIF, LIFReset, TernaryLIF, Delta, Sigma, SigmaDelta)}
     kind = model.name.split(".")[-1]
+    if kind == "LavaLIF":
+        k = {{"bias": "bias_mant", "refractory": "refractory_period"}.get(k, k): v for k, v in model.kwargs.items()}
+        return (LIFRefractory if k.get("refractory_period") else LIF)(shape=(model.args[0],), **({"vth": 1.0} | k))
     given = {RENAMED.get(k, k): v for k, v in model.kwargs.items()}
     if kind in ("Delta", "SigmaDelta"):
         given = {"vth": 0, "cum_error": 0} | given
@@ -133,20 +141,25 @@ def start(rule: Call) -> dict[str, Any]:
     return given | ({"graded_spike_cfg": GradedSpikeCfg(graded)} if graded else {})
 
 
-def model_class(process: Any) -> Any:
+def tag(case: Case) -> str:
+    """The tag by which Lava chooses its models: integers or floats."""
+    return "floating_pt" if case.chip == "float" else "fixed_pt"
+
+
+def model_class(process: Any, tag: str) -> Any:
     """The model that Lava's run configuration would choose for a process."""
     from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
     from lava.magma.core.run_configs import Loihi2SimCfg
 
     found = ProcGroupDiGraphs._find_proc_models(process)
-    return Loihi2SimCfg(select_tag=TAG).select(process, found)
+    return Loihi2SimCfg(select_tag=tag).select(process, found)
 
 
-def built(process: Any, incoming: dict[str, list[Channel]], outgoing: dict[str, list[Channel]]) -> Any:
+def built(process: Any, tag: str, incoming: dict[str, list[Channel]], outgoing: dict[str, list[Channel]]) -> Any:
     """A model of `process` as Lava's builder makes it, with the given channels at its ports."""
     from lava.magma.core.model.py.ports import IdentityTransformer
 
-    kind = model_class(process)
+    kind = model_class(process, tag)
     model = kind(process.proc_params)
     for port in process.in_ports:
         declared = getattr(kind, port.name)
@@ -175,9 +188,9 @@ def _initial(var: Any, declared: Any) -> Any:
     return np.asarray(var.init) if np.ndim(var.init) else var.init
 
 
-def dtype_of(process: Any, port: str) -> Any:
+def dtype_of(process: Any, tag: str, port: str) -> Any:
     """The dtype in which a port sends."""
-    return getattr(model_class(process), port).d_type
+    return getattr(model_class(process, tag), port).d_type
 
 
 def run_directly(case: Case) -> Values:
@@ -188,7 +201,7 @@ def run_directly(case: Case) -> Values:
     out: dict[str, dict[str, list[Channel]]] = {name: {} for name in made}
 
     def join(a: str, port_a: str, b: str, port_b: str) -> None:
-        channel = Channel(getattr(made[b], port_b).shape, dtype_of(made[a], port_a))
+        channel = Channel(getattr(made[b], port_b).shape, dtype_of(made[a], tag(case), port_a))
         out[a].setdefault(port_a, []).append(channel)
         into[b].setdefault(port_b, []).append(channel)
 
@@ -197,8 +210,10 @@ def run_directly(case: Case) -> Values:
         join(name, "a_out", link.post, "a_in")
         if link.rule is not None:
             join(link.post, "s_out", name, "s_in_bap")
-    models = {name: built(process, into[name], out[name]) for name, process in made.items()}
-    watched = {name: Channel(shapes[name], dtype_of(made[name], "s_out")) for name in case.populations}
+        for factor in case.third.get(name, ()):
+            join(f"{name}.{factor}", "s_out", name, f"s_in_{factor}")
+    models = {name: built(process, tag(case), into[name], out[name]) for name, process in made.items()}
+    watched = {name: Channel(shapes[name], dtype_of(made[name], tag(case), "s_out")) for name in case.populations}
     for name, channel in watched.items():
         models[name].s_out.csp_ports.append(channel)
     return _stepped(case, models, watched)
@@ -215,6 +230,8 @@ def _stepped(case: Case, models: dict[str, Any], watched: dict[str, Channel]) ->
             except Waiting:
                 continue
             raise AssertionError(f"{name} did not wait for spikes")
+        for name in (name for name in models if "." in name):
+            models[name].run_spk()
         for name in sorted(case.populations, key=case.is_input, reverse=True):
             models[name].run_spk()
             sent = watched[name].recv().ravel()
@@ -251,6 +268,8 @@ def run_in_runtime(case: Case) -> Values:
         made[name].a_out.connect(made[link.post].a_in)
         if link.rule is not None:
             made[link.post].s_out.connect(made[name].s_in_bap)
+        for factor in case.third.get(name, ()):
+            made[f"{name}.{factor}"].s_out.connect(getattr(made[name], f"s_in_{factor}"))
     monitors = {}
     for name, variables in case.record.items():
         for variable in variables:
@@ -261,7 +280,7 @@ def run_in_runtime(case: Case) -> Values:
             monitors[name, "spikes"] = Monitor()
             monitors[name, "spikes"].probe(made[name].s_out, case.steps)
     first = made[next(name for name in case.populations if not case.is_input(name))]
-    first.run(condition=RunSteps(num_steps=case.steps), run_cfg=Loihi2SimCfg(select_tag=TAG))
+    first.run(condition=RunSteps(num_steps=case.steps), run_cfg=Loihi2SimCfg(select_tag=tag(case)))
     try:
         seen = {key: next(iter(next(iter(m.get_data().values())).values())) for key, m in monitors.items()}
     finally:

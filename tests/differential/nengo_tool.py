@@ -106,7 +106,7 @@ def _note(case: Case, emulator: Any, slices: dict, synapses: dict, rows: dict) -
     for name, variables in case.record.items():
         for variable in variables:
             if variable == "w":
-                value = np.concatenate(synapses[name].weights).T >> synapses[name].synapse_cfg.real_weight_exp
+                value = np.concatenate(synapses[name].weights).T >> 6  # as the emulator has it
             elif variable == "x1":
                 value = emulator.synapses.traces[synapses[name]]
             else:

@@ -37,6 +37,9 @@ def candidates(case: Case, step: int) -> Iterator[Case]:
     for steps in (step + 1, case.steps // 2, case.steps - 1):
         if 1 <= steps < case.steps:
             yield cut(case, steps)
+    for steps in (case.steps // 2, case.steps // 4, 1):
+        if 1 <= steps < case.steps:
+            yield later(case, steps)
     for name in case.links:
         yield without_link(case, name)
     for name in case.populations:
@@ -57,15 +60,30 @@ def candidates(case: Case, step: int) -> Iterator[Case]:
     for name, values in case.inputs.items():
         for smaller in simpler_array(values):
             yield replace(case, inputs=case.inputs | {name: smaller})
-    for name, values in case.third.items():
-        for smaller in simpler_array(values):
-            yield replace(case, third=case.third | {name: smaller})
+    for name, given in case.third.items():
+        for key, values in given.items() if isinstance(given, dict) else ((None, given),):
+            for smaller in simpler_array(values):
+                yield replace(case, third=case.third | {name: smaller if key is None else given | {key: smaller}})
 
 
 def cut(case: Case, steps: int) -> Case:
     """The first steps of it."""
     inputs = {k: v[:steps] for k, v in case.inputs.items()}
-    return replace(case, steps=steps, inputs=inputs, third={k: v[:steps] for k, v in case.third.items()})
+    return replace(case, steps=steps, inputs=inputs, third=_each(case.third, lambda v: v[:steps]))
+
+
+def _each(third: dict[str, Any], change: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+    """Third factors with every array changed."""
+    return {
+        name: {k: change(v) for k, v in given.items()} if isinstance(given, dict) else change(given)
+        for name, given in third.items()
+    }
+
+
+def later(case: Case, steps: int) -> Case:
+    """Without the first steps of it."""
+    inputs = {k: v[steps:] for k, v in case.inputs.items()}
+    return replace(case, steps=case.steps - steps, inputs=inputs, third=_each(case.third, lambda v: v[steps:]))
 
 
 def with_link(case: Case, name: str, link: Link) -> Case:
@@ -124,7 +142,11 @@ def kept_neurons(case: Case, name: str, keep: np.ndarray) -> Case:
                 shape = link.weights.shape
         links[key] = link
     inputs = {k: v[:, keep] if k == name else v for k, v in case.inputs.items()}
-    return replace(case, populations=populations, links=links, inputs=inputs)
+    third = {
+        k: {f: v[:, keep] for f, v in given.items()} if isinstance(given, dict) and links[k].post == name else given
+        for k, given in case.third.items()
+    }
+    return replace(case, populations=populations, links=links, inputs=inputs, third=third)
 
 
 def _taken(value: Any, shape: tuple, axis: int, keep: np.ndarray) -> Any:

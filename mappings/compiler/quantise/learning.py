@@ -241,7 +241,10 @@ def in_rule_steps(net: Network, chip: Chip, but: Collection[str] = ()) -> Networ
     changed = {
         name: replace(p.synapses, exponent=_own_exponent(p, chip))
         for name, p in net.projections.items()
-        if name not in but and isinstance(p.synapses, Synapses) and step_of(p.rule) != 1.0
+        if name not in but
+        and isinstance(p.synapses, Synapses)
+        and p.post.model.model != "rate"
+        and step_of(p.rule) != 1.0
     }
     if all(s.exponent == net.projections[k].synapses.exponent for k, s in changed.items()):
         return net
@@ -250,7 +253,9 @@ def in_rule_steps(net: Network, chip: Chip, but: Collection[str] = ()) -> Networ
     for name, population in net.populations.items():
         out.add(name, population.model)
     for name, p in net.projections.items():
-        out.connect(p.pre.name, p.post.name, changed.get(name, p.synapses), delay=_delay(p), rule=p.rule, name=name)
+        out.connect(
+            p.pre.name, p.post.name, changed.get(name, p.synapses), delay=_delay(p), rule=p.rule, name=name, **p.use
+        )
     return out
 
 
