@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .fan_out import FanOut
 
 
+#: Of a field that files of older versions lack: it is not written (and not hashed) while it holds its default.
+ADDED = {"added": True}
+
+
 @dataclass(frozen=True, eq=False)
 class PopulationImage:
     """One population as loaded.
@@ -55,7 +59,11 @@ class PopulationImage:
 
 @dataclass(frozen=True, eq=False)
 class ProjectionImage:
-    """One projection as loaded: `pre` and `post` index the program's populations; `unit` is the ideal weight of 1."""
+    """One projection as loaded: `pre` and `post` index the program's populations; `unit` is the ideal weight of 1.
+
+    `role`: "" for input of the neurons; "gate" for input that acts through their slope (rate units); else the name of
+    the third factor of their learning synapses that the sums are.
+    """
 
     name: str
     pre: int
@@ -63,6 +71,7 @@ class ProjectionImage:
     synapses: Any
     rule: Any = None
     unit: float | None = None
+    role: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True, eq=False)

@@ -110,7 +110,7 @@ class Ranges:
                 min(0.0, t.impulse) * math.inf if t.impulse < 0 else 0.0,
                 0.0 if t.impulse < 0 else math.inf,
             )
-        for name in (*rule.state, *rule.third, "v"):
+        for name in (*rule.state, *rule.third, "v", *(n for n, t in rule.traces.items() if t.of == "value")):
             self.known[name] = everything
 
     def run(self) -> None:

@@ -173,6 +173,10 @@ def sum_of_products(rule: Rule) -> Verdict:
     registers = assign_registers(rule, cannot)
     if "v" in rule.reads or "psi" in rule.reads:
         cannot.append("reads the postsynaptic membrane, which the engine does not see")
+    if rule.values:
+        cannot.append(f"reads numbers ({', '.join(sorted(rule.values))}), where the engine has spikes and their traces")
+    if rule.timed:
+        cannot.append("is evaluated by phases, which the engine does not know")
     try:
         terms = changes(rule)
     except NotPolynomial as problem:

@@ -112,9 +112,9 @@ def compile(
         return _lowering(chip)(
             net, chip, dt=dt, seed=seed, arithmetic=arithmetic, placement=placement, rates=rates, name=name
         )
-    native, report = _native(net, chip, dt, options)
-    check_network(native, chip)
     chosen = _arithmetic(arithmetic, chip)
+    native, report = _native(net, _computing(chip, chosen), dt, options)
+    check_network(native, chip)
     check_ranges(native, chosen)
     stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
     _check_taught(native, placement)
@@ -202,6 +202,14 @@ def _arithmetic(chosen: Arithmetic | str | None, chip: Chip) -> Arithmetic:
     return found
 
 
+def _computing(chip: Chip, chosen: Arithmetic) -> Chip:
+    """The chip with the arithmetic of the program: nengo-loihi's quantiser asks how low a voltage may fall."""
+    if chosen.preset == chip.arithmetic.preset or chosen.preset != "nengo_loihi":
+        return chip
+    part = chip.arithmetic.model_copy(update={"preset": chosen.preset, "options": {}})
+    return chip.model_copy(update={"arithmetic": part})
+
+
 def is_native(net: Network, chip: Chip) -> bool:
     """True if nothing in `net` is left to quantise for a time-step chip."""
     if any(p.model.family == "ideal" for p in net.populations.values()):
@@ -273,6 +281,14 @@ def _cores_of(chip: Chip, n: int, value: Any, name: str, lowest: int) -> np.ndar
     return cores
 
 
+def rate_unit(projection: Any) -> float | None:
+    """What a mantissa of 1 means to a rate unit of an integer chip, None for other neurons."""
+    model = projection.post.model
+    if model.model != "rate" or not isinstance(projection.synapses, Synapses):
+        return None
+    return 2.0 ** (int(model.values["input_exp"]) + projection.synapses.exponent - 13)
+
+
 def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tuple[ProjectionImage, ...]]:
     """Populations and projections as a program holds them, with ideal units where there are."""
     units = report.units if report is not None else {}
@@ -283,8 +299,9 @@ def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tup
         PopulationImage(name, p.model, start[name], units.get(name), offsets.get(name) or 0.0)
         for name, p in net.populations.items()
     )
-    projections = tuple(
-        ProjectionImage(name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, weight_units.get(name))
-        for name, p in net.projections.items()
-    )
+    images = []
+    for name, p in net.projections.items():
+        unit = weight_units.get(name, rate_unit(p))
+        images.append(ProjectionImage(name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, unit, p.role))
+    projections = tuple(images)
     return populations, projections

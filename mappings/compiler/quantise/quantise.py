@@ -210,10 +210,10 @@ def _rebuild(net: Network, lowered: dict[str, Lowered], rules: Mapping[str, EPro
         native.add(name, lowered[name].model if name in lowered else population.model)
     for name, p in net.projections.items():
         weights = lowered[p.post.name].synapses[name] if p.post.name in lowered else p.synapses
-        native.connect(p.pre.name, p.post.name, weights, rule=rules.get(name, p.rule), name=name)
+        native.connect(p.pre.name, p.post.name, weights, rule=rules.get(name, p.rule), name=name, **p.use)
         low = lowered[p.post.name].seconds.get(name) if p.post.name in lowered else None
         if low is not None:
-            native.connect(p.pre.name, p.post.name, low, name=second_name(name))
+            native.connect(p.pre.name, p.post.name, low, name=second_name(name), **p.use)
     return native
 
 
