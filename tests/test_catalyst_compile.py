@@ -325,3 +325,21 @@ def test_hops_are_those_of_the_mesh() -> None:
     east, west, north, south = mesh.activity.hops.sum(axis=0)
     assert east == north == mesh.spikes["a"].sum() and west == south == 0
     assert not walk.activity.hops.any()
+
+
+def test_a_build_of_ones_own_is_a_description(tmp_path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "base: catalyst_n1\nname: mine\ntitle: My build\ntopology: {width: 3, height: 2, interconnect: xy}\n"
+        "limits: {cores: 6, neurons: 32, neuron_bits: 5, synapses: 512, reverse_slots: 16}\n"
+    )
+    mine = cs.chip(tmp_path / "mine.yaml")
+    build = build_of(mine)
+    assert (build.cores, build.mesh_columns, build.mesh_rows, build.fan_in, build.pool) == (6, 3, 2, 16, 512)
+    inputs = drive()
+    one = run(two_layers(), "catalyst_n1", inputs)
+    other = run(two_layers(), mine, inputs, {"a": [0, 1, 2, 3, 4, 5, 0, 1], "b": 4})
+    assert np.array_equal(one.spikes["b"], other.spikes["b"])
+    for limits, message in (("{spikes: 128}", "limits.spikes is 128"), ("{synapses: 5000}", "not a power of two")):
+        (tmp_path / "wrong.yaml").write_text(f"base: catalyst_n1\nname: wrong\ntitle: Wrong\nlimits: {limits}\n")
+        with pytest.raises(cs.CompileError, match=message):
+            cs.compile(two_layers(), tmp_path / "wrong.yaml")
