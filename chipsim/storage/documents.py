@@ -10,7 +10,8 @@ import numpy as np
 
 from chipsim.errors import FileError
 from chipsim.native.synapses import MAX_DELAY
-from chipsim.program.program import PopulationImage, Program, ProjectionImage
+from chipsim.program.program import Program
+from chipsim.program.sound import check_program
 
 from .codec import walk, write
 from .file import reading, writing
@@ -59,35 +60,8 @@ def _read_program(group: h5py.Group) -> Program:
     reader = Reader()
     parts = {name: reader.read(group, name) for name in _PROGRAM}
     program = Program(**parts)
-    start = 0
-    for image in program.populations:
-        if not isinstance(image, PopulationImage) or image.start != start:
-            raise FileError(f"population {getattr(image, 'name', '?')} does not follow the one before it")
-        start = image.stop
-    if (
-        not isinstance(program.core, np.ndarray)
-        or program.core.shape != (start,)
-        or program.core.dtype.kind not in "iu"
-    ):
-        raise FileError(f"the placement does not name a core for each of {start} neurons")
-    cores = program.chip.topology.cores * (program.chip.topology.chips or 1 << 20)
-    if start and not -1 <= program.core.min() <= program.core.max() < cores:
-        raise FileError(f"the placement names cores that chip {program.chip.name} does not have")
-    for projection in program.projections:
-        _check_projection(projection, program)
+    check_program(program)
     return program
-
-
-def _check_projection(projection: Any, program: Program) -> None:
-    count = len(program.populations)
-    if not isinstance(projection, ProjectionImage) or not (
-        0 <= projection.pre < count and 0 <= projection.post < count
-    ):
-        raise FileError("a projection connects populations that do not exist")
-    shape = getattr(projection.synapses, "shape", None)
-    wanted = program.populations[projection.post].n, program.populations[projection.pre].n
-    if shape is not None and tuple(shape) != wanted:
-        raise FileError(f"projection '{projection.name}' has synapses {tuple(shape)} between populations of {wanted}")
 
 
 def save_result(result: Result, path: str | Path) -> Path:
