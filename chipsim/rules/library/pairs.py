@@ -3,6 +3,7 @@
 Times in steps; `weight` takes a `Fixed` format. Listed with the others in `chipsim.rules.library`.
 """
 
+# ruff: noqa: F821
 # pyright: reportUndefinedVariable=false
 # The rules' bodies are declarations, not code: their constants are bound by `declare`, not by Python.
 
@@ -11,19 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from chipsim.checks import finite
 from chipsim.rules.declaration import Rule, RuleError, Trace, kept
 from chipsim.rules.declaring import declare, rule
 from chipsim.rules.fixed_format import Fixed
-
-
-def dependence(mu_plus: float, mu_minus: float) -> tuple[str, str]:
-    """How potentiation and depression depend on the weight, as text over w and w_max; "1.0" for exponent 0."""
-    for mu in (mu_plus, mu_minus):
-        finite(mu, "stdp: mu", RuleError)
-    up = "1.0" if mu_plus == 0 else "(1.0 - w / w_max)" if mu_plus == 1 else "(1.0 - w / w_max) ** mu_plus"
-    down = "1.0" if mu_minus == 0 else "(w / w_max)" if mu_minus == 1 else "(w / w_max) ** mu_minus"
-    return up, down
 
 
 def stdp_power_law(
@@ -67,29 +58,23 @@ def stdp_pre_centered(
 
     Source: Morrison, Diesmann and Gerstner (2008), figure 7 B; `tests.oracles.rules.stdp_nearest`.
     """
-    up, down = dependence(mu_plus, mu_minus)
-    body = """
-        def stdp_pre_centered(w, x, y, pre, post):
-            x = keep * x
-            if post:
-                w = max(0.0, min(w_max, w + lam * w_max * {up} * x))
-                x = 0.0
-            if pre:
-                w = max(0.0, w - alpha * lam * w_max * {down} * y)
-                x = x + 1.0
-    """
-    constants = {
-        "w_max": w_max, "lam": lam, "alpha": alpha, "mu_plus": mu_plus, "mu_minus": mu_minus,
-        "keep": kept(tau_plus, "stdp_pre_centered: tau_plus"),
-    }  # fmt: skip
-    return declare(
-        body.replace("{up}", up).replace("{down}", down),
-        traces={"y": Trace("post", tau_minus, mode="set")},
-        state={"x": 0.0},
-        constants=constants,
-        bounds=(0.0, w_max),
-        weight=weight,
-    )
+    keep = kept(tau_plus, "stdp_pre_centered: tau_plus")
+
+    @rule(
+        traces={"y": Trace("post", tau_minus, mode="set")}, state={"x": 0.0}, bounds=(0.0, w_max), weight=weight
+    )  # fmt: skip
+    def stdp_pre_centered(
+        w, x, y, pre, post, *, w_max=w_max, lam=lam, alpha=alpha, mu_plus=mu_plus, mu_minus=mu_minus, keep=keep
+    ):
+        x = keep * x
+        if post:
+            w = max(0.0, min(w_max, w + lam * w_max * dependence(1.0 - w / w_max, mu_plus) * x))
+            x = 0.0
+        if pre:
+            w = max(0.0, w - alpha * lam * w_max * dependence(w / w_max, mu_minus) * y)
+            x = x + 1.0
+
+    return stdp_pre_centered
 
 
 def stdp_restricted(
@@ -106,26 +91,52 @@ def stdp_restricted(
 
     Source: Morrison, Diesmann and Gerstner (2008), figure 7 C; `tests.oracles.rules.stdp_nearest`.
     """
-    up, down = dependence(mu_plus, mu_minus)
-    body = """
-        def stdp_restricted(w, fresh, x, y, pre, post):
-            if post:
-                if fresh < 0.5:
-                    w = min(w_max, w + lam * w_max * {up} * x)
-                fresh = 1.0
-            if pre:
-                if fresh > 0.5:
-                    w = max(0.0, w - alpha * lam * w_max * {down} * y)
-                fresh = 0.0
-    """
-    return declare(
-        body.replace("{up}", up).replace("{down}", down),
+
+    @rule(
         traces={"x": Trace("pre", tau_plus, mode="set"), "y": Trace("post", tau_minus, mode="set")},
         state={"fresh": 0.0},
-        constants={"w_max": w_max, "lam": lam, "alpha": alpha, "mu_plus": mu_plus, "mu_minus": mu_minus},
         bounds=(0.0, w_max),
         weight=weight,
     )
+    def stdp_restricted(
+        w, fresh, x, y, pre, post, *, w_max=w_max, lam=lam, alpha=alpha, mu_plus=mu_plus, mu_minus=mu_minus
+    ):
+        if post:
+            if fresh < 0.5:
+                w = min(w_max, w + lam * w_max * dependence(1.0 - w / w_max, mu_plus) * x)
+            fresh = 1.0
+        if pre:
+            if fresh > 0.5:
+                w = max(0.0, w - alpha * lam * w_max * dependence(w / w_max, mu_minus) * y)
+            fresh = 0.0
+
+    return stdp_restricted
+
+
+def assembly_stdp(
+    tau_x: float = 20.0,
+    tau_y: float = 20.0,
+    eta: float = 0.02,
+    mu: float = 2.0,
+    beta: float = 0.2,
+    dep: float = 0.03,
+    w_max: float = 1.5,
+    weight: Fixed | None = None,
+) -> Rule:
+    """STDP that ties assemblies: what a pair adds falls with the weight, exp(-mu w); every change is cut to 0..w_max.
+
+    A presynaptic spike takes eta dep y, a postsynaptic one adds eta (x exp(-mu w) - beta): input that does not help is
+    given up. Source: Pokorny, Ison, Rao, Legenstein, Papadimitriou and Maass (2020), with constants of this project.
+    """
+
+    @rule(traces={"x": Trace("pre", tau_x), "y": Trace("post", tau_y)}, bounds=(0.0, w_max), weight=weight)
+    def assembly_stdp(w, x, y, pre, post, *, eta=eta, mu=mu, beta=beta, dep=dep, w_max=w_max):
+        if pre:
+            w = max(0.0, w - eta * dep * y)
+        if post:
+            w = min(w_max, max(0.0, w + eta * (x * exp(-mu * w) - beta)))
+
+    return assembly_stdp
 
 
 def stdp_facets(
