@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import chipsim as cs
-from chipsim.errors import RunError
+from chipsim.errors import FileError, RunError
 
 from .cut_cases import ALL, LEARNING, STEPS, Case
 
@@ -194,6 +195,25 @@ def test_events_that_wait_are_counted_over_a_cut() -> None:
     emulator.run({"x": [[1, 1]]})
     emulator.reset()
     assert emulator.run(steps=2).activity.waiting.tolist() == [0, 0]
+
+
+def test_a_saved_result_knows_what_waited_before_it(tmp_path) -> None:
+    case = ALL["lava, spikes"](0)
+    emulator = cs.Emulator(case.program)
+    case.run(emulator, 0, 9)
+    result = case.run(emulator, 9, STEPS)
+    path = result.save(tmp_path / "r.h5")
+    assert result.activity.waiting[0] > 0 and np.array_equal(
+        cs.Result.load(path).activity.waiting, result.activity.waiting
+    )
+    for name, wrong in (("ids", case.program.n), ("ptr", 10**6)):
+        with h5py.File(path, "r+") as file:
+            saved = file[f"raw/before/{name}"][()]
+            file[f"raw/before/{name}"][...] = np.where(np.arange(saved.size) == 1, wrong, saved)
+        with pytest.raises(FileError, match="spike log does not fit"):
+            cs.Result.load(path)
+        with h5py.File(path, "r+") as file:
+            file[f"raw/before/{name}"][...] = saved
 
 
 def test_all_cases_send_something() -> None:

@@ -90,7 +90,7 @@ class Trace:
             ("seen", ("before", "after")),
             ("of", ("spikes", "value")),
         ):
-            choice(getattr(self, name), f"trace: {name}", allowed, RuleError)
+            choice(getattr(self, name), f"trace: {name}", allowed, RuleError, "is unknown; use one of")
         kept(self.tau, "trace: tau")
         finite(self.impulse, "trace: impulse", RuleError)
         check_format(self.format, "trace")
@@ -122,7 +122,7 @@ class Surrogate:
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        choice(self.kind, "surrogate: kind", KINDS, RuleError)
+        choice(self.kind, "surrogate: kind", KINDS, RuleError, "is unknown; use one of")
         finite(self.height, "surrogate: height", RuleError)
         if not finite(self.width, "surrogate: width", RuleError) > 0:
             raise RuleError(f"surrogate: width must be positive, got {self.width}: psi divides by it")

@@ -193,7 +193,7 @@ def check_declarations(name: str, traces, state, constants, bounds, weight, surr
     if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
         raise RuleError(f"{what}: bounds must be (lowest, highest) weight, not {shown(bounds)}")
     for bound in bounds:
-        if not (isinstance(bound, (float, np.floating)) and np.isinf(bound)):
+        if not (isinstance(bound, (float, np.floating)) and not np.isfinite(bound)):
             finite(bound, f"{what}: bounds must be numbers; a bound", RuleError)
     check_format(weight, f"{what}: weight")
     if surrogate is not None and not isinstance(surrogate, Surrogate):

@@ -35,6 +35,7 @@ class Synapses(MatrixSynapses):
         Fractions, weights or delays out of range.
     """
 
+    bits: int = 16
     sign: str | None = "mixed"
     compartment: int = 0
     graded: bool = False
@@ -48,8 +49,8 @@ class Synapses(MatrixSynapses):
             raise NetworkError(f"{what}: weights hold fractions; the chip takes whole numbers in {list(WEIGHTS)}")
         if values.size and (values.min() < WEIGHTS[0] or values.max() > WEIGHTS[1]):
             raise NetworkError(f"{what}: weights {values.min():g} .. {values.max():g} are outside {list(WEIGHTS)}")
-        if self.exponent or self.message_bits:
-            raise NetworkError(f"{what}: the chip has no weight exponents and no message bits: leave them at 0")
+        if self.exponent or self.message_bits or self.bits != 16:
+            raise NetworkError(f"{what}: weights have 16 bits, no exponents and no message bits here: leave them out")
         whole(self.compartment, f"{what}: compartment", 0, 3)
         object.__setattr__(self, "mantissa", matrix.astype(np.int32))
         object.__setattr__(self, "sign", "mixed")
