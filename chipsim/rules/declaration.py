@@ -266,6 +266,40 @@ def normal_body(definition: ast.FunctionDef) -> tuple[ast.stmt, ...]:
     return tuple(plain(Held(definition.name).visit(s), definition.name) for s in body)
 
 
+class Dependence(ast.NodeTransformer):
+    """``dependence(x, mu)``, a power whose exponent is a constant of the rule: 1 for mu = 0, x itself for mu = 1.
+
+    A product with that 1 is the other factor: what does not depend on the weight costs no multiplication.
+    """
+
+    def __init__(self, rule: str, constants: Mapping[str, float]) -> None:
+        self.rule, self.constants = rule, constants
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Write the power out."""
+        self.generic_visit(node)
+        if not isinstance(node.func, ast.Name) or node.func.id != "dependence":
+            return node
+        where = f"rule {self.rule}, line {node.lineno}: {ast.unparse(node)}"
+        name = node.args[1].id if len(node.args) == 2 and isinstance(node.args[1], ast.Name) else None
+        if name not in self.constants:
+            raise RuleError(f"{where}; dependence() takes a value and a constant of the rule, its exponent")
+        base, mu = node.args[0], self.constants[name]
+        if mu in (0.0, 1.0):
+            return ast.copy_location(ast.Constant(1.0), node) if mu == 0.0 else base
+        return ast.copy_location(ast.BinOp(base, ast.Pow(), node.args[1]), node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """Leave out a factor that has become 1."""
+        had = [isinstance(side, ast.Constant) for side in (node.left, node.right)]
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Mult):
+            for side, other, before in ((node.left, node.right, had[0]), (node.right, node.left, had[1])):
+                if not before and isinstance(side, ast.Constant) and side.value == 1.0:
+                    return other
+        return node
+
+
 class Held(ast.NodeTransformer):
     """``held("r_pre")`` is the value of r_pre when the last phase ended: a name of its own."""
 
