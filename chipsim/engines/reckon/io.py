@@ -119,7 +119,7 @@ def stimulus(
     given = np.ones(ticks, np.uint8) if target is not None and target_given is None else target_given
     goals = np.zeros((ticks, OUTPUTS), np.int16)
     if target is not None:
-        values = integers(target, "targets:", -32768, 32767, RunError)
+        values = integers(target, "targets (16 bits):", -32768, 32767, RunError)
         if values.ndim != 2 or values.shape[0] != ticks or values.shape[1] > OUTPUTS:
             raise RunError(f"targets: expected ({ticks}, up to {OUTPUTS}), got {values.shape}")
         if values.size and (values.min() < -32768 or values.max() > 32767):
@@ -181,12 +181,12 @@ def _as_events(events: Any) -> tuple[np.ndarray, np.ndarray]:
         if len(events) != 2:
             raise RunError(f"events are (pointers, addresses), not {len(events)} things")
         ptr = integers(events[0], "event pointers", 0, 2**62, RunError)
-        addr = integers(events[1], "input event address", 0, INPUTS - 1, RunError).reshape(-1)
+        addr = integers(events[1], "input event address", -(2**31), 2**31 - 1, RunError).reshape(-1)
         if ptr.ndim != 1 or ptr.size < 1 or ptr[0] != 0 or ptr[-1] != addr.size or np.any(np.diff(ptr) < 0):
             raise RunError(f"event pointers must rise from 0 to the number of events ({addr.size})")
     else:
         try:
-            lists = [integers(list(e), "input event address", 0, INPUTS - 1, RunError) for e in events]
+            lists = [integers(list(e), "input event address", -(2**31), 2**31 - 1, RunError) for e in events]
         except TypeError:
             raise RunError(
                 f"events are (t, inputs) spikes, (pointers, addresses) or lists, not {shown(events)}"
