@@ -248,8 +248,8 @@ def numbers_problem(rule: Any, projection: Any) -> str | None:
         numbers, read = population.model.carries_values, f"r_{side}" in rule.values
         if read and not numbers:
             return (
-                f"rule {rule.name} reads the numbers that '{population.name}' sends, but its spikes carry none: use rate "
-                "units (cs.floats.Rate, cs.loihi.Rate) or a graded source"
+                f"rule {rule.name} reads the numbers that '{population.name}' sends, but its spikes carry none: use "
+                "rate units (cs.floats.Rate, cs.loihi.Rate) or a graded source"
             )
         spikes = side in rule.reads or any(t.side == side and t.of == "spikes" for t in rule.traces.values())
         if numbers and spikes and not read:
