@@ -1,7 +1,7 @@
 """Every reader under attack, in a child: nothing but acceptance or a refusal in one line.
 
-CHIPSIM_FUZZ=100000 python -m pytest tests/fuzz runs that many executions for each reader instead of 2,000; see `harness`
-for single targets and for atheris.
+CHIPSIM_FUZZ=100000 python -m pytest tests/fuzz runs that many executions for each reader instead of 2,000; `harness`
+runs single targets, and atheris.
 """
 
 from __future__ import annotations
