@@ -39,7 +39,8 @@ def spikes(p: Projection, arithmetic: Arithmetic) -> Iterator[CompileError]:
         yield _error(
             p,
             f"projection '{p.name}' learns, but '{population.name}' sends numbers, which a rule would read as 0 and 1: "
-            "let it send plain spikes (graded=0, spikes='one'; a Unit that sends 'above'), or give a rule that reads r_pre and r_post",
+            "let it send plain spikes (graded=0, spikes='one'; a Unit that sends 'above'), or give a rule that reads "
+            "r_pre and r_post",
         )
 
 
