@@ -64,8 +64,7 @@ def _compile(source: Path, chip: str, **options: Any) -> Program:
 
 
 def _mapped(program: Program, used: dict[str, Any]) -> list[Any]:
-    own = (program.stages.get(program.chip.family) or {}).get("warnings", ())
-    out: list[Any] = [f"warning: {w}" for w in (*program.warnings, *own)]
+    out: list[Any] = [f"warning: {w}" for w in program.warnings]
     out += [f"note: {n}" for n in (program.stages.get("relays") or {}).get("notes", ())]
     columns, limits = used.get("table") or {}, used.get("limits") or {}
     shown = ("neurons", "input_axons", "output_axons", "synapses", "synapse_bits")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -112,8 +113,8 @@ class Program:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the compiler warned of, in words; `compile` gives each to `warnings.warn` (`cs.ChipsimWarning`)."""
-        found = [w for stage in ("network", "quantise") for w in (self.stages.get(stage) or {}).get("warnings", ())]
-        return tuple(dict.fromkeys(found))
+        stages = [s for s in self.stages.values() if isinstance(s, Mapping)]
+        return tuple(dict.fromkeys(str(w) for stage in stages for w in stage.get("warnings", ())))
 
     @property
     def n(self) -> int:

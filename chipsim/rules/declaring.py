@@ -157,7 +157,7 @@ def declare(
     states = {n: s if isinstance(s, State) else State(s) for n, s in (state or {}).items()}
     given = {**keyword_constants(definition, function, set(constants or ())), **(constants or {})}
     values = {n: checked_number(definition.name, n, c) for n, c in given.items()}
-    at_end = every == AT_END
+    at_end = isinstance(every, str) and every == AT_END
     if not at_end:
         whole(every, f"rule {definition.name}: every", 1, error=RuleError)
     phases = _phases(definition.name, phases)

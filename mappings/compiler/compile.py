@@ -28,14 +28,9 @@ from chipsim.mappings.compiler.lower.catalyst import lower_catalyst
 from chipsim.mappings.compiler.lower.crossbar import lower_crossbar
 from chipsim.mappings.compiler.lower.reckon import lower_reckon
 from chipsim.mappings.compiler.lower.xylo import lower_xylo
-<<<<<<< HEAD
 from chipsim.mappings.network.network import Network, Projection
-from chipsim.native.synapses import Conv, FloatSynapses, Synapses, all_pairs
-=======
-from chipsim.mappings.network.network import Network
 from chipsim.native.conv_table import ask_for
-from chipsim.native.synapses import Conv, FloatSynapses, Synapses
->>>>>>> origin/main
+from chipsim.native.synapses import Conv, FloatSynapses, Synapses, all_pairs
 from chipsim.program.program import PopulationImage, Program, ProjectionImage
 from chipsim.rules.carried import existing
 

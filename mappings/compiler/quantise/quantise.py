@@ -134,7 +134,7 @@ def _bits(asked: int | None, chip: Chip) -> int:
     low, high = chip.limits.weight_bits or (1, MOST_BITS)
     if asked is None:
         return max(1, min(high, MOST_BITS))
-    whole(asked, "quantise: bits", 1, MOST_BITS)
+    asked = whole(asked, "quantise: bits", 1, MOST_BITS)
     if not low <= asked <= high and chip.family != "float":
         raise CompileError(f"quantise: bits={asked}, but synapses of chip '{chip.name}' have {low}..{high} bits")
     return asked
