@@ -35,6 +35,7 @@ class N1Raw(NamedTuple):
     cycles: np.ndarray  # (t,) int64 controller cycles of each timestep
     sops: np.ndarray  # (t, c) int64 connections delivered
     drops: np.ndarray  # (t,) int64 spikes and packets lost, delays given up
+    waiting: np.ndarray  # (t,) int64 entries of the chip's delay queues that are due later than in the next step
     learned: Learned | None = None  # what learning did, None if nothing can learn
 
 
@@ -165,7 +166,7 @@ class N1ProgramEngine:
         trace = np.concatenate([np.zeros((0, columns), np.int32), *(r.trace for _, r in runs)])
         return N1Raw(
             train, joined("updates", cores)[:, used], saturated, np.zeros((1, 1), np.uint8), trace,
-            joined("cycles", ()), joined("synops", cores)[:, used], drops,
+            joined("cycles", ()), joined("synops", cores)[:, used], drops, joined("waiting", ()),
         )  # fmt: skip
 
     def weights(self, projection: str) -> Any:
