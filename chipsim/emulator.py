@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from chipsim.engines.choose import engine_of
-from chipsim.engines.contract import Episode, Learns, Plasticity, Probe, Teaching
+from chipsim.engines.contract import Episode, Episodes, Holds, Learns, Phase, Plasticity, Probe, Teaching
 from chipsim.program.program import Program
 
-from .checks import MEMORY_LIMIT, finite, mapping, shown, whole
+from .checks import MEMORY_LIMIT, finite, flag, mapping, shown, whole
 from .errors import FileError, RunError
 from .results import Result
 
-if TYPE_CHECKING:
-    from .results import Result
-
 Record = Mapping[str, Sequence[str] | str]
 MAX_THREADS = 1024
+MOST_STEPS = (1 << 62) - 1  #: of a run, as far as counters go; memory ends it sooner
 
 
 class Emulator:
@@ -69,6 +67,10 @@ class Emulator:
         third: Mapping[str, Any] | None = None,
         targets: Mapping[str, Any] | None = None,
         record_every: int = 1,
+        phase: str | None = None,
+        phase_ends: bool = True,
+        hold: Mapping[str, Any] | None = None,
+        nudge: Mapping[str, Any] | None = None,
     ) -> Result:
         """Run and return a `Result`.
 
@@ -96,6 +98,14 @@ class Emulator:
             is cross-entropy. An input spike reaches the readout two steps later.
         record_every : int
             Variables of projections are kept after every so many steps.
+        phase : str
+            Which phase of learning this run is; rules with `phases` learn in theirs only.
+        phase_ends : bool
+            False if the phase goes on in the next run.
+        hold : dict population -> (n,) rates
+            Rate units that send these values in this run and stand still; NaN leaves a unit free.
+        nudge : dict population -> (target, beta)
+            Rate units to whose input beta (target - rate) is added in every step of this run.
 
         Raises
         ------
@@ -105,6 +115,7 @@ class Emulator:
         """
         from chipsim.run.inputs import gather
 
+        masks = flag(masks, "masks", RunError)
         inputs = mapping(inputs, "inputs", "population -> spikes", RunError)
         record = mapping(record, "record", "population -> variables", RunError)
         third = mapping(third, "third", "projection -> third factor", RunError)
@@ -115,7 +126,8 @@ class Emulator:
         self._check_memory(count, sum(p.hi - p.lo for p in probes), masks)
         train, dropped = gather(self.program, inputs, count)
         first = self._engine.step
-        teaching = self._teaching(learn, third, targets, watch, record_every)
+        teaching = self._teaching(learn, third, targets, watch, record_every, self._phase(phase, phase_ends))
+        self._hold(hold or {}, nudge or {})
         raw = self._engine.run(train, count, probes, masks=masks, progress=progress, learning=teaching)
         traces: dict[str, dict[str, np.ndarray]] = {}
         column = 0
@@ -149,6 +161,7 @@ class Emulator:
         targets: Mapping[str, Any],
         watch: dict[str, list[str]],
         every: int,
+        phase: Phase,
     ) -> Teaching | None:
         """What the engine is told of learning; None where nothing learns."""
         if not isinstance(learn, (bool, np.bool_)):
@@ -160,11 +173,28 @@ class Emulator:
                 raise RunError(f"third factor for '{name}', which is no learning projection; those are: {known}")
         if targets and not learners:
             raise RunError(f"targets for '{next(iter(targets))}', but no projection learns: give one a rule")
-        return Teaching(bool(learn), third, targets, watch, int(every)) if learners else None
+        return Teaching(bool(learn), third, targets, watch, int(every), phase) if learners else None
 
     def _learners(self) -> Mapping[str, Plasticity]:
         """The projections that can learn, by name."""
         return self._engine.learners if isinstance(self._engine, Learns) else {}
+
+    def _phase(self, phase: Any, ends: Any) -> Phase:
+        """The phase of a run, checked."""
+        if phase is not None and (not isinstance(phase, str) or not phase):
+            raise RunError(f"phase={phase!r} must be a name such as 'free'")
+        if not isinstance(ends, (bool, np.bool_)):
+            raise RunError(f"phase_ends={ends!r}: give True or False")
+        if phase is not None and not isinstance(self._engine, Holds):
+            raise RunError(f"programs of family '{self.program.chip.family}' have no phases, hold or nudge")
+        return Phase(phase, bool(ends))
+
+    def _hold(self, hold: Mapping[str, Any], nudge: Mapping[str, Any]) -> None:
+        """Hold and nudge what is to be."""
+        if isinstance(self._engine, Holds):
+            self._engine.hold(hold, nudge)
+        elif hold or nudge:
+            raise RunError(f"programs of family '{self.program.chip.family}' have no phases, hold or nudge")
 
     def end_episode(self, *, update: bool = True, rate: float = 1.0) -> dict[str, Episode]:
         """End a trial: neurons, spikes in flight and traces go back to rest; weights and random streams stay.
@@ -188,7 +218,7 @@ class Emulator:
         RunError
             Chips whose engine has no episodes, an episode too short to reach the readout, a rate that is no number.
         """
-        if not isinstance(self._engine, Learns):
+        if not isinstance(self._engine, Episodes):
             raise RunError(f"programs of family '{self.program.chip.family}' have no episodes here; use reset()")
         if not isinstance(update, (bool, np.bool_)):
             raise RunError(f"end_episode: update={shown(update)}: give True or False")
@@ -299,7 +329,7 @@ def _steps(program: Program, inputs: Mapping[str, Any], steps: int | None) -> in
     from chipsim.run.inputs import as_input
 
     if steps is not None:
-        return whole(steps, "steps", 1, error=RunError)
+        return whole(steps, "steps", 1, MOST_STEPS, RunError)
     arrays = [as_input(program.population(name), given) for name, given in inputs.items()]
     lengths = [len(array) for array in arrays if array.dtype.names is None]
     if not lengths:

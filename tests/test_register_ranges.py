@@ -112,3 +112,13 @@ def test_noise_is_what_32_bits_make_of_it(exp: int, offset: int) -> None:
         expected.append(v)
     got = cs.Emulator(made).run(steps=6, record={"a": ["v"]}).trace["a"]["v"]
     assert np.array_equal(got, np.array(expected))
+
+
+def test_networks_of_nengo_loihi_s_quantiser_sink_as_low_as_there() -> None:
+    net = cs.Network()
+    net.add("x", cs.SpikeSource(2))
+    net.add("a", cs.LIF(2, tau_mem=20e-3, threshold=1.0))
+    net.connect("x", "a", np.array([[-1.0, 0.5], [0.2, -0.3]]))
+    for arithmetic, lowest in (("nengo_loihi", 1 - 2**31), ("lava", 1 - 2**23)):
+        made = cs.compile(net, "loihi", arithmetic=arithmetic, quantise={"method": "nengo_loihi"})
+        assert made.population("a").model.values["vmin"] == lowest

@@ -31,7 +31,7 @@ def __getattr__(name: str) -> Any:
         from chipsim.chips.schema import Chip
 
         return Chip
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"module {shown(__name__)} has no attribute {shown(name)}")
 
 
 def shipped() -> list[str]:

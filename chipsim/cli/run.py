@@ -61,11 +61,13 @@ def _compile(source: Path, chip: str, **options: Any) -> Program:
 
 
 def _mapped(program: Program, used: dict[str, Any]) -> list[Any]:
-    out: list[Any] = [f"warning: {w}" for w in (program.stages.get("quantise") or {}).get("warnings", ())]
+    said = [program.stages.get(stage) or {} for stage in ("quantise", program.chip.family)]
+    out: list[Any] = [f"warning: {w}" for stage in said for w in stage.get("warnings", ())]
     columns, limits = used.get("table") or {}, used.get("limits") or {}
     shown = ("neurons", "input_axons", "output_axons", "synapses", "synapse_bits")
     if not columns:
         return out
+    shown = tuple(c for c in shown if c in columns)
     cells = [[_filled(columns[c][k], limits.get(c)) for c in shown] for k in range(min(len(columns["core"]), 32))]
     rows = [[columns["core"][k], *row] for k, row in enumerate(cells)]
     heads = [">core", *(">" + c.replace("_", " ") for c in shown)]

@@ -17,6 +17,7 @@ ENGINES: dict[str, str] = {
     "xylo": "chipsim.engines.xylo:XyloEngine",
     "odin": "chipsim.engines.crossbar.program:CrossbarProgramEngine",
     "tinyodin": "chipsim.engines.crossbar.program:CrossbarProgramEngine",
+    "catalyst": "chipsim.engines.catalyst.program:N1ProgramEngine",
     "truenorth": "chipsim.engines.grid.program:GridProgramEngine",
 }
 

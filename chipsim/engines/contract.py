@@ -55,9 +55,10 @@ class RawRun(NamedTuple):
     #: (t,) int64 clock cycles of each step. Those of the TrueNorth-class grid are of the open hardware (RANC); time and
     #: energy of the chip that its description names follow the chip's own tick.
     cycles: np.ndarray | None = None
-    #: (t,) int64 synaptic operations: all synapses of every spike event served (crossbar), or connected ones (grid).
+    #: (t,) or (t, c) int64 synaptic operations: all synapses of every spike event served (crossbar), connected ones
+    #: (grid), connections delivered (Catalyst).
     sops: np.ndarray | None = None
-    drops: np.ndarray | None = None  # (t,) int64 spikes lost to a full queue, or in a cycle that clears one
+    drops: np.ndarray | None = None  # (t,) int64 spikes and packets lost, delays given up
     access: np.ndarray | None = None  # (t, 8) int64 memory accesses of ReckOn
     effects: dict[str, int] | None = None  # silent effects of ReckOn by name
 
@@ -85,6 +86,16 @@ class Episode(NamedTuple):
         return troubles("eprop", self.changed, self.stalled, self.saturated, self.at_bound)
 
 
+class Phase(NamedTuple):
+    """The phase that a run is (None: of none), and whether it ends with the run."""
+
+    name: str | None = None
+    ends: bool = True
+
+
+NO_PHASE = Phase()
+
+
 class Teaching(NamedTuple):
     """What a run is taught: third factors by projection, targets by readout; `watch`: variables of learning
     projections that are kept after `every` steps; learn=False freezes all of it.
@@ -95,6 +106,7 @@ class Teaching(NamedTuple):
     targets: Mapping[str, Any] = {}
     watch: Mapping[str, Sequence[str]] = {}
     every: int = 1
+    phase: Phase = NO_PHASE
 
 
 class Engine(Protocol):
@@ -149,14 +161,28 @@ class Learns(Engine, Protocol):
         """The projections that can learn, by name; none in a program without rules."""
         ...
 
-    def end_episode(self, update: bool = True, rate: float = 1.0) -> dict[str, Episode]:
-        """Neurons and what is in flight to rest; what e-prop learned, by readout."""
-        ...
-
     def weights(self, name: str) -> Any:
         """Weights of a projection now, as they were given."""
         ...
 
     def set_weights(self, name: str, weights: Any) -> None:
         """Overwrite the weights of a projection."""
+        ...
+
+
+@runtime_checkable
+class Episodes(Protocol):
+    """An engine that runs trials: neurons go back to rest in between, weights stay."""
+
+    def end_episode(self, update: bool = True, rate: float = 1.0) -> dict[str, Episode]:
+        """Neurons and what is in flight to rest; what e-prop learned, by readout."""
+        ...
+
+
+@runtime_checkable
+class Holds(Protocol):
+    """An engine with rate units that can be held or nudged, and whose runs are phases."""
+
+    def hold(self, held: Mapping[str, Any], nudged: Mapping[str, Any]) -> None:
+        """Hold rate units at values, or nudge them towards some, from now on; those not named are free."""
         ...

@@ -25,6 +25,8 @@ from chipsim.kernels.core.neurons.lif import O_PLAIN, S_INPUT
 from chipsim.native.synapses import Conv
 from chipsim.program.program import Program
 
+from .machine.rates import set_held
+
 #: Estimated work per step, ns, from which threads pay: below it the meetings of a step cost more than they give.
 THREADS_FROM = 30_000
 SECONDS_PER_CALL = 0.1  #: work handed to the compiled loop at once, so that a progress bar can move
@@ -94,13 +96,13 @@ class TimeStepEngine:
         learning: Teaching | None = None,
     ) -> RawRun:
         """Advance `steps` steps; `inputs` hold the spikes of exactly these steps."""
-        learn, third, targets, watch, every = learning or Teaching()
+        learn, third, targets, watch, every, phase = learning or Teaching()
         self._reload()
         net = self.machine.net
         lesson = None
         if self.learning.any:
             taught = steps if learn else 0
-            lesson = self.learning.begin(taught, third, targets, self._state, watch, steps)
+            lesson = self.learning.begin(taught, third, targets, self._state, watch, steps, phase)
         # Only the general LIF kernel keeps the input sum: take it when that is recorded.
         net.segments.options[:, O_PLAIN] = self._plain & (not any(p.row == S_INPUT for p in probes))
         asked = int(sum(p.hi - p.lo for p in probes))
@@ -113,7 +115,7 @@ class TimeStepEngine:
         active = np.zeros((steps, width), np.uint8) if masks else np.zeros((1, 1), np.uint8)
         table = _probe_table(probes)
         graded, sources = bool(net.is_graded.any()), bool(net.is_graded[net.is_input != 0].any())
-        touched = np.zeros(self.program.n if self._cuts else 0, np.uint8)
+        touched = np.zeros(self._state.drive.size if self._cuts else 0, np.uint8)
         parts: list[SpikeTrain] = []
         done, call = 0, 256
         while done < steps:
@@ -202,6 +204,11 @@ class TimeStepEngine:
     def learners(self) -> Mapping[str, Learner]:
         """The projections that can learn, by name."""
         return self.learning.learners
+
+    def hold(self, held: Mapping[str, Any], nudged: Mapping[str, Any]) -> None:
+        """Hold rate units at values, or nudge them towards some, from now on; those not named are free."""
+        self._reload()
+        set_held(self.program, self.machine.net.params, held, nudged)
 
     def weights(self, name: str) -> Any:
         """Weights of a projection now, as they were given."""
@@ -342,7 +349,7 @@ def worth_threads(program: Program, threads: int) -> int:
     """
     if threads == 1 or not hasattr(os, "sched_yield"):
         return 1
-    if any(isinstance(p.synapses, Conv) or p.rule is not None for p in program.projections):
+    if any(isinstance(p.synapses, Conv) or p.rule is not None or p.role for p in program.projections):
         return 1
     work = 0.4 * program.n
     for projection in program.projections:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chipsim.native.base import NeuronModel
+
+#: Of a field that files of older versions lack: it is not written (and not hashed) while it holds its default.
+ADDED = {"added": True}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,11 @@ class PopulationImage:
 
 @dataclass(frozen=True, eq=False)
 class ProjectionImage:
-    """One projection as loaded: `pre` and `post` index the program's populations; `unit` is the ideal weight of 1."""
+    """One projection as loaded: `pre` and `post` index the program's populations; `unit` is the ideal weight of 1.
+
+    `role`: "" for input of the neurons; "gate" for input that acts through their slope (rate units); else the name of
+    the third factor of their learning synapses that the sums are.
+    """
 
     name: str
     pre: int
@@ -51,3 +58,4 @@ class ProjectionImage:
     synapses: Any
     rule: Any = None
     unit: float | None = None
+    role: str = field(default="", metadata=ADDED)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chipsim.checks import quoted
 from chipsim.chips.arithmetic import Arithmetic
 from chipsim.errors import FileError, RunError
 
@@ -95,8 +96,9 @@ class Program:
     def projection(self, name: str) -> int:
         """The number of the projection of that name; raises RunError naming those that exist."""
         names = [p.name for p in self.projections]
-        if name not in names:
-            raise RunError(f"program '{self.name}' has no projection '{name}'; it has {', '.join(names) or 'none'}")
+        if not isinstance(name, str) or name not in names:
+            known = ", ".join(names) or "none"
+            raise RunError(f"program '{self.name}' has no projection {quoted(name)}; it has {known}")
         return names.index(name)
 
     def save(self, path: str | Path) -> Path:

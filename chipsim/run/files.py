@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.engines.contract import RawRun
+from chipsim.engines.contract import RawRun, SpikeTrain
 from chipsim.errors import FileError
+from chipsim.native.synapses import MAX_DELAY
 from chipsim.program.program import Program, fingerprint, read_program, write_program
 from chipsim.storage.codec import write
 from chipsim.storage.file import reading, writing
@@ -57,19 +58,31 @@ def load_result(path: str | Path) -> Run:
 
 
 def _check_log(raw: RawRun, program: Program) -> None:
-    ptr, ids = raw.spikes.ptr, raw.spikes.ids
+    ptr = raw.spikes.ptr
+    before = raw.before
     sound = (
-        ptr.ndim == ids.ndim == 1
-        and ptr.size >= 1
-        and ptr[0] == 0
-        and int(ptr[-1]) == ids.size
-        and bool(np.all(ptr[1:] >= ptr[:-1]))
-        and int(ids.max(initial=0)) < max(program.n, 1)
+        _sound_train(raw.spikes, program)
+        and (before is None or (_sound_train(before, program) and before.ptr.size <= MAX_DELAY + 1))
         and raw.updates.shape == (ptr.size - 1, max(len(program.cores), 1))
         and raw.saturated.shape == (len(program.populations), 2)
     )
     if not sound:
         raise FileError("the spike log does not fit the program it came from")
+
+
+def _sound_train(train: SpikeTrain, program: Program) -> bool:
+    """Rows that follow each other, of neurons that the program has."""
+    ptr, ids = train.ptr, train.ids
+    return bool(
+        ptr.ndim == ids.ndim == 1
+        and ptr.dtype == np.int64
+        and ids.dtype == np.uint32
+        and ptr.size >= 1
+        and ptr[0] == 0
+        and int(ptr[-1]) == ids.size
+        and np.all(ptr[1:] >= ptr[:-1])
+        and int(ids.max(initial=0)) < max(program.n, 1)
+    )
 
 
 def save_state(state: dict[str, Any], program: Program, path: str | Path) -> Path:

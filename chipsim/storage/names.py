@@ -22,10 +22,17 @@ LABELS: dict[str, tuple[str, ...]] = {
     "reckon": ("chipsim.native.reckon.neurons", "chipsim.native.reckon.registers"),
     "truenorth": ("chipsim.native.grid.truenorth",),
     "xylo": ("chipsim.native.xylo",),
+    "catalyst": (
+        "chipsim.native.catalyst.neurons",
+        "chipsim.native.catalyst.synapses",
+        "chipsim.native.catalyst.microcode",
+        "chipsim.native.catalyst.build",
+    ),
     "image": ("chipsim.native.crossbar.image", "chipsim.native.reckon.image", "chipsim.native.grid.image"),
     "program": ("chipsim.program.images", "chipsim.program.program", "chipsim.program.fan_out"),
     "run": (
         "chipsim.engines.contract",
+        "chipsim.engines.catalyst.engine",
         "chipsim.engines.event_engine",
         "chipsim.engines.crossbar.steps",
         "chipsim.engines.grid.core",
@@ -116,6 +123,7 @@ MERGED: dict[str, tuple[str, dict[str, str]]] = {
     "run.CrossbarRaw": ("run.RawRun", {}),
     "run.GridRaw": ("run.RawRun", {"lost": "drops", "grid_cycles": "cycles"}),
     "run.ReckonRaw": ("run.RawRun", {}),
+    "run.N1Raw": ("run.RawRun", {}),
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
 
 from chipsim.rules.e_prop.online import OnlineEProp
 from tests.conformance.learning_replay import EXACT, TIGHT, Checks, eprop_rule
@@ -112,7 +113,8 @@ def replay_stdp(path: Path, data) -> Checks:
     cuts = {k: np.cumsum(data[f"{k}_n"])[:-1] for k in ("pre", "post")}
     pre, post = (np.split(data[k] + STAMP, cuts[k]) for k in ("pre", "post"))
     rules = stdp_replays(params, data["dopa"] + VOLUME_DELAY)
-    checks: Checks = {}
+    last = max(times.max(initial=0) for times in (*pre, *post))
+    checks: Checks = {"T": (last <= data["T"] + STAMP, True, EXACT)}
     for name, p in params.items():
         ours = []
         facets = facets_parameters(p) if name == "stdp_facetshw" else None
@@ -131,6 +133,7 @@ def replay_stdp(path: Path, data) -> Checks:
 def replay_spike_rules(path: Path, data) -> Checks:
     """Tempotron, ReSuMe, SPAN, BTSP, SDSP, memristor tables."""
     times, counts, w = data["spikes"], data["spikes_n"], data["w"]
+    assert len(data["V_trace"]) == round(float(data["T"] / data["dt"]))
     inputs = np.split(times, np.cumsum(counts)[:-1])
     tau_m, tau_s, v0 = float(data["tau_m"]), float(data["tau_s"]), float(data["V0"])
     v, slopes = np.empty(len(data["V_trace"])), np.empty(len(w))
@@ -152,8 +155,31 @@ def replay_spike_rules(path: Path, data) -> Checks:
     amplitude = float(shape @ rest / (shape @ shape))
     ours = [resume.update(s, desired, actual, a, amplitude, tau) for s in inputs]
     checks["resume_dw"] = (ours, data["resume_dw"], TIGHT)
+    checks |= spikeprop(data)
     integer_and_slow_rules(data, checks)
     return checks
+
+
+def spikeprop(data) -> Checks:
+    """The spike where the potential crosses the threshold, and how each weight moves it (Bohte et al. 2002)."""
+    tau = float(data["sp_tau"])
+
+    def potentials(t: float) -> np.ndarray:
+        since = np.maximum(t - data["sp_ti"][:, None] - data["sp_delays"], 0.0)
+        return since / tau * np.exp(1.0 - since / tau)
+
+    def above(t: float) -> float:
+        return float((data["sp_w"] * potentials(t)).sum() - data["sp_theta"])
+
+    t = float(brentq(above, float(data["sp_t"]) - 0.5, float(data["sp_t"]) + 0.5, xtol=1e-13))
+    since = np.maximum(t - data["sp_ti"][:, None] - data["sp_delays"], 0.0)
+    rise = np.where(since > 0.0, (1.0 - since / tau) / tau * np.exp(1.0 - since / tau), 0.0)
+    moved = -potentials(t) / (data["sp_w"] * rise).sum()
+    return {
+        "sp_t": (t, data["sp_t"], TIGHT),
+        "sp_dt_dw": (moved, data["sp_dt_dw"], 1e-10),
+        "sp_dE_dw": ((t - float(data["sp_td"])) * moved, data["sp_dE_dw"], 1e-10),
+    }
 
 
 def integer_and_slow_rules(data, checks: Checks) -> None:
@@ -218,7 +244,22 @@ def replay_curves(path: Path, data) -> Checks:
     x = np.unpackbits(start["X_bits"])[: np.prod(start["X_shape"])].reshape(start["X_shape"])
     recorded = data["nest_sine_bsshslm_200it_loss"]
     ours = np.array([net.step([(x, start["Y"])])[0].loss for _ in recorded])
-    return {"loss, first eight": (ours[:8], recorded[:8], 1e-6), "loss": (ours, recorded, 0.05)}
+    return {"loss, first eight": (ours[:8], recorded[:8], 1e-6), "loss": (ours, recorded, 0.05), **pictures(data)}
+
+
+def pictures(data) -> Checks:
+    """Curves of runs whose inputs the file does not hold: they can be looked at, not run again. Finite, never negative;
+    every curve of a run that learns ends below its start.
+    """
+    checks: Checks = {}
+    for name in [n for n in data if n not in ("meta", "nest_evidence_label", "nest_evidence_iteration")]:
+        curve = np.asarray(data[name], np.float64)
+        checks[f"{name} is a curve"] = (bool(np.all(np.isfinite(curve)) and curve.min() >= 0.0), True, EXACT)
+        falls = "nearest" in name or curve[-5:].mean() < curve[:5].mean()
+        checks[f"{name} falls"] = (falls, True, EXACT)
+    steps = np.diff(data["nest_evidence_iteration"])
+    assert len(data["nest_evidence_label"]) == len(steps) + 1
+    return checks | {"nest_evidence_iteration grows": (bool((steps >= 0).all()), True, EXACT)}
 
 
 SPIKE_KINDS = {

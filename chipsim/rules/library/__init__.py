@@ -19,6 +19,13 @@ from chipsim.rules.fixed_format import Fixed
 from chipsim.rules.library.pairs import dependence, stdp_facets, stdp_power_law, stdp_pre_centered, stdp_restricted
 from chipsim.rules.library.taught import dopamine_stdp, eprop_alif, resume, span, tempotron
 from chipsim.rules.library.three_factor import btsp, delta, eprop_light, eprop_synapse, reward_stdp, superspike
+from chipsim.rules.library.values import (
+    continuous_contrastive,
+    contrastive,
+    feedback_alignment,
+    rflo,
+    target_difference,
+)
 
 
 def stdp(
@@ -219,4 +226,9 @@ SHIPPED: dict[str, Callable[..., Any]] = {
     "sdsp": sdsp,
     "btsp": btsp,
     "homeostatic": homeostatic,
+    "feedback_alignment": feedback_alignment,
+    "target_difference": target_difference,
+    "contrastive": contrastive,
+    "continuous_contrastive": continuous_contrastive,
+    "rflo": rflo,
 }

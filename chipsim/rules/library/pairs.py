@@ -8,13 +8,16 @@ Times in steps; `weight` takes a `Fixed` format. Listed with the others in `chip
 
 from __future__ import annotations
 
-from chipsim.rules.declaration import Rule, Trace, kept
+from chipsim.checks import finite
+from chipsim.rules.declaration import Rule, RuleError, Trace, kept
 from chipsim.rules.declaring import declare
 from chipsim.rules.fixed_format import Fixed
 
 
 def dependence(mu_plus: float, mu_minus: float) -> tuple[str, str]:
     """How potentiation and depression depend on the weight, as text over w and w_max; "1.0" for exponent 0."""
+    for mu in (mu_plus, mu_minus):
+        finite(mu, "stdp: mu", RuleError)
     up = "1.0" if mu_plus == 0 else "(1.0 - w / w_max)" if mu_plus == 1 else "(1.0 - w / w_max) ** mu_plus"
     down = "1.0" if mu_minus == 0 else "(w / w_max)" if mu_minus == 1 else "(w / w_max) ** mu_minus"
     return up, down
