@@ -152,11 +152,13 @@ def flag(value: Any, what: str, error: type[ChipsimError] = NetworkError) -> boo
     return bool(value)
 
 
-def choice(value: Any, what: str, allowed: Iterable[str], error: type[ChipsimError] = NetworkError) -> str:
+def choice(
+    value: Any, what: str, allowed: Iterable[str], error: type[ChipsimError] = NetworkError, says: str = "is not one of"
+) -> str:
     """`value` if it is one of the words `allowed`."""
     words = list(allowed)
     if not isinstance(value, str) or value not in words:
-        raise error(f"{what}={shown(value)} is not one of {', '.join(words)}")
+        raise error(f"{what}={shown(value)} {says} {', '.join(words)}")
     return value
 
 

@@ -297,3 +297,49 @@ def test_energy_is_as_far_as_published() -> None:
     f2 = run(two_layers(), "catalyst_n1_f2", drive())
     assert f2.estimate().total_energy == 0
     assert f2.estimate().step_time.sum() == pytest.approx((f2.cycles + 3).sum() / 62.5e6)
+
+
+def on(interconnect: str, width: int = 4, height: int = 1):
+    base = chip()
+    changes = {"width": width, "height": height, "interconnect": interconnect}
+    return base.model_copy(update={"topology": base.topology.model_copy(update=changes)})
+
+
+def test_the_event_driven_mode_carries_a_spike_through_its_timestep() -> None:
+    net = cs.Network("chain")
+    x, a = net.add("x", cs.SpikeSource(1)), net.add("a", cs.catalyst.LIF(3, thr=100))
+    net.connect(x, a, cs.catalyst.Synapses(np.array([[150], [0], [0]])))
+    net.connect(a, a, cs.catalyst.Synapses(np.diag([150, 150], -1)))
+    inputs = np.array([[1], [0], [0], [0], [0]])
+    step = run(net, on("barrier"), inputs)
+    assert np.argwhere(step.spikes["a"]).tolist() == [[1, 0], [2, 1], [3, 2]]
+    at_once = run(net, on("events"), inputs)
+    assert np.argwhere(at_once.spikes["a"]).tolist() == [[0, 0], [0, 1], [0, 2]]
+    assert any("event-driven" in w for w in at_once.program.stages["catalyst"]["warnings"])
+
+
+def test_hops_are_those_of_the_mesh() -> None:
+    net, inputs = two_layers(), drive()
+    where = {"a": [0] * 8, "b": [3] * 6}
+    mesh, walk = (run(net, on(kind, *size), inputs, where) for kind, size in (("xy", (2, 2)), ("barrier", (4, 1))))
+    east, west, north, south = mesh.activity.hops.sum(axis=0)
+    assert east == north == mesh.spikes["a"].sum() and west == south == 0
+    assert not walk.activity.hops.any()
+
+
+def test_a_build_of_ones_own_is_a_description(tmp_path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "base: catalyst_n1\nname: mine\ntitle: My build\ntopology: {width: 3, height: 2, interconnect: xy}\n"
+        "limits: {cores: 6, neurons: 32, neuron_bits: 5, synapses: 512, reverse_slots: 16}\n"
+    )
+    mine = cs.chip(tmp_path / "mine.yaml")
+    build = build_of(mine)
+    assert (build.cores, build.mesh_columns, build.mesh_rows, build.fan_in, build.pool) == (6, 3, 2, 16, 512)
+    inputs = drive()
+    one = run(two_layers(), "catalyst_n1", inputs)
+    other = run(two_layers(), mine, inputs, {"a": [0, 1, 2, 3, 4, 5, 0, 1], "b": 4})
+    assert np.array_equal(one.spikes["b"], other.spikes["b"])
+    for limits, message in (("{spikes: 128}", "limits.spikes is 128"), ("{synapses: 5000}", "not a power of two")):
+        (tmp_path / "wrong.yaml").write_text(f"base: catalyst_n1\nname: wrong\ntitle: Wrong\nlimits: {limits}\n")
+        with pytest.raises(cs.CompileError, match=message):
+            cs.compile(two_layers(), tmp_path / "wrong.yaml")

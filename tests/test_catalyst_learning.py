@@ -221,3 +221,23 @@ def test_two_rules_do_not_share_a_core() -> None:
     assert len(cs.compile(net, "catalyst_n1").cores) == 2
     with pytest.raises(cs.CompileError, match="two learning programs"):
         cs.compile(net, "catalyst_n1", placement={"a": 0, "b": 0})
+
+
+def test_ideal_networks_learn_within_their_bounds() -> None:
+    rng = np.random.default_rng(2)
+    net = cs.Network("ideal")
+    x, h = net.add("x", cs.SpikeSource(12)), net.add("h", cs.LIF(5, tau_mem=10e-3))
+    net.connect(x, h, rng.uniform(0.1, 0.6, (5, 12)), rule=cs.rules.stdp(w_max=0.8, lam=0.03), delay=1, name="learn")
+    program = cs.compile(net, "catalyst_n1")
+    emulator = cs.Emulator(program)
+    before, unit = emulator.weights("learn"), program.projections[0].unit
+    assert np.allclose(before * unit, net.projections["learn"].synapses, atol=unit)
+    got = emulator.run({"x": rng.random((300, 12)) < 0.1})
+    after = emulator.weights("learn")
+    assert got.spikes["h"].sum() > 20 and not np.array_equal(before, after)
+    assert after.min() >= 0 and after.max() * unit <= 0.8 * 1.001
+    free = cs.Network("unbounded")
+    x, h = free.add("x", cs.SpikeSource(1)), free.add("h", cs.LIF(1))
+    free.connect(x, h, np.ones((1, 1)), rule=cs.rules.declare("def r(w, pre): w = w + 0.1 * pre"))
+    with pytest.raises(cs.CompileError, match="needs finite bounds="):
+        cs.compile(free, "catalyst_n1")

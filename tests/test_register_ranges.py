@@ -122,3 +122,11 @@ def test_networks_of_nengo_loihi_s_quantiser_sink_as_low_as_there() -> None:
     for arithmetic, lowest in (("nengo_loihi", 1 - 2**31), ("lava", 1 - 2**23)):
         made = cs.compile(net, "loihi", arithmetic=arithmetic, quantise={"method": "nengo_loihi"})
         assert made.population("a").model.values["vmin"] == lowest
+
+
+def test_overwritten_weights_are_checked_when_they_are_given() -> None:
+    emulator = cs.Emulator(program(cs.loihi.LIF(1), "lava", cs.loihi.Synapses([[-5]], sign="inhibitory")))
+    with pytest.raises(RunError, match=r"inhibitory mantissa = -256 is outside lava's \[-255, 0\]"):
+        emulator.set_weights("x->a", [[-256]])
+    emulator.run(steps=1)
+    assert emulator.weights("x->a").tolist() == [[-5]]

@@ -136,6 +136,17 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if path.parent == SHIPPED:  # the bases of most descriptions: read once
+        return dict(_read_once(path, path.stat().st_mtime_ns))
+    return _read_now(path)
+
+
+@lru_cache(maxsize=32)
+def _read_once(path: Path, _stamp: int) -> dict[str, Any]:
+    return _read_now(path)
+
+
+def _read_now(path: Path) -> dict[str, Any]:
     from .safe_yaml import MAX_BYTES, plain
 
     try:

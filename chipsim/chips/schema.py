@@ -57,7 +57,8 @@ class Topology(Grown):
 
     Core c sits on tile c // cores_per_tile; tile t at x = t // height, y = t % height. Further chips
     continue the mesh eastwards, so that a core's number grows past `cores_per_chip`. `chips` is how many a
-    mapper may use (None: any). `interconnect` (Catalyst N1): a table walk ("barrier"), or routers on a mesh ("xy").
+    mapper may use (None: any). `interconnect` (Catalyst N1): a table walk ("barrier"), the same with its
+    event-driven mode ("events"), or routers on a mesh ("xy").
     """
 
     chips: Count = Field(default=1, ge=1, le=MOST_CHIPS)
@@ -65,7 +66,7 @@ class Topology(Grown):
     height: int = Field(ge=1, le=MOST_CORES)
     cores_per_tile: int = Field(ge=1, le=MOST_CORES)
     link_buffer: int = Field(default=16, ge=1, le=MOST)
-    interconnect: Literal["barrier", "xy"] | None = None
+    interconnect: Literal["barrier", "events", "xy"] | None = None
     noc: Noc | None = None
 
     @model_validator(mode="after")

@@ -238,6 +238,7 @@ def report(
     cost_set: Annotated[str, typer.Option(help="One of the chip's cost sets; its default if empty.")] = "",
     timing: Annotated[str, typer.Option(help="simple, detailed or noc (the last two need `run --masks`).")] = "simple",
     inference: Annotated[int, typer.Option("--steps-per-inference", help="Steps that make one inference.")] = 0,
+    waves: Annotated[bool, typer.Option("--waves", help="Also run.vcd, for a waveform viewer.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write the report of a result: report.html, report.json, steps.csv, cores.csv."""
@@ -255,6 +256,8 @@ def report(
     with working("writing the report"):
         page = result.report(out or source.parent, **options)
     files = [page, *(page.with_name(n) for n in ("report.json", "steps.csv", "cores.csv"))]
+    if waves:
+        files.append(result.waves(page.with_name("run.vcd")))
     say({"report": str(page), "files": [str(f) for f in files]}, as_json, *(str(f) for f in files))
 
 

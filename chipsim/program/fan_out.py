@@ -80,8 +80,9 @@ def fan_out(placed: Placed) -> FanOut:
 def _hops(placed: Placed, total: sp.csr_array) -> np.ndarray:
     """Links crossed by one spike of each neuron, by direction: dimension order, x before y."""
     hops = np.zeros((placed.n, 4), np.int64)
-    if not len(placed.cores) or placed.topology is None:
-        return hops
+    top = placed.topology
+    if not len(placed.cores) or top is None or top.interconnect in ("barrier", "events"):
+        return hops  # a table walk has no links
     x, y = tile_xy(placed)
     source = np.repeat(np.arange(placed.n), np.diff(total.indptr))
     home = placed.column[source]
@@ -97,6 +98,8 @@ def tile_xy(placed: Placed) -> tuple[np.ndarray, np.ndarray]:
     """Mesh position of each core in use, (c,) int64 each: tile t at x = t // height, y = t % height."""
     topology = placed.topology
     tile = placed.cores.astype(np.int64) // topology.cores_per_tile
+    if topology.interconnect == "xy":  # numbered row by row
+        return tile % topology.width, tile // topology.width
     return tile // topology.height, tile % topology.height
 
 

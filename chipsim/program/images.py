@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from chipsim.chips.arithmetic import Arithmetic
 from chipsim.native.base import NeuronModel
+
+if TYPE_CHECKING:
+    from chipsim.chips.schema import Chip
 
 #: Of a field that files of older versions lack: it is not written (and not hashed) while it holds its default.
 ADDED = {"added": True}
@@ -59,3 +65,27 @@ class ProjectionImage:
     rule: Any = None
     unit: float | None = None
     role: str = field(default="", metadata=ADDED)
+
+
+@dataclass(frozen=True, eq=False)
+class ProgramData:
+    """The fields of a `Program`, which says what they mean and adds what follows from them."""
+
+    chip: Chip
+    populations: tuple[PopulationImage, ...]
+    projections: tuple[ProjectionImage, ...]
+    core: np.ndarray
+    arithmetic: Arithmetic
+    dt: float = 1e-3
+    seed: int = 0
+    name: str = "program"
+    stages: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Freeze the placement."""
+        self.core.setflags(write=False)
+
+    @property
+    def n(self) -> int:
+        """Neurons and input lines."""
+        return self.populations[-1].stop if self.populations else 0

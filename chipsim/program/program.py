@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chipsim.checks import quoted
-from chipsim.chips.arithmetic import Arithmetic
-from chipsim.errors import FileError, RunError
+from chipsim.errors import RunError
 
-from .images import PopulationImage, ProjectionImage
+from .images import PopulationImage as PopulationImage
+from .images import ProgramData
+from .images import ProjectionImage as ProjectionImage
 
 if TYPE_CHECKING:
     import h5py
-
-    from chipsim.chips.schema import Chip
 
     from .fan_out import FanOut
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
+class Program(ProgramData):
     """A network on a chip.
 
     Attributes
@@ -44,25 +43,6 @@ class Program:
     stages : dict
         What each compiler pass reported, by pass name (plain data, for people and reports).
     """
-
-    chip: Chip
-    populations: tuple[PopulationImage, ...]
-    projections: tuple[ProjectionImage, ...]
-    core: np.ndarray
-    arithmetic: Arithmetic
-    dt: float = 1e-3
-    seed: int = 0
-    name: str = "program"
-    stages: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Freeze the placement."""
-        self.core.setflags(write=False)
-
-    @property
-    def n(self) -> int:
-        """Neurons and input lines."""
-        return self.populations[-1].stop if self.populations else 0
 
     @cached_property
     def cores(self) -> np.ndarray:
@@ -162,38 +142,13 @@ def read_program(group: h5py.Group) -> Program:
     """The program in an open file, checked; raises FileError for parts that contradict each other."""
     from chipsim.storage.reader import Reader
 
+    from .sound import check_program
+
     reader = Reader()
     parts = {name: reader.read(group, name) for name in PARTS}
     program = Program(**parts)
-    start = 0
-    for image in program.populations:
-        if not isinstance(image, PopulationImage) or image.start != start:
-            raise FileError(f"population {getattr(image, 'name', '?')} does not follow the one before it")
-        start = image.stop
-    if (
-        not isinstance(program.core, np.ndarray)
-        or program.core.shape != (start,)
-        or program.core.dtype.kind not in "iu"
-    ):
-        raise FileError(f"the placement does not name a core for each of {start} neurons")
-    cores = program.chip.topology.cores * (program.chip.topology.chips or 1 << 20)
-    if start and not -1 <= program.core.min() <= program.core.max() < cores:
-        raise FileError(f"the placement names cores that chip {program.chip.name} does not have")
-    for projection in program.projections:
-        _check_projection(projection, program)
+    check_program(program)
     return program
-
-
-def _check_projection(projection: Any, program: Program) -> None:
-    count = len(program.populations)
-    if not isinstance(projection, ProjectionImage) or not (
-        0 <= projection.pre < count and 0 <= projection.post < count
-    ):
-        raise FileError("a projection connects populations that do not exist")
-    shape = getattr(projection.synapses, "shape", None)
-    wanted = program.populations[projection.post].n, program.populations[projection.pre].n
-    if shape is not None and tuple(shape) != wanted:
-        raise FileError(f"projection '{projection.name}' has synapses {tuple(shape)} between populations of {wanted}")
 
 
 def fingerprint(program: Program) -> str:

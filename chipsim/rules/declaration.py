@@ -90,7 +90,7 @@ class Trace:
             ("seen", ("before", "after")),
             ("of", ("spikes", "value")),
         ):
-            choice(getattr(self, name), f"trace: {name}", allowed, RuleError)
+            choice(getattr(self, name), f"trace: {name}", allowed, RuleError, "is unknown; use one of")
         kept(self.tau, "trace: tau")
         finite(self.impulse, "trace: impulse", RuleError)
         check_format(self.format, "trace")
@@ -122,7 +122,7 @@ class Surrogate:
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        choice(self.kind, "surrogate: kind", KINDS, RuleError)
+        choice(self.kind, "surrogate: kind", KINDS, RuleError, "is unknown; use one of")
         finite(self.height, "surrogate: height", RuleError)
         if not finite(self.width, "surrogate: width", RuleError) > 0:
             raise RuleError(f"surrogate: width must be positive, got {self.width}: psi divides by it")
@@ -264,6 +264,40 @@ def normal_body(definition: ast.FunctionDef) -> tuple[ast.stmt, ...]:
             raise RuleError(f"rule {definition.name}: assign the new value to its name, then return names only")
         body = body[:-1]
     return tuple(plain(Held(definition.name).visit(s), definition.name) for s in body)
+
+
+class Dependence(ast.NodeTransformer):
+    """``dependence(x, mu)``, a power whose exponent is a constant of the rule: 1 for mu = 0, x itself for mu = 1.
+
+    A product with that 1 is the other factor: what does not depend on the weight costs no multiplication.
+    """
+
+    def __init__(self, rule: str, constants: Mapping[str, float]) -> None:
+        self.rule, self.constants = rule, constants
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Write the power out."""
+        self.generic_visit(node)
+        if not isinstance(node.func, ast.Name) or node.func.id != "dependence":
+            return node
+        where = f"rule {self.rule}, line {node.lineno}: {ast.unparse(node)}"
+        name = node.args[1].id if len(node.args) == 2 and isinstance(node.args[1], ast.Name) else None
+        if name not in self.constants:
+            raise RuleError(f"{where}; dependence() takes a value and a constant of the rule, its exponent")
+        base, mu = node.args[0], self.constants[name]
+        if mu in (0.0, 1.0):
+            return ast.copy_location(ast.Constant(1.0), node) if mu == 0.0 else base
+        return ast.copy_location(ast.BinOp(base, ast.Pow(), node.args[1]), node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """Leave out a factor that has become 1."""
+        had = [isinstance(side, ast.Constant) for side in (node.left, node.right)]
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Mult):
+            for side, other, before in ((node.left, node.right, had[0]), (node.right, node.left, had[1])):
+                if not before and isinstance(side, ast.Constant) and side.value == 1.0:
+                    return other
+        return node
 
 
 class Held(ast.NodeTransformer):

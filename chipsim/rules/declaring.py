@@ -59,6 +59,7 @@ from chipsim.rules.declaration import (
     HELD,
     RESERVED,
     VALUES,
+    Dependence,
     Rule,
     RuleError,
     State,
@@ -140,7 +141,7 @@ def declare(
         raise RuleError(f"rule {definition.name}: bounds {bounds} hold no weight")
     known = check_names(definition.name, dict(traces or {}), states, values, third, surrogate)
     known |= {*VALUES, *(HELD + n for n in VALUES), *(("phase",) if phases else ())}
-    body = normal_body(definition)
+    body = tuple(Dependence(definition.name, values).visit(s) for s in normal_body(definition))
     check_arguments([a.arg for a in definition.args.args], definition.name, known, outside)
     stored = {"w", *states}
     check_block(body, definition.name, set(known), stored, known, outside)
@@ -192,7 +193,7 @@ def check_declarations(name: str, traces, state, constants, bounds, weight, surr
     if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
         raise RuleError(f"{what}: bounds must be (lowest, highest) weight, not {shown(bounds)}")
     for bound in bounds:
-        if not (isinstance(bound, (float, np.floating)) and np.isinf(bound)):
+        if not (isinstance(bound, (float, np.floating)) and not np.isfinite(bound)):
             finite(bound, f"{what}: bounds must be numbers; a bound", RuleError)
     check_format(weight, f"{what}: weight")
     if surrogate is not None and not isinstance(surrogate, Surrogate):

@@ -38,7 +38,7 @@ class Fixed:
         step = finite(self.step, "fixed point: step")
         if not step > 0 or not math.isfinite(2.0**bits * step):
             raise NetworkError(f"fixed point: step must be positive, and 2^bits of them a number, got {step}")
-        choice(self.rounding, "fixed point: rounding", MODES)
+        choice(self.rounding, "fixed point: rounding", MODES, says="is unknown; use one of")
         for name, value in (("bits", bits), ("step", step), ("signed", flag(self.signed, "fixed point: signed"))):
             object.__setattr__(self, name, value)  # Python's own: 2**bits wraps round in a narrow type
 

@@ -53,8 +53,11 @@ class Plan:
     three_factor: bool = False
 
 
-def microcode(rule: Rule) -> Verdict:
-    """Verdict of a microcoded engine, with `export`: text, three_factor, taus, reward_tau, epoch, weight_step."""
+def microcode(rule: Rule, weight_step: float | None = None) -> Verdict:
+    """Verdict of a microcoded engine, with `export`: text, three_factor, taus, reward_tau, epoch, weight_step.
+
+    `weight_step`: what one unit of the chip's weight means in the rule; None: as the rule's format or bounds say.
+    """
     plan, cannot = Plan(rule), []
     _registers(plan, cannot)
     if "v" in rule.reads or "psi" in rule.reads:
@@ -63,7 +66,7 @@ def microcode(rule: Rule) -> Verdict:
         return Verdict(ENGINE, "cannot", tuple(cannot))
     try:
         quiet, down, up = (values_of(rule, pre, post) for pre, post in ((0, 0), (1, 0), (0, 1)))
-        _units(plan, _taken_by_reward(plan, quiet, (down, up)))
+        _units(plan, _taken_by_reward(plan, quiet, (down, up)), weight_step)
         text = f"{_section(plan, 'ltd', 'pre', down)}{_section(plan, 'ltp', 'post', up)}"
     except NotPolynomial as problem:
         return Verdict(ENGINE, "cannot", (str(problem),))
@@ -190,11 +193,11 @@ def _taken_by_reward(plan: Plan, quiet: dict[str, Value], spiking: Sequence[dict
     return reward
 
 
-def _units(plan: Plan, reward: float | None) -> None:
+def _units(plan: Plan, reward: float | None, given_step: float | None) -> None:
     rule = plan.rule
     low, high = rule.bounds
     finite = math.isfinite(high - low)
-    step = rule.weight.step if rule.weight is not None else (high - low) / WEIGHT_TOP if finite else 1.0
+    step = given_step or (rule.weight.step if rule.weight is not None else (high - low) / WEIGHT_TOP if finite else 1.0)
     ends = [_word(b / step) if math.isfinite(b) else math.copysign(WORD_TOP, b) for b in (low, high)]
     plan.unit, plan.top = {"w": step}, {"w": max(abs(e) for e in ends) or 1}
     plan.writing["w"] = Writing("w", "store_w", step, int(ends[0]), int(ends[1]))

@@ -7,6 +7,7 @@ counted, because each is a run of the chip.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,10 +29,8 @@ COUNTS = ("evaluations", "updates", "changed", "stalled", "saturated")
 
 
 def _check_settings(what: str, eta: float, size: float, form: Fixed | None) -> None:
-    if not finite(eta, f"{what}: eta") > 0:
-        raise NetworkError(f"{what}: eta must be positive, got {eta}")
-    if not finite(size, f"{what}: size") > 0:
-        raise NetworkError(f"{what}: size must be positive, got {size}")
+    finite(eta, f"{what}: eta must be positive; it", lo=math.ulp(0.0))
+    finite(size, f"{what}: size must be positive; it", lo=math.ulp(0.0))
     if form is not None and not isinstance(form, Fixed):
         raise NetworkError(f"{what}: format {shown(form)} is no Fixed, nor None for float64")
     if form is not None and abs(size / form.step - round(size / form.step)) > 1e-9:

@@ -25,6 +25,7 @@ from chipsim.mappings.compiler.lower.crossbar import lower_crossbar
 from chipsim.mappings.compiler.lower.reckon import lower_reckon
 from chipsim.mappings.compiler.lower.xylo import lower_xylo
 from chipsim.mappings.network.network import Network
+from chipsim.native.conv_table import ask_for
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses
 from chipsim.program.program import PopulationImage, Program, ProjectionImage
 
@@ -143,7 +144,7 @@ def compile(
     )
 
 
-def _check_arguments(net: Any, dt: float, seed: int, name: str | None) -> None:
+def _check_arguments(net: Any, dt: float, seed: int, title: str | None) -> None:
     if not isinstance(net, Network):
         raise CompileError(f"compile takes a Network, not {type(net).__name__}: build one with cs.Network()")
     if not net.n and not net.projections:
@@ -151,7 +152,7 @@ def _check_arguments(net: Any, dt: float, seed: int, name: str | None) -> None:
     if isinstance(dt, (bool, np.bool_)) or not isinstance(dt, (int, float, np.floating, np.integer)) or not dt > 0:
         raise CompileError(f"dt={shown(dt)} must be a positive number of seconds per step, e.g. dt=1e-3")
     finite(dt, "dt", CompileError)
-    if name is not None and not text_of(name, f"name={shown(name)}:", CompileError):
+    if title is not None and not text_of(title, f"name={shown(title)}:", CompileError):
         raise CompileError("name='' is empty: leave it out for the network's name")
     seed_of(seed, error=CompileError)
     need = sum(p.n for p in net.populations.values()) * BYTES_PER_NEURON
@@ -161,6 +162,9 @@ def _check_arguments(net: Any, dt: float, seed: int, name: str | None) -> None:
             f"network '{net.name}' needs about {need >> 30} GiB for its neurons alone, more than {MEMORY_LIMIT >> 30}; "
             f"the largest population is '{largest.name}' with {largest.n}"
         )
+    for name, projection in net.projections.items():
+        if isinstance(projection.synapses, Conv):  # the mapper asks which neurons each of its inputs reaches
+            ask_for(projection.synapses, f"projection '{name}': a convolution")
 
 
 def _check_taught(net: Network, placement: Mapping[str, Any] | None) -> None:

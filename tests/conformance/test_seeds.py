@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.conformance.conftest import golden_files, golden_id
+from tests.conformance.seeds_replay import SEED_KINDS
 from tests.conformance.test_learning import compare
 
-ALL_KINDS: dict = {}
+ALL_KINDS = {**SEED_KINDS}
 
 
 def pytest_generate_tests(metafunc) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 from chipsim.kernels.chips.n1.rows import ASYNC, N, P, R, S
 
 from ...native.catalyst.build import XY, Build
-from ...native.catalyst.operations import as_operations
 from ...native.catalyst.stream import Command, read_commands, to_operation
 from .engine import N1Engine
 
@@ -46,17 +45,33 @@ class Host:
         self.flags, self.reward, self.stall, self.addressed = 0, 0, 0, 0
         self.cycles: list[int] = []
         self._popped = 0
+        self._rows: list[tuple[int, ...]] = []  # programming that the next other command finds done
         self._inputs: list[tuple[int, int, int, int]] = []
 
     def send(self, data: bytes) -> bytes:
         """Whole commands; their answers one after the other."""
-        return b"".join(self.execute(command) for command in read_commands(data))
+        answers = b"".join(self._execute(command) for command in read_commands(data))
+        self._load()
+        return answers
 
     def execute(self, command: Command) -> bytes:
         """One command; its answer, empty for an unknown code."""
+        answer = self._execute(command)
+        self._load()
+        return answer
+
+    def _load(self) -> None:
+        """Hand the collected programming to the chip."""
+        if self._rows:
+            self.engine.program(self._rows)
+            self._rows = []
+
+    def _execute(self, command: Command) -> bytes:
         name, v = command.name, command.fields
         if not name:
             return b""
+        if name in ("run", "probe", "stimulus"):
+            self._load()
         if name == "run":
             return self._run(max(v[0], 1))
         if name == "status":
@@ -97,7 +112,7 @@ class Host:
             rest[2], rest[3] = rest[2] % self.build.cores, rest[3] % self.build.places
         elif op == 5:
             rest[0], rest[1] = rest[0] % self.build.pool, rest[1] & 63
-        self.engine.program(as_operations([(op, core, *rest)], self.build))
+        self._rows.append((op, core, *rest))
 
     def _stimulate(self, core: int, neuron: int, current: int) -> None:
         if self.flags & ASYNC and self.build.interconnect != XY:

@@ -260,6 +260,11 @@ class _Writer(Wiring):
                     f"core {row['core']}: {firing} neurons and relays; {chip} keeps 64 spikes per core and timestep, "
                     "the rest is lost (counted as dropped)"
                 )
+        if flags & FLAGS["async"]:
+            self.warnings.append(
+                "event-driven: a spike acts within its timestep, cores run as often as packets or their own spikes "
+                "reach them (leak, traces and delays advance each time), and a core keeps 8 inputs; more are lost"
+            )
         if flags & FLAGS["threefactor"]:
             weights = [np.concatenate(b)[:, 1] for core in self.cores.values() for b in core.synapses.values()]
             outside = sum(int(np.count_nonzero((w < 0) | (w > 2000))) for w in weights)

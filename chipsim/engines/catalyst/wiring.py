@@ -17,9 +17,18 @@ from ...native.catalyst.build import Build
 from ...native.catalyst.microcode import Program as Microcode
 from ...program.program import Program
 
-FLAGS = {"learn": 1, "graded": 2, "dendritic": 4, "threefactor": 16, "noise": 32, "skip_idle": 64, "scale_u": 128}
+FLAGS = {
+    "learn": 1,
+    "graded": 2,
+    "dendritic": 4,
+    "async": 8,
+    "threefactor": 16,
+    "noise": 32,
+    "skip_idle": 64,
+    "scale_u": 128,
+}
 UNIT_PAYLOAD = 128  #: payload with which a graded weight counts once
-ROUTES = 12
+ROUTES, LOCAL_ROUTES = 12, 8  #: of a neuron; the event-driven mode walks the local ones only
 QUEUE = 64
 
 
@@ -62,6 +71,7 @@ class Wiring:
 
     def __init__(self, program: Program) -> None:
         self.program, self.build = program, build_of(program.chip)
+        self.events = program.chip.topology.interconnect == "events"
         self.spot = np.full((program.n, 2), -1, np.int64)
         self.of = np.zeros(program.n, np.int64)  # population of each neuron
         for k, p in enumerate(program.populations):
@@ -148,9 +158,10 @@ class Wiring:
 
     def _route(self, i: int, core: int, neuron: int, weight: int) -> None:
         table = self.routes.setdefault(i, [])
-        if len(table) == ROUTES:
+        slots = LOCAL_ROUTES if self.events else ROUTES
+        if len(table) == slots:
             raise self._beyond(
-                "route slots", ROUTES + 1, ROUTES,
+                "route slots", slots + 1, slots,
                 f"neuron {i - self.program.populations[self.of[i]].start} of population "
                 f"'{self.program.populations[self.of[i]].name}' sends to more places on other cores than its 8 local "
                 "and 4 global routes; use fewer, larger cores or fewer targets",
@@ -252,6 +263,8 @@ class Wiring:
             names.add("scale_u")
         if rules:
             names.add("learn")
+        if self.events:
+            names.add("async")
         if any(r.three_factor for r in rules):
             names.add("threefactor")
         if any(r.skip_idle for r in rules):

@@ -85,6 +85,8 @@ def _neurons(program: Program, number: type, is_float: bool) -> tuple:
             continue
         if not image.model.kernel:
             raise RunError(f"population '{image.name}': chip family {program.chip.family} runs no {shown(image.model)}")
+        if image.model.model not in (update.FLOAT_MODELS if is_float else update.INTEGER_MODELS):
+            raise RunError(f"population '{image.name}': {image.model.model} neurons do not run in this arithmetic")
         for problem in neuron_problems(image.model, program.arithmetic):
             raise RunError(f"population '{image.name}': {problem.text}")
         model, built, part = image.model, image.model.rows(program.arithmetic), slice(image.start, image.stop)

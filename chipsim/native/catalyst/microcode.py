@@ -146,7 +146,8 @@ def cost(words: dict[int, int], section: str) -> Cost:
 
     Skips are followed both ways; the chip has no jump, so a path ends or runs into the next section.
     """
-    start, memo = SECTIONS[section], {}
+    start = SECTIONS[section]
+    memo: dict[int, tuple[int, int] | None] = {}
     for a in range(start + LENGTH + 1, start - 1, -1):
         inside = a in words and a < start + LENGTH
         op = OPCODES[words[a] >> 28] if inside else None
@@ -155,17 +156,19 @@ def cost(words: dict[int, int], section: str) -> Cost:
         elif op == "halt":
             memo[a] = (1, 1)
         elif op.startswith("skip"):
-            ways = [memo.get(a + 1), memo.get(a + 2)]
-            memo[a] = None if None in ways else (1 + min(w[0] for w in ways), 1 + max(w[1] for w in ways))
+            one, two = memo.get(a + 1), memo.get(a + 2)
+            ends = None if one is None or two is None else (one, two)
+            memo[a] = None if ends is None else (1 + min(w[0] for w in ends), 1 + max(w[1] for w in ends))
         else:
             following = memo.get(a + 1)
             memo[a] = None if following is None else (1 + following[0], 1 + following[1])
-    if memo[start] is None:
+    found = memo[start]
+    if found is None:
         raise NetworkError(
             f"catalyst program: a path of section {section!r} does not end in halt; it would run on into the next "
             "section: end every path with halt"
         )
-    return Cost(*memo[start])
+    return Cost(*found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,29 +86,33 @@ def contrastive(
 
 def continuous_contrastive(
     eta: float = 0.1,
+    gather: bool = False,
     phases: tuple[str, ...] = ("nudged",),
     bounds: tuple[float, float] = UNBOUNDED,
     weight: Fixed | None = None,
 ) -> Rule:
     """The contrast taken while the values move: their change of each step, times the mean of the other side's.
 
-    Summed over a phase it is the contrast of its ends, without a value kept from phase to phase. Source: Whittington
-    and Bogacz (2019), continuous update.
+    Summed over a phase it is the contrast of its ends, without a value kept from phase to phase. gather: the sum waits
+    in the synapse until the third factor `apply` is 1, so that the values move with the weights of the phase's start.
+    Source: Whittington and Bogacz (2019), continuous update.
     """
+    before = {
+        "x": Trace("pre", math.inf, mode="set", of="value"),
+        "y": Trace("post", math.inf, mode="set", of="value"),
+    }
 
-    @rule(
-        traces={
-            "x": Trace("pre", math.inf, mode="set", of="value"),
-            "y": Trace("post", math.inf, mode="set", of="value"),
-        },
-        phases=phases,
-        bounds=bounds,
-        weight=weight,
-    )
+    @rule(traces=before, state={"total": 0.0}, third="apply", phases=phases, bounds=bounds, weight=weight)
+    def gathered_contrastive(w, total, x, y, r_pre, r_post, apply, *, eta=0.5 * eta):
+        total = total + (r_post - y) * (r_pre + x) + (r_post + y) * (r_pre - x)
+        w = w + eta * apply * total
+        total = total - apply * total
+
+    @rule(traces=before, phases=phases, bounds=bounds, weight=weight)
     def continuous_contrastive(w, x, y, r_pre, r_post, *, eta=0.5 * eta):
         w = w + eta * ((r_post - y) * (r_pre + x) + (r_post + y) * (r_pre - x))
 
-    return continuous_contrastive
+    return gathered_contrastive if gather else continuous_contrastive
 
 
 def rflo(
@@ -158,3 +162,51 @@ def rflo(
         total = total - apply * total
 
     return rflo_late if late else rflo
+
+
+def btsp_gated(
+    tau_et: float = 1500.0,
+    tau_is: float = 500.0,
+    k_plus: float = 1.1,
+    k_minus: float = 0.4,
+    half_plus: float = 0.5,
+    slope_plus: float = 4.0,
+    half_minus: float = 0.01,
+    slope_minus: float = 44.0,
+    w_max: float = 3.0,
+    dt: float = 10.0,
+    weight: Fixed | None = None,
+) -> Rule:
+    """Behavioural-timescale plasticity with sigmoid gates; times in ms, `dt` of one step, k per second.
+
+    The source sends the drive of the eligibility trace per ms, the third factor `plateau` is that of the instructive
+    one. Per step, by Euler: ``et += dt (r_pre - et / tau_et)``, the other likewise, then the weight moves to w_max by
+    k_plus and to 0 by k_minus, each gated by a sigmoid of et times instructive that is 0 at 0 and 1 at 1.
+    Source: Milstein, Li, Bittner, Grienberger, Soltesz, Magee and Romani (2021).
+    """
+
+    def ends(half: float, slope: float) -> tuple[float, float]:
+        low, high = (1.0 / (1.0 + math.exp(-slope * (x - half))) for x in (0.0, 1.0))
+        return low, high - low
+
+    (low_plus, span_plus), (low_minus, span_minus) = ends(half_plus, slope_plus), ends(half_minus, slope_minus)
+
+    @rule(
+        state={"et": 0.0, "instructive": 0.0},
+        third="plateau",
+        bounds=(0.0, w_max),
+        weight=weight,
+    )
+    def btsp_gated(
+        w, et, instructive, r_pre, plateau, *, k_plus=k_plus, k_minus=k_minus, half_plus=half_plus,
+        half_minus=half_minus, slope_plus=slope_plus, slope_minus=slope_minus, low_plus=low_plus, low_minus=low_minus,
+        span_plus=span_plus, span_minus=span_minus, tau_et=tau_et, tau_is=tau_is, w_max=w_max, dt=dt, gain=dt / 1000.0,
+    ):  # fmt: skip
+        et = et + dt * (r_pre - et / tau_et)
+        instructive = instructive + dt * (plateau - instructive / tau_is)
+        both = et * instructive
+        up = (1.0 / (1.0 + exp(-slope_plus * (both - half_plus))) - low_plus) / span_plus  # noqa: F821
+        down = (1.0 / (1.0 + exp(-slope_minus * (both - half_minus))) - low_minus) / span_minus  # noqa: F821
+        w = w + gain * ((w_max - w) * k_plus * up - w * k_minus * down)
+
+    return btsp_gated

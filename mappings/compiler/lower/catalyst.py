@@ -28,6 +28,7 @@ from .catalyst_cores import assign
 _IDEAL = ("ideal_lif", "ideal_if", "ideal_li")
 _NATIVE = ("catalyst_lif", "catalyst_cuba")
 HIGHEST = 30_000  #: thresholds and weights are scaled up to here
+WEIGHT_MAX = 2000  #: what the engine keeps learned weights below
 READOUT_REACH = 24_000  #: readouts are scaled to stay below this potential
 
 
@@ -136,13 +137,35 @@ def _check_projection(p: Projection, chip: Chip) -> None:
         )
 
 
-def _rule(p: Projection, chip: Chip) -> Microcode | None:
-    """The microcode of a projection's rule."""
+def _rule(p: Projection, chip: Chip, weight_step: float | None = None) -> Microcode | None:
+    """The microcode of a projection's rule; `weight_step`: a unit of the chip's weight in the rule's."""
     if p.rule is None or isinstance(p.rule, Microcode):
         return p.rule
     from .catalyst_rules import to_microcode
 
-    return to_microcode(p.rule, chip, p.name)
+    return to_microcode(p.rule, chip, p.name, weight_step)
+
+
+def _learned_top(population: Population, found: Recurrence, learning: list[Projection], chip: Chip) -> float | None:
+    """Ideal weight that becomes the chip's largest learned one, times the gain; None where nothing learns."""
+    if not learning:
+        return None
+    if np.ptp(found.gain) > 0:
+        raise CompileError(
+            f"population '{population.name}': its synapses learn, so its neurons must share time constants and r",
+            population=population.name, resource="learning",
+        )  # fmt: skip
+    tops = []
+    for p in learning:
+        bounds = getattr(p.rule, "bounds", None)
+        if bounds is None or not np.all(np.isfinite(bounds)):
+            raise CompileError(
+                f"projection '{p.name}': {chip.name} learns whole numbers 0..{WEIGHT_MAX}; a rule on ideal weights "
+                "needs finite bounds=, which become these; or build it from cs.catalyst.LIF and Synapses",
+                population=population.name, resource="learning",
+            )  # fmt: skip
+        tops.append(max(abs(b) for b in bounds))
+    return max(tops) * float(found.gain[0])
 
 
 def _native(net: Network, chip: Chip) -> _Parts:
@@ -176,13 +199,6 @@ def _from_ideal(net: Network, chip: Chip, dt: float) -> _Parts:
     for p in net.populations.values():
         if p.model.is_input:
             parts.models[p.name] = p.model
-    for p in net.projections.values():
-        parts.rules[p.name] = _rule(p, chip)
-        if parts.rules[p.name] is not None:
-            raise CompileError(
-                f"projection '{p.name}': {chip.name} learns whole numbers 0..2000; build the learning part of the "
-                "network from cs.catalyst.LIF and cs.catalyst.Synapses, whose numbers the rule can be written in"
-            )
     for population in net.populations.values():
         if population.model.is_input:
             continue
@@ -191,7 +207,8 @@ def _from_ideal(net: Network, chip: Chip, dt: float) -> _Parts:
         arriving = [p for p in net.projections.values() if p.post is population]
         weights = {p.name: _matrix(p) * found.gain[:, None] for p in arriving}
         plain = _is_plain(found)
-        scale = _scale(found, weights)
+        learning = [p for p in arriving if p.rule is not None]
+        scale = _scale(found, weights, _learned_top(population, found, learning, chip))
         model = _lif(population, found, scale) if plain else _cuba(population, found, scale)
         parts.models[population.name] = model
         parts.units[population.name] = report["units"][population.name] = 1 / scale
@@ -201,10 +218,13 @@ def _from_ideal(net: Network, chip: Chip, dt: float) -> _Parts:
             report.setdefault("later", []).append(population.name)
         for p in arriving:
             whole = np.rint(weights[p.name] * scale).astype(np.int64)
+            if p.rule is not None:  # a synapse that learns is one, whatever its weight is now
+                whole = np.where((weights[p.name] != 0) & (whole == 0), 1, whole)
             delay = _delays(p, whole.shape) - absorbed
             parts.synapses[p.name] = Synapses(whole, delays=np.where(whole != 0, delay, 0))
             same = np.ptp(found.gain) == 0 and found.gain[0] != 0
-            parts.weight_units[p.name] = 1 / scale / float(found.gain[0]) if same else None
+            unit = parts.weight_units[p.name] = 1 / scale / float(found.gain[0]) if same else None
+            parts.rules[p.name] = None if p.rule is None else _rule(p, chip, unit)
         off = [np.abs(np.rint(w * scale) / scale - w).max(initial=0) for w in weights.values()]
         report["rounding"][population.name] = float(max(off, default=0.0))
     if "later" in report:
@@ -237,8 +257,8 @@ def _is_plain(found: Recurrence) -> bool:
     )  # fmt: skip
 
 
-def _scale(found: Recurrence, weights: dict[str, np.ndarray]) -> float:
-    """Chip units per unit of v: thresholds and weights as large as their registers hold."""
+def _scale(found: Recurrence, weights: dict[str, np.ndarray], learned_top: float | None) -> float:
+    """Chip units per unit of v: thresholds and weights as large as their registers hold, learned ones up to 2000."""
     largest = max((np.abs(w).max(initial=0) for w in weights.values()), default=0.0)
     limits = [HIGHEST / largest] if largest > 0 else []
     spiking = np.isfinite(found.threshold)
@@ -249,6 +269,8 @@ def _scale(found: Recurrence, weights: dict[str, np.ndarray]) -> float:
         reach = sum((np.abs(w).sum(axis=1) for w in weights.values()), np.abs(found.bias)) * keep
         if reach.max(initial=0) > 0:
             limits.append(READOUT_REACH / reach.max())
+    if learned_top is not None:
+        return min(*limits, WEIGHT_MAX / learned_top) if limits else WEIGHT_MAX / learned_top
     if np.abs(found.bias).max(initial=0) > 0:
         limits.append((4095 << 7) / np.abs(found.bias).max())
     scale = min(limits, default=1.0)

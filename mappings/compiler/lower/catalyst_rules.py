@@ -8,11 +8,11 @@ from chipsim.chips.schema import Chip
 from chipsim.errors import CompileError
 from chipsim.native.catalyst.microcode import Program
 from chipsim.rules.declaration import Rule
-from chipsim.rules.verdicts import verdict
+from chipsim.rules.microcode import microcode
 
 
-def to_microcode(rule: Any, chip: Chip, projection: str) -> Program:
-    """The program of a declared rule.
+def to_microcode(rule: Any, chip: Chip, projection: str, weight_step: float | None = None) -> Program:
+    """The program of a declared rule; `weight_step`: what one unit of the chip's weight means in it.
 
     Raises
     ------
@@ -25,7 +25,7 @@ def to_microcode(rule: Any, chip: Chip, projection: str) -> Program:
             f"microcode (cs.catalyst.Program), not {type(rule).__name__}",
             resource="learning",
         )
-    found = verdict(rule, "microcode")
+    found = microcode(rule, weight_step)
     if found.runs == "cannot":
         raise CompileError(
             f"projection '{projection}': the learning engine of {chip.name} cannot run rule {rule.name}: "

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import choice, finite, shown, whole
+from chipsim.checks import finite, shown, whole
 from chipsim.chips.arithmetic import PRESETS
 from chipsim.chips.schema import Chip
 from chipsim.errors import CompileError, NetworkError
@@ -138,8 +138,9 @@ def _options(
     low_bits: int,
     compartments: int,
 ) -> Options:
-    choice(method, "quantise: method", METHODS)
-    choice(granularity, "quantise: granularity", GRANULARITIES)
+    for what, word, allowed in (("method", method, METHODS), ("granularity", granularity, GRANULARITIES)):
+        if not isinstance(word, str) or word not in allowed:
+            raise NetworkError(f"quantise: {what} {shown(word)} is not one of {', '.join(allowed)}")
     percentile = finite(percentile, "quantise: percentile")
     if not 0 < percentile <= 100:
         raise NetworkError(f"quantise: percentile={percentile} is outside (0, 100]")
