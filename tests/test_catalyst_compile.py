@@ -343,3 +343,35 @@ def test_a_build_of_ones_own_is_a_description(tmp_path) -> None:
         (tmp_path / "wrong.yaml").write_text(f"base: catalyst_n1\nname: wrong\ntitle: Wrong\nlimits: {limits}\n")
         with pytest.raises(cs.CompileError, match=message):
             cs.compile(two_layers(), tmp_path / "wrong.yaml")
+
+
+def test_axon_formats_mean_the_same_and_cost_less() -> None:
+    def made(form: str) -> cs.Network:
+        net = cs.Network(form)
+        x, a = net.add("x", cs.SpikeSource(3)), net.add("a", cs.catalyst.LIF(9, thr=60))
+        weights = np.repeat([[20, 30, -10]], 9, axis=0)
+        net.connect(x, a, cs.catalyst.Synapses(weights, delays=1, format=form))
+        return net
+
+    inputs = drive(60, 3)
+    runs = {
+        form: run(made(form), "catalyst_n1", inputs, record={"a": ["v"]}) for form in ("sparse", "dense", "population")
+    }
+    used = {form: program_image(r.program).usage[0]["synapses"] for form, r in runs.items()}
+    assert used == {"sparse": 27, "dense": 27, "population": 3}
+    assert np.array_equal(runs["sparse"].trace["a"]["v"], runs["population"].trace["a"]["v"])
+    assert np.array_equal(runs["sparse"].trace["a"]["v"], runs["dense"].trace["a"]["v"])
+    assert runs["population"].cycles.sum() < runs["sparse"].cycles.sum() == runs["dense"].cycles.sum()
+    emulator = cs.Emulator(runs["population"].program)
+    assert np.array_equal(emulator.weights("x->a"), np.repeat([[20, 30, -10]], 9, axis=0))
+    with pytest.raises(cs.RunError, match="one weight for all"):
+        emulator.set_weights("x->a", np.arange(1, 28).reshape(9, 3))
+    net = net_of(3)
+    net.connect("x", "a", cs.catalyst.Synapses(np.ones((3, 1), int), format="population"))
+    with pytest.raises(cs.CompileError, match="has sparse synapses on that core already"):
+        cs.compile(net, "catalyst_n1")
+    uneven = cs.Network()
+    x, a = uneven.add("x", cs.SpikeSource(1)), uneven.add("a", cs.catalyst.LIF(3))
+    uneven.connect(x, a, cs.catalyst.Synapses(np.array([[1], [2], [1]]), format="population"))
+    with pytest.raises(cs.CompileError, match="one weight and delay for all"):
+        cs.compile(uneven, "catalyst_n1")

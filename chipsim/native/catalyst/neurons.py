@@ -41,7 +41,7 @@ _COMMON: dict[str, Register] = {
     "passes": Register(1, 1, 15, "neuron updates per timestep, of the core", shared=True),
     "reward_tau": Register(4, 0, 15, "decay of the reward trace, of the core", shared=True),
 }
-STATES = ("v", "u", "refractory", "input", "thr", "x1", "x2", "y1", "y2", "y3")
+STATES = ("v", "u", "refractory", "acc", "thr", "x1", "x2", "y1", "y2", "y3")
 
 
 class _Neuron(NeuronModel):
