@@ -192,3 +192,15 @@ def test_a_damaged_checkpoint_is_refused_whole(name, place, value) -> None:
     with pytest.raises(cs.RunError, match=name):
         engine.restore(wrong)
     assert all(np.array_equal(before[k], v) for k, v in engine.state().items())
+
+
+def test_an_event_driven_step_longer_than_the_log_is_run_again_with_room() -> None:
+    """A neuron that excites itself until homeostasis has raised its threshold: hundreds of spikes in one timestep."""
+    values = {"thr": 500, "leak": 0, "refractory": 0, "epoch": 1 << 12 | 2, "rate_target": 1, "rate_eta": 1}
+    operations = [cs.catalyst.parameter(0, 1, name, value) for name, value in values.items()]
+    operations.append((3, 0, 1, 0, 0, 1, 1000))
+    engine = N1Engine(BARRIER.with_(cores=1), operations)
+    run_once = engine.run(2, [(0, 0, 1, 1000)], flags=8)
+    assert len(run_once.spikes) == run_once.total_spikes[0] > 2 * 32  # more than the log had room for
+    assert np.all(np.diff(run_once.spikes[:, 1]) > 0) and run_once.cycles[1] < 10
+    assert engine.memory("core_regs")[0, 4] == len(run_once.spikes)

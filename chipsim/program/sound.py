@@ -24,7 +24,7 @@ from .program import PopulationImage, Program, ProjectionImage
 _OWN = {
     "odin": "chipsim.native.crossbar.odin", "tinyodin": "chipsim.native.crossbar.tinyodin",
     "reckon": "chipsim.native.reckon.neurons", "truenorth": "chipsim.native.grid.truenorth",
-    "xylo": "chipsim.native.xylo",
+    "xylo": "chipsim.native.xylo", "catalyst": "chipsim.native.catalyst",
 }  # fmt: skip
 _DIRECT = ("", "gate", "slope")  #: roles of what neurons take; others name a third factor
 _ANY_CORE = 1 << 20  #: chips of a description that does not say how many there are

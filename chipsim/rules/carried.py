@@ -5,7 +5,8 @@ A projection learns by one of
 - a declared rule (`chipsim.rules`): on float chips in float64; on integer chips in the chip's own weights;
 - a `SumOfProducts` (Loihi's engine), or an `EngineRule` around one: start values, seed, the neurons' spike trace;
 - a `Pes` (nengo-loihi's error learning, arithmetic "nengo_loihi");
-- an `EProp` (`cs.rules.eprop`), on all projections of a recurrent network of LSNN neurons and its readout.
+- an `EProp` (`cs.rules.eprop`), on all projections of a recurrent network of LSNN neurons and its readout;
+- a `cs.catalyst.Program`, the Catalyst N1's microcode.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from chipsim.checks import finite, floats, seed_of, sparse_matrix
 from chipsim.errors import NetworkError
+from chipsim.native.catalyst.microcode import Program as Microcode
 from chipsim.rules.e_prop.rule import EProp
 from chipsim.rules.products.rule import SumOfProducts
 from chipsim.rules.products.state import WEIGHT_SEED
@@ -171,7 +173,7 @@ def troubles(rule: str, changed: int, stalled: int, saturated: int, at_bound: fl
 
 
 def kind_of(rule: Any) -> str:
-    """ "declared", "sum_of_products", "pes" or "eprop"; raises NetworkError for anything else."""
+    """ "declared", "sum_of_products", "pes", "eprop" or "microcode"; raises NetworkError for anything else."""
     if isinstance(rule, Rule):
         return "declared"
     if isinstance(rule, (SumOfProducts, EngineRule)):
@@ -180,6 +182,8 @@ def kind_of(rule: Any) -> str:
         return "pes"
     if isinstance(rule, EProp):
         return "eprop"
+    if isinstance(rule, Microcode):
+        return "microcode"
     raise NetworkError(
         f"a projection cannot learn by a {type(rule).__name__}: give a declared rule (cs.rules), an EProp, "
         "a SumOfProducts or a Pes"

@@ -217,6 +217,8 @@ def engine_problem(rule: Any, chip: Chip) -> str | None:
     kind, engines = kind_of(rule), chip.learning.rules
     if kind == "pes":
         return None if "pes" in engines else f"chip {chip.name} has no PES engine; use 'loihi' or 'unlimited'"
+    if kind == "microcode":
+        return f"chip {chip.name} runs no microcode of the Catalyst N1; use 'catalyst_n1', or a rule of cs.rules"
     if kind == "sum_of_products":
         fits = chip.family == "float" or "sum_of_products" in engines
         return None if fits else f"chip {chip.name} has no sum-of-products engine; use 'loihi', 'unlimited' or 'float'"

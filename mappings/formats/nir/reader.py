@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.checks import numbers
 from chipsim.errors import NetworkError
 from chipsim.mappings.network.network import Network
 from chipsim.mappings.network.substeps import gathered, spread
@@ -232,7 +233,7 @@ def padded(net: Network, inputs: dict[str, Any], substeps: int = 1) -> tuple[dic
     steps = max(len(v) for v in inputs.values()) * substeps
     out = {}
     for name, values in inputs.items():
-        array = spread(np.asarray(values), substeps)
+        array = spread(numbers(values, f"input '{name}'"), substeps)
         out[name] = np.concatenate([array, np.zeros((steps + late - len(array), *array.shape[1:]), array.dtype)])
     return out, steps + late
 
