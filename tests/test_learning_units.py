@@ -252,7 +252,6 @@ def test_rules_on_units_that_send_numbers_are_refused() -> None:
         chip = "float" if synapses is floats else "unlimited"
         with pytest.raises(cs.CompileError, match=reason.strip()):
             cs.compile(net(pre, post, synapses), chip)
-    cs.compile(net(graded, cs.loihi.LIF(2), cs.loihi.Synapses(w)), "unlimited")  # message_bits=0: spikes count once
     cs.compile(net(graded, cs.loihi.LIF(2), cs.loihi.Synapses(w, message_bits=8), sop), "unlimited")
 
 
