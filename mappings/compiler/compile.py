@@ -342,7 +342,7 @@ def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tup
 
 def _kept(p: Projection) -> Any:
     """Synapses as a program keeps them: of a dense matrix that learns, those of weight 0 as well."""
-    s = p.synapses
+    s: Any = p.synapses
     matrix = None if isinstance(s, Conv) or not isinstance(s, (Synapses, FloatSynapses)) else matrix_of(s)
     if p.rule is None or matrix is None or sp.issparse(matrix):
         return s

@@ -41,7 +41,7 @@ class Relay(NamedTuple):
     """A projection that relays take: the parts of its sources (lists of sources, ascending)."""
 
     projection: Projection
-    matrix: sp.csc_array  # (post, pre) whole numbers as they act
+    matrix: Any  # CSC (post, pre) whole numbers as they act
     delays: np.ndarray  # of the stored entries
     parts: list[np.ndarray]
 
@@ -88,7 +88,7 @@ def _chosen(net: Network, limit: int) -> dict[str, list[Projection]]:
 def _relay(p: Projection, arithmetic: Arithmetic, limit: int) -> Relay:
     _check(p)
     s: Synapses = p.synapses
-    matrix = sp.csc_array(effective(s, arithmetic).matrix).astype(np.int64)
+    matrix: Any = sp.csc_array(effective(s, arithmetic).matrix).astype(np.int64)
     matrix.sort_indices()
     columns = np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
     if np.ndim(s.delays) == 0:
@@ -136,7 +136,7 @@ def _check(p: Projection) -> None:
     raise CompileError(what + why, population=p.post.name, resource="input_axons")
 
 
-def _parts(matrix: sp.csc_array, sources: int, most: int) -> list[np.ndarray]:
+def _parts(matrix: Any, sources: int, most: int) -> list[np.ndarray]:
     """Sources in runs of at most `sources`, whose weights of one sign sum up to at most `most` in every neuron."""
     parts: list[list[int]] = [[]]
     sums = np.zeros((2, matrix.shape[0]), np.int64)
@@ -155,10 +155,10 @@ def _parts(matrix: sp.csc_array, sources: int, most: int) -> list[np.ndarray]:
     return [np.array(part) for part in parts if part]
 
 
-def _signed(relay: Relay, sign: int, part: np.ndarray) -> sp.csc_array:
+def _signed(relay: Relay, sign: int, part: np.ndarray) -> Any:
     """The part's weights of one sign as (post, part) numbers above 0; the data index the relay's entries, plus 1."""
-    numbered = with_data(relay.matrix, np.arange(1, relay.matrix.nnz + 1) * (sign * relay.matrix.data > 0))
-    found = sp.csc_array(numbered[:, part])
+    numbered: Any = with_data(relay.matrix, np.arange(1, relay.matrix.nnz + 1) * (sign * relay.matrix.data > 0))
+    found: Any = sp.csc_array(numbered[:, part])
     found.eliminate_zeros()
     return found
 
@@ -254,7 +254,7 @@ def _add(out: Network, relay: Relay, bits: int, wait: int) -> None:
                 out.connect(name, p.post.name, synapses, name=f"{name} {bit} out")
 
 
-def _inputs(relay: Relay, found: sp.csc_array, part: np.ndarray, used: np.ndarray, bits: int) -> Synapses:
+def _inputs(relay: Relay, found: Any, part: np.ndarray, used: np.ndarray, bits: int) -> Synapses:
     """From the sources to all bits: bit k sees them bits - 1 - k steps late, twice, so that thresholds are odd."""
     place = np.zeros(relay.matrix.shape[0], np.int64)
     place[used] = np.arange(used.size)
@@ -265,9 +265,9 @@ def _inputs(relay: Relay, found: sp.csc_array, part: np.ndarray, used: np.ndarra
     columns, values = np.tile(pre, bits), np.tile(np.abs(relay.matrix.data[entry]), bits)
     delays = (row[:, None] + relay.delays[entry]).ravel()
     shape = (bits * used.size, relay.matrix.shape[1])
-    weights = sp.csc_array((values, (rows, columns)), shape=shape)
+    weights: Any = sp.csc_array((values, (rows, columns)), shape=shape)
     # stored with 1 added, so that a delay of 0 is an entry too
-    late = sp.csc_array((delays + 1, (rows, columns)), shape=shape)
+    late: Any = sp.csc_array((delays + 1, (rows, columns)), shape=shape)
     weights.sort_indices(), late.sort_indices()
     return Synapses(weights, exponent=1, sign="excitatory", delays=with_data(late, late.data - 1))
 
@@ -307,8 +307,8 @@ def _output(
     """Synapses from rows (row of relays, bit, mantissa)."""
     columns = np.concatenate([a * used.size + np.arange(used.size) for a, *_ in rows])
     shape, where = (n, bits * used.size), (np.tile(used, len(rows)), columns)
-    weights = sp.csc_array((np.repeat([sign * m for *_, m in rows], used.size), where), shape=shape)
-    delays = sp.csc_array((np.repeat([k + wait for _, k, _ in rows], used.size) + 1, where), shape=shape)
+    weights: Any = sp.csc_array((np.repeat([sign * m for *_, m in rows], used.size), where), shape=shape)
+    delays: Any = sp.csc_array((np.repeat([k + wait for _, k, _ in rows], used.size) + 1, where), shape=shape)
     kind = "excitatory" if sign > 0 else "inhibitory"
     return Synapses(weights, exponent, sign=kind, delays=with_data(delays, delays.data - 1))
 

@@ -27,7 +27,7 @@ def compile(net: Any, chip: Any, **options: Any) -> Program:
     described = load_chip(chip)
     if isinstance(net, Conversion):
         chosen = with_compartments(net.network, described, options.pop("quantise", None))
-        return compile_network(net.network, described, **options, **({"quantise": chosen} if chosen else {}))
+        return compile_network(net.network, described, quantise=chosen or None, **options)
     if is_read(net) and described.family != "float":
         from chipsim.mappings.formats.nir.onto_chip import compile_read
 

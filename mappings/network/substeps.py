@@ -42,8 +42,13 @@ def substepped(net: Network, substeps: int) -> Network:
     for name, p in net.populations.items():
         out.add(name, _unit(name, p.model, substeps) if isinstance(p.model, Unit) else p.model)
     for name, p in net.projections.items():
+        if p.rule is not None:
+            raise NetworkError(
+                f"projection '{name}' learns, and its rule's time constants count steps: with substeps={substeps} they "
+                "would be others; use substeps=1"
+            )
         ahead = depth.get(p.post.name, 1) - depth.get(p.pre.name, 0)
-        out.connect(p.pre.name, p.post.name, _delayed(name, p.synapses, ahead, substeps), name=name, rule=p.rule)
+        out.connect(p.pre.name, p.post.name, _delayed(name, p.synapses, ahead, substeps), name=name)
     return out
 
 
