@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import chipsim as cs
+from chipsim.kernels.learning import node_perturbation, weight_perturbation
 from chipsim.mappings.studies.trajectories import Trajectory
 from tests.conformance.learning_replay import EXACT, TIGHT, Checks
 from tests.conformance.learning_replay_spikes import plateau_run
@@ -183,7 +184,74 @@ def moving(w, x, y, how: dict) -> list[np.ndarray]:
     return [dense(emulator, f"W{k}") - m for k, m in enumerate(w)]
 
 
+class LinearChip:
+    """M linear units on the float chip, read and perturbed from outside: y = W r (+ noise) for every column of r."""
+
+    def __init__(self, outputs: int, inputs: int) -> None:
+        net = cs.Network("linear")
+        net.add("r", cs.SpikeSource(inputs, graded=1))
+        net.add("xi", cs.SpikeSource(outputs, graded=1))
+        net.add("y", cs.floats.Rate(outputs, g="linear"))
+        net.connect("r", "y", full(np.zeros((outputs, inputs))), name="w")
+        net.connect("xi", "y", cs.floats.Synapses(np.eye(outputs)))
+        self.emulator, self.outputs = cs.Emulator(cs.compile(net, "float")), outputs
+
+    def __call__(self, w: np.ndarray, r: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+        self.emulator.reset()
+        self.emulator.set_weights("w", w)
+        steps = r.shape[1]
+        inputs = {"r": np.vstack([r.T, np.zeros((1, len(r)))])}
+        if noise is not None:
+            inputs["xi"] = np.vstack([noise.T, np.zeros((1, self.outputs))])
+        return self.emulator.run(inputs, steps + 1, record={"y": ["r"]}).trace["y"]["r"][1:].T
+
+
+def replay_curves(path: Path, data) -> Checks:
+    """Weight and node perturbation of a linear readout, trial after trial with the recorded noise."""
+    seed = int(json.loads(str(data["params"]))["set_seed"])
+    checks: Checks = {}
+    for tag in ("a", "b"):
+        m, n, _, steps, size, amp, fresh, _ = data[f"{tag}_cfg"]
+        r, goal = data[f"{tag}_R"], data[f"{tag}_Wt"]
+        assert r.shape[1:] == (int(n), int(steps)) and (len(r) > 1) == bool(fresh) and len(goal) == int(m)
+        for rule, code in (("wp", 7), ("np", 8)):
+            recorded, curves = data[f"{tag}_{rule}_curve"], []
+            for s in range(len(recorded)):
+                noise = np.random.default_rng([seed, ord(tag), code, s])
+                w, curve = descend(data, tag, rule, noise, recorded.shape[1], float(size), float(amp))
+                curves.append(curve)
+                if s == 0:
+                    checks[f"{tag}_{rule}_W_end_seed0"] = (w, data[f"{tag}_{rule}_W_end_seed0"], 1e-9)
+            checks[f"{tag}_{rule}_curve"] = (curves, recorded, 1e-9)
+    return checks
+
+
+def descend(data, tag: str, rule: str, noise: Any, trials: int, size: float, amp: float) -> tuple[np.ndarray, list]:
+    """Weights and the error that can be reduced, before each trial's update."""
+    inputs, goal, rest = data[f"{tag}_R"], data[f"{tag}_Wt"], data[f"{tag}_U"]
+    chip, w, curve, eta = LinearChip(*goal.shape), np.zeros_like(goal), [], float(data[f"{tag}_cfg"][7])
+    for k in range(trials):
+        r = inputs[k % len(inputs)]
+        wanted = goal @ r + amp * rest
+        y = chip(w, r)
+        curve.append(((y - goal @ r) ** 2).sum() / ((goal @ r) ** 2).sum())
+        xi = noise.standard_normal(w.shape if rule == "wp" else wanted.shape) * size
+        moved = chip(w + xi, r) if rule == "wp" else chip(w, r, xi)
+        change = (((moved - wanted) ** 2).sum() - ((y - wanted) ** 2).sum()) / (2 * r.shape[1])
+        if rule == "wp":
+            gradient = np.empty(xi.size)
+            weight_perturbation.project(change, xi.reshape(-1), size, gradient)
+            w = w - eta * gradient.reshape(w.shape)
+        else:
+            trace, d_w = np.zeros_like(w), np.zeros_like(w)
+            node_perturbation.eligibility(np.ascontiguousarray(xi.T), np.ascontiguousarray(r.T), trace)
+            node_perturbation.update(change, size, trace, d_w)
+            w = w + eta * d_w
+    return w, curve
+
+
 SEED_KINDS = {
+    "wp_np_curves": replay_curves,
     "trajectories": replay_trajectories,
     "assembly_stdp": replay_assembly,
     "btsp_track": replay_track,
