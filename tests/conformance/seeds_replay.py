@@ -250,7 +250,84 @@ def descend(data, tag: str, rule: str, noise: Any, trials: int, size: float, amp
     return w, curve
 
 
+def replay_table(path: Path, data) -> Checks:
+    """Bias, variance, cosine and gain of five ways to a gradient, each change made by a run of the chip."""
+    p = json.loads(str(data["params"]))
+    x, y = (a[data["index"]] for a in digits())
+    w = [data["W1"], data["W2"]]
+    changes = {name: image_changes(w, back, x, y) for name, back in
+               (("bp", w[1].T), ("fa", data["B"]), ("sign", np.sign(w[1]).T))}  # fmt: skip
+    noise = np.random.default_rng([int(p["set_seed"]), 99])
+    chip = forward(w)
+    draws = [perturbed(w, x, y, float(p["sigma"]), noise, chip) for _ in range(int(p["draws"]))]
+    changes |= {"wp": np.array([d[0] for d in draws]), "np": np.array([d[1] for d in draws])}
+    g = changes["bp"].mean(axis=0)
+    checks: Checks = {"g": (g, data["g"], TIGHT)}
+    for name, found in changes.items():
+        checks[f"row_{name}"] = (table_row(found, g), data[f"row_{name}"], 1e-9)
+        if name in ("wp", "np"):
+            checks[f"{name}_mean"] = (found.mean(axis=0), data[f"{name}_mean"], 1e-9)
+            checks[f"{name}_first3"] = (found[:3], data[f"{name}_first3"], 1e-9)
+    return checks
+
+
+def table_row(found: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """Bias, variance, cosine and gain of changes (draws, post, pre) against the gradient."""
+    mean, size = found.mean(axis=0), np.linalg.norm(g)
+    variance = ((found - mean) ** 2).sum(axis=(1, 2)).mean() / size**2
+    along = float((mean * g).sum())
+    cosine = along / np.linalg.norm(mean) / size
+    return np.array([np.linalg.norm(mean - g) / size, variance, cosine, along / size**2])
+
+
+def image_changes(w: list[np.ndarray], back: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """What every image changes of the first layer, (images, post, pre)."""
+    net = propagated(w, [back], cs.rules.feedback_alignment(eta=1.0)).net
+    emulator, out = cs.Emulator(cs.compile(net, "float")), []
+    for xi, yi in zip(x, y):
+        emulator.reset()
+        emulator.run({"x": np.tile(xi, (8, 1)), "t": np.tile(yi, (8, 1))}, 8, phase="shown")
+        out.append(dense(emulator, "W0") - w[0])
+    return np.array(out)
+
+
+def forward(w: list[np.ndarray]) -> cs.Emulator:
+    """Hidden and output units; "xi" adds to the sums of the hidden ones. An image takes one step, results two."""
+    net = cs.Network("forward")
+    net.add("x", cs.SpikeSource(w[0].shape[1], graded=1))
+    net.add("xi", cs.SpikeSource(len(w[0]), graded=1))
+    net.add("h", cs.floats.Rate(len(w[0])))
+    net.add("o", cs.floats.Rate(len(w[1]), g="linear"))
+    net.connect("x", "h", full(w[0]), name="W0")
+    net.connect("xi", "h", cs.floats.Synapses(np.eye(len(w[0]))))
+    net.connect("h", "o", cs.floats.Synapses(w[1]))
+    return cs.Emulator(cs.compile(net, "float"))
+
+
+def costs(emulator: cs.Emulator, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+    """Half the squared error of every image."""
+    steps, more = len(x) + 2, {} if noise is None else {"xi": np.vstack([noise, np.zeros((2, noise.shape[1]))])}
+    inputs = {"x": np.vstack([x, np.zeros((2, x.shape[1]))]), **more}
+    out = emulator.run(inputs, steps, record={"o": ["r"]}).trace["o"]["r"][2:]
+    return 0.5 * ((y - out) ** 2).sum(axis=1)
+
+
+def perturbed(w, x, y, sigma: float, noise: Any, emulator: cs.Emulator) -> tuple[np.ndarray, np.ndarray]:
+    """One draw of weight perturbation (all images at once) and of node perturbation (image by image)."""
+    xi, nu = noise.standard_normal(w[0].shape), noise.standard_normal((len(x), len(w[0])))
+    emulator.reset()
+    plain = costs(emulator, x, y)
+    emulator.reset()
+    nodes = costs(emulator, x, y, sigma * nu) - plain
+    by_node = -np.einsum("b,bi,bj->ij", nodes / sigma, nu, x) / len(x)
+    emulator.reset()
+    emulator.set_weights("W0", w[0] + sigma * xi)
+    by_weight = -(costs(emulator, x, y).mean() - plain.mean()) / sigma * xi
+    return by_weight, by_node
+
+
 SEED_KINDS = {
+    "gradient_table": replay_table,
     "wp_np_curves": replay_curves,
     "trajectories": replay_trajectories,
     "assembly_stdp": replay_assembly,
