@@ -13,7 +13,7 @@ from chipsim.kernels.learning import node_perturbation, weight_perturbation
 from chipsim.mappings.studies.trajectories import Trajectory
 from tests.conformance.learning_replay import EXACT, TIGHT, Checks
 from tests.conformance.learning_replay_spikes import plateau_run
-from tests.conformance.rate_nets import FREE, Layers, dense, full, propagated
+from tests.conformance.rate_nets import FREE, Layers, adjoint, dense, full, propagated
 
 SETTLED = 1500  #: steps after which a relaxation has reached its fixed point to the last bits
 
@@ -326,7 +326,36 @@ def perturbed(w, x, y, sigma: float, noise: Any, emulator: cs.Emulator) -> tuple
     return by_weight, by_node
 
 
+def replay_daphne(path: Path, data) -> Checks:
+    """Two linked modules of logistic units, one gradient per sequence: forward on the chip, back by the adjoint."""
+    w, w_in, out, n = data["W"], data["U"], data["O"], len(data["W"])
+    assert "E = sum_{t >= T/2} .5|y - y*|^2, y* = .8 onehot + .1" in json.loads(str(data["params"]))["rule"]
+    assert not w[data["M"] == 0].any(), "links that no module has"
+    net = cs.Network("modules")
+    net.add("x", cs.SpikeSource(w_in.shape[1], graded=1))
+    net.add("h", cs.floats.Rate(n, g="logistic", bias=data["b"], start=1))
+    net.add("y", cs.floats.Rate(len(out), g="logistic", bias=data["c"]))
+    net.connect("x", "h", cs.floats.Synapses(w_in))
+    net.connect("h", "h", cs.floats.Synapses(w))
+    net.connect("h", "y", cs.floats.Synapses(out))
+    emulator = cs.Emulator(cs.compile(net, "float"))
+    found: dict[str, list] = {name: [] for name in ("loss", "dW", "dU", "db", "dO", "dc")}
+    for x, label in zip(data["X"], data["labels"]):
+        emulator.reset()
+        steps = len(x)
+        seen = emulator.run({"x": np.vstack([x, np.zeros((2, x.shape[1]))])}, record={"h": ["u"], "y": ["r"]}).trace
+        h, y = seen["h"]["u"][: steps + 1], seen["y"]["r"][1 : steps + 2]
+        error = np.where(np.arange(steps + 1)[:, None] > steps // 2, y - (0.8 * np.eye(len(out))[label] + 0.1), 0.0)
+        back = error * y * (1 - y)
+        gradients = adjoint(w, w_in, data["b"], 1.0, "logistic", h, x, back @ out)
+        values = (0.5 * (error**2).sum(), gradients[0] * data["M"], gradients[1], gradients[2], back.T @ h, back.sum(0))
+        for rows, value in zip(found.values(), values):
+            rows.append(value)
+    return {name: (rows, data[name], TIGHT) for name, rows in found.items()}
+
+
 SEED_KINDS = {
+    "daphne": replay_daphne,
     "gradient_table": replay_table,
     "wp_np_curves": replay_curves,
     "trajectories": replay_trajectories,
