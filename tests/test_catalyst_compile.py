@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 
 import chipsim as cs
 from chipsim.engines.catalyst.image import build_of, program_image
+
+from .catalyst_nets import drive, two_layers
 
 
 def chip(**limits):
@@ -17,22 +18,6 @@ def chip(**limits):
     topology = base.topology.model_copy(update={"width": cores})
     limits = base.limits.model_copy(update={"cores": cores, "neurons": 32, "synapses": 256, **limits})
     return base.model_copy(update={"topology": topology, "limits": limits})
-
-
-def two_layers(seed: int = 1, delay: int = 2, **registers) -> cs.Network:
-    rng = np.random.default_rng(seed)
-    net = cs.Network("two layers")
-    x = net.add("x", cs.SpikeSource(5))
-    a = net.add("a", cs.catalyst.LIF(8, thr=100, leak=2, refractory=1, **registers))
-    b = net.add("b", cs.catalyst.CUBA(6, thr=300, decay_v=200, decay_u=800))
-    net.connect(x, a, cs.catalyst.Synapses(rng.integers(-20, 90, (8, 5))))
-    net.connect(a, b, cs.catalyst.Synapses(sp.csc_array(rng.integers(-20, 90, (6, 8))), delays=delay))
-    net.connect(a, a, cs.catalyst.Synapses(rng.integers(-30, 20, (8, 8)), delays=rng.integers(1, 4, (8, 8))))
-    return net
-
-
-def drive(steps: int = 60, n: int = 5, rate: float = 0.4, seed: int = 0) -> np.ndarray:
-    return (np.random.default_rng(seed).random((steps, n)) < rate).astype(int)
 
 
 def run(net: cs.Network, target, inputs: np.ndarray, placement=None, **options) -> cs.Result:
