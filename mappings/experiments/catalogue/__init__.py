@@ -16,6 +16,7 @@ _MODULES = (
     "xor_perturbation",
     "reckon_cue",
     "odin_digits",
+    "automata",
 )
 
 

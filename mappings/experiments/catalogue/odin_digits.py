@@ -49,7 +49,8 @@ EXPERIMENT = Experiment(
     paper="Frenkel et al. 2019",
     ways={
         "chip": Way("SDSP as the silicon does it", "ODIN", "ODIN's own SDSP, 3-bit weights", "odin",
-                    bars=(Bar("test_right", ">=", 0.84, "the silicon's 84.5 % on 16x16 MNIST, another data set"),)),
+                    bars=(Bar("test_right", ">=", 0.84, "the silicon's 84.5 % on 16x16 MNIST, another data set"),),
+                    quick=Quick((0,), 2, (Bar("test_right", ">=", 0.78, "82 % after two epochs"),))),
     },
     seeds=(0, 1, 2), iterations=8, unit="epochs", key="test_right", cpu_seconds=30, every=1,
     prepare=prepare, advance=advance, seen=lambda state: len(state["rows"]), rows=rows, figure=figure,
