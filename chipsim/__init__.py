@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # what a checker sees: the names of _DOORS (tests/test_typed.
     from .mappings.formats.torch.reader import from_torch
     from .mappings.network.ideal import IF, LI, LIF, LSNN, Conv2d
     from .mappings.network.network import Network
-    from .native import floats, loihi, xylo
+    from .native import catalyst, floats, loihi, xylo
     from .native.base import SpikeSource
     from .native.crossbar import odin, tinyodin
     from .native.grid import truenorth
@@ -52,6 +52,7 @@ __all__ = [
     "Result",
     "RunError",
     "SpikeSource",
+    "catalyst",
     "chip",
     "compile",
     "floats",
@@ -93,6 +94,7 @@ _DOORS = {
     "reckon": ("chipsim.native.reckon.neurons", ""),
     "truenorth": ("chipsim.native.grid.truenorth", ""),
     "xylo": ("chipsim.native.xylo", ""),
+    "catalyst": ("chipsim.native.catalyst", ""),
     "rules": ("chipsim.rules", ""),
     "ChipsimError": ("chipsim.errors", "ChipsimError"),
     "NetworkError": ("chipsim.errors", "NetworkError"),

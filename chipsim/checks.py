@@ -28,6 +28,7 @@ MEMORY_LIMIT = 16 << 30
 MAX_SEED = (1 << 32) - 1  #: what numpy's older generators take, whose streams the chips' tools use
 MAX_NAME = 200  #: letters of a name: files keep things under them
 EXACT = 1 << 53  #: float64 holds every integer up to here
+NO_NUMBERS = (bool, np.bool_, np.timedelta64)  #: though Python and numpy count them among the integers
 _DEEPEST = 64  #: nested lists, as many as numpy has dimensions
 _NEVER_ASKED = 1 << 28  #: less than this is there, or nothing works
 
@@ -90,7 +91,7 @@ def whole(
     value: Any, what: str, lo: int | None = None, hi: int | None = None, error: type[ChipsimError] = NetworkError
 ) -> int:
     """`value` as an int in lo..hi (None: no bound). A float, a bool or a text is refused, were it whole or not."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+    if isinstance(value, NO_NUMBERS) or not isinstance(value, (int, np.integer)):
         raise error(f"{what}={shown(value)} is not a whole number{_span(lo, hi)}")
     if (lo is not None and value < lo) or (hi is not None and value > hi):
         raise error(f"{what}={shown(value)} is outside {'' if lo is None else lo}..{'' if hi is None else hi}")
@@ -110,7 +111,7 @@ def finite(
     hi: float | None = None,
 ) -> float:
     """`value` as a finite float in [lo, hi]; a bool, a text, an array, NaN and infinity are refused."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if isinstance(value, NO_NUMBERS) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise error(f"{what} must be a finite number, got {shown(value)}")
     try:
         number = float(value)
@@ -144,11 +145,20 @@ def text_of(value: Any, what: str, error: type[ChipsimError] = NetworkError) -> 
     return value
 
 
-def choice(value: Any, what: str, allowed: Iterable[str], error: type[ChipsimError] = NetworkError) -> str:
+def flag(value: Any, what: str, error: type[ChipsimError] = NetworkError) -> bool:
+    """`value` as a bool; only True and False are taken, Python's or numpy's."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise error(f"{what}={shown(value)}: give True or False")
+    return bool(value)
+
+
+def choice(
+    value: Any, what: str, allowed: Iterable[str], error: type[ChipsimError] = NetworkError, says: str = "is not one of"
+) -> str:
     """`value` if it is one of the words `allowed`."""
     words = list(allowed)
     if not isinstance(value, str) or value not in words:
-        raise error(f"{what}={shown(value)} is not one of {', '.join(words)}")
+        raise error(f"{what}={shown(value)} {says} {', '.join(words)}")
     return value
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from chipsim.program.program import Program
 
-from .checks import MEMORY_LIMIT, finite, mapping, shown, whole
+from .checks import MEMORY_LIMIT, finite, flag, mapping, shown, whole
 from .errors import FileError, RunError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Sequence[str] | str]
 MAX_THREADS = 1024
+MOST_STEPS = (1 << 62) - 1  #: of a run, as far as counters go; memory ends it sooner
 
 
 class Emulator:
@@ -66,6 +67,10 @@ class Emulator:
         third: Mapping[str, Any] | None = None,
         targets: Mapping[str, Any] | None = None,
         record_every: int = 1,
+        phase: str | None = None,
+        phase_ends: bool = True,
+        hold: Mapping[str, Any] | None = None,
+        nudge: Mapping[str, Any] | None = None,
     ) -> Result:
         """Run and return a `Result`.
 
@@ -93,6 +98,14 @@ class Emulator:
             is cross-entropy. An input spike reaches the readout two steps later.
         record_every : int
             Variables of projections are kept after every so many steps.
+        phase : str
+            Which phase of learning this run is; rules with `phases` learn in theirs only.
+        phase_ends : bool
+            False if the phase goes on in the next run.
+        hold : dict population -> (n,) rates
+            Rate units that send these values in this run and stand still; NaN leaves a unit free.
+        nudge : dict population -> (target, beta)
+            Rate units to whose input beta (target - rate) is added in every step of this run.
 
         Raises
         ------
@@ -104,6 +117,7 @@ class Emulator:
 
         from .results import Result
 
+        masks = flag(masks, "masks", RunError)
         inputs = mapping(inputs, "inputs", "population -> spikes", RunError)
         record = mapping(record, "record", "population -> variables", RunError)
         third = mapping(third, "third", "projection -> third factor", RunError)
@@ -115,6 +129,7 @@ class Emulator:
         train, dropped = gather(self.program, inputs, count)
         first = self._engine.step
         extra = self._learning(learn, third, targets, watch, record_every)
+        self._phase(phase, phase_ends, hold or {}, nudge or {}, extra)
         raw = self._engine.run(train, count, probes, masks=masks, progress=progress, **extra)
         traces: dict[str, dict[str, np.ndarray]] = {}
         column = 0
@@ -161,6 +176,22 @@ class Emulator:
             raise RunError(f"targets for '{next(iter(targets))}', but no projection learns: give one a rule")
         given = {"learn": bool(learn), "third": third, "targets": targets, "watch": watch, "every": int(every)}
         return given if learners else {}
+
+    def _phase(self, phase: Any, ends: Any, hold: Mapping[str, Any], nudge: Mapping[str, Any], extra: dict) -> None:
+        """Check the phase of a run, and hold and nudge what is to be."""
+        if phase is not None and (not isinstance(phase, str) or not phase):
+            raise RunError(f"phase={phase!r} must be a name such as 'free'")
+        if not isinstance(ends, (bool, np.bool_)):
+            raise RunError(f"phase_ends={ends!r}: give True or False")
+        if not hasattr(self._engine, "hold"):
+            if phase is not None or hold or nudge:
+                raise RunError(f"programs of family '{self.program.chip.family}' have no phases, hold or nudge")
+            return
+        from chipsim.engines.learning.declared import Phase
+
+        self._engine.hold(hold, nudge)
+        if extra:
+            extra["phase"] = Phase(phase, bool(ends))
 
     def end_episode(self, *, update: bool = True, rate: float = 1.0) -> dict[str, Any]:
         """End a trial: neurons, spikes in flight and traces go back to rest; weights and random streams stay.
@@ -306,6 +337,10 @@ def _engine(program: Program, threads: int) -> Any:
         from chipsim.engines.grid.program import GridProgramEngine
 
         return GridProgramEngine(program, threads)
+    if program.chip.family == "catalyst":
+        from .engines.catalyst.program import N1ProgramEngine
+
+        return N1ProgramEngine(program, threads)
     raise RunError(f"no engine runs programs of family '{program.chip.family}'")
 
 
@@ -321,7 +356,7 @@ def _steps(program: Program, inputs: Mapping[str, Any], steps: int | None) -> in
     from chipsim.run.inputs import as_input
 
     if steps is not None:
-        return whole(steps, "steps", 1, error=RunError)
+        return whole(steps, "steps", 1, MOST_STEPS, RunError)
     arrays = [as_input(program.population(name), given) for name, given in inputs.items()]
     lengths = [len(array) for array in arrays if array.dtype.names is None]
     if not lengths:

@@ -70,3 +70,7 @@ class RunError(ChipsimError):
 
 class FileError(ChipsimError):
     """A file that is missing, cut short, or not what it claims to be."""
+
+
+class Stopped(BaseException):
+    """Ctrl-C on the command line; its text says what is kept. No KeyboardInterrupt: libraries catch those."""

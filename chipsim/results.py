@@ -167,6 +167,12 @@ class Result:
 
         return load_result(path)
 
+    def waves(self, path: str | Path, populations: Any = None) -> Path:
+        """Write spikes and recorded variables as a value change dump (.vcd) for waveform viewers."""
+        from .run.waves import write_vcd
+
+        return write_vcd(self, path, populations)
+
     def report(self, folder: str | Path, **options: Any) -> Path:
         """Write report.html (self-contained), report.json and csv tables; returns the HTML file."""
         from chipsim.report.page import write_report

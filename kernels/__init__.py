@@ -4,9 +4,10 @@ General kernels name no chip; those in `chips` are one chip's RTL each. Nothing 
 """
 
 if __name__ == "chipsim.kernels":
-    from .cache import install
+    from .cache import install, refuse_uncompiled
 
     install()
+    refuse_uncompiled()
 else:
     from chipsim.namesake import give_way
 

@@ -7,8 +7,12 @@ kernel's file imports, directly or not.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import re
+import shutil
+import tempfile
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,18 +60,44 @@ def stamp(path: Path) -> str:
 
 # The names lost their underscore in Numba 0.62.
 _InTree: Any = getattr(caching, "InTreeCacheLocator", None) or getattr(caching, "_InTreeCacheLocator", None)
+_UserWide: Any = getattr(caching, "UserWideCacheLocator", None) or getattr(caching, "_UserWideCacheLocator", None)
 _Impl: Any = getattr(caching, "CacheImpl", None) or getattr(caching, "_CacheImpl", None)
+_File: Any = getattr(caching, "IndexDataCacheFile", None)
 
 
 def install() -> None:
-    """Put our locator first; kernels outside this package keep Numba's own."""
-    if _InTree is None or _Impl is None or any(getattr(c, "of_chipsim", False) for c in _Impl._locator_classes):
+    """Put our locators first and last; kernels outside this package keep Numba's own.
+
+    Compiled kernels lie beside their source, or in the user's cache folder where that cannot be written, or in a folder
+    of this process, which is said. A disk that is full when one is kept costs a compilation next time, and no more.
+    """
+    known = _Impl is not None and _InTree is not None and _UserWide is not None
+    if not known or any(getattr(c, "of_chipsim", False) for c in _Impl._locator_classes):
         return
+    _Impl._locator_classes[:0] = [_stamped(_InTree), _stamped(_UserWide)]
+    _Impl._locator_classes.append(_stamped(_InTree, scratch))
+    if _File is not None:
+        _File.save = _forgiving(_File.save)
 
-    class Locator(_InTree):
-        """Numba's own place beside the source, with the stamp of all files that matter."""
 
+def refuse_uncompiled() -> None:
+    """Raise RuntimeError where Numba is told to compile nothing: kernels are written for the compiler alone."""
+    from numba import config
+
+    if config.DISABLE_JIT:
+        raise RuntimeError("NUMBA_DISABLE_JIT is set, but chipsim's kernels only run compiled; unset it")
+
+
+def _stamped(base: Any, folder: Any = None) -> Any:
+    """Numba's locator `base` for our files, with the stamp of all sources that matter; in `folder()` if given."""
+
+    class Locator(base):
         of_chipsim = True
+
+        def __init__(self, py_func: Any, py_file: str) -> None:
+            super().__init__(py_func, py_file)
+            if folder is not None:
+                self._cache_path = str(Path(folder()) / self.get_suitable_cache_subpath(py_file))
 
         def get_source_stamp(self) -> str:
             return stamp(Path(self._py_file).resolve())
@@ -75,6 +105,35 @@ def install() -> None:
         @classmethod
         def from_function(cls, py_func: Any, py_file: str) -> Any:
             inside = ROOT in Path(py_file).resolve().parents
-            return super().from_function(py_func, py_file) if inside else None
+            try:
+                return super().from_function(py_func, py_file) if inside else None
+            except OSError:
+                return None
 
-    _Impl._locator_classes.insert(0, Locator)
+    return Locator
+
+
+@cache
+def scratch() -> str:
+    """A folder for compiled code that ends with this process; the first call says that there is no better one."""
+    made = tempfile.mkdtemp(prefix="chipsim-kernels-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    warnings.warn(
+        "no folder for compiled kernels can be written, so they are compiled anew in every process; "
+        "set NUMBA_CACHE_DIR or CHIPSIM_CACHE to one that can",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return made
+
+
+def _forgiving(save: Any) -> Any:
+    """`save`, but what cannot be written is not kept."""
+
+    def saved(self: Any, key: Any, data: Any) -> None:
+        try:
+            save(self, key, data)
+        except OSError as error:
+            warnings.warn(f"a compiled kernel was not kept: {error.strerror or error}", RuntimeWarning, stacklevel=2)
+
+    return saved

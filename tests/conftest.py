@@ -7,6 +7,9 @@ def pytest_addoption(parser) -> None:
     parser.addoption(
         "--golden", default=None, help="folder with recorded runs (lava/, odin/, energy/ …); default tests/golden"
     )
+    parser.addoption(
+        "--flip", default="one", choices=("one", "all"), help="recorded arrays that test_flipped changes in every file"
+    )
     parser.addoption("--many", type=int, default=None, help="random networks of each kind in tests/differential")
     parser.addoption("--first", type=int, default=0, help="seed of the first of them")
 

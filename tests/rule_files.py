@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from chipsim.errors import FileError
-from chipsim.rules.declaration import Rule, State, Surrogate, Trace
+from chipsim.rules.declaration import AT_END, Rule, State, Surrogate, Trace
 from chipsim.rules.declaring import declare
 from chipsim.rules.fixed_format import Fixed
 
@@ -21,7 +21,7 @@ def to_json(rule: Rule) -> str:
         {
             "version": VERSION,
             "source": rule.source,
-            "traces": {n: asdict(t) for n, t in rule.traces.items()},
+            "traces": {n: trace_fields(t) for n, t in rule.traces.items()},
             "state": {n: asdict(s) for n, s in rule.state.items()},
             "constants": dict(rule.constants),
             "third": list(rule.third),
@@ -30,8 +30,14 @@ def to_json(rule: Rule) -> str:
             "surrogate": None if rule.surrogate is None else asdict(rule.surrogate),
             "every": rule.every,
             "follows_gradient": rule.follows_gradient,
+            **({"phases": list(rule.phases), "at_end": rule.at_end} if rule.phases or rule.at_end else {}),
         }
     )
+
+
+def trace_fields(trace: Trace) -> dict[str, Any]:
+    """Fields of a trace; what it is of only where that is not spikes, as files had it before there were others."""
+    return {k: v for k, v in asdict(trace).items() if k != "of" or v != "spikes"}
 
 
 def from_json(text: str) -> Rule:
@@ -49,7 +55,8 @@ def from_json(text: str) -> Rule:
             bounds=(float(data["bounds"][0]), float(data["bounds"][1])),
             weight=read_format(data["weight"]),
             surrogate=None if data["surrogate"] is None else Surrogate(**data["surrogate"]),
-            every=data["every"],
+            every=AT_END if data.get("at_end") else data["every"],
+            phases=tuple(data.get("phases", ())),
             follows_gradient=data["follows_gradient"],
         )
     except (KeyError, TypeError, json.JSONDecodeError) as error:

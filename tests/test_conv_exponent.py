@@ -8,6 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import chipsim as cs
+from chipsim.chips.arithmetic import PRESETS
+from chipsim.errors import CompileError
+from chipsim.mappings.formats.lava.synapses import kernel_in_lava
 from chipsim.native.synapses import Conv
 
 ARITHMETICS = ("lava", "nengo_loihi", "brian2_loihi")
@@ -78,3 +81,15 @@ def test_tools_without_convolutions_cut_kernels_as_weights(arithmetic: str) -> N
     dense = cs.loihi.Synapses(kernel[:, 0, 0, :], exponent=-1, sign="mixed")
     values = np.eye(2, dtype=int)[[0, 1, 0]]
     assert np.array_equal(currents(conv, arithmetic, values, 0), currents(dense, arithmetic, values, 0))
+
+
+def test_lava_gets_the_kernel_that_acts() -> None:
+    """Lava's convolutions have no exponent: it is multiplied in, or refused where it cuts bits of a sum."""
+    kernel = np.array([[[[6, -4]]]])
+    for exponent, want in ((0, kernel), (3, kernel * 8), (-1, kernel // 2)):
+        conv = Conv(kernel, (1, 1, 2), exponent=exponent)
+        assert np.array_equal(kernel_in_lava(conv, PRESETS["lava"], "p"), want)
+    with pytest.raises(CompileError, match="exponent -2 cuts bits of a sum"):
+        kernel_in_lava(Conv(kernel, (1, 1, 2), exponent=-2), PRESETS["lava"], "p")
+    rounded = kernel_in_lava(Conv(np.array([[[[5, -3]]]]), (1, 1, 2), exponent=2), PRESETS["nengo_loihi"], "p")
+    assert rounded.tolist() == [[[[16, -16]]]], "halves to even: 4 and -4, times 4"

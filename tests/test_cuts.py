@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import chipsim as cs
+from chipsim.errors import FileError, RunError
 
 from .cut_cases import ALL, LEARNING, STEPS, Case
 
@@ -151,6 +153,36 @@ def test_the_value_of_a_single_event() -> None:
         assert result.spikes["x"][:, 0].tolist() == [7, 0, 0]
 
 
+@pytest.mark.parametrize("bits", [0, 8])
+def test_an_event_of_value_0_is_none(bits: int) -> None:
+    net = cs.Network()
+    net.add("x", cs.SpikeSource(2, graded=1))
+    net.add("a", cs.loihi.LIF(1, du=4095, vth=131071))
+    net.connect("x", "a", cs.loihi.Synapses([[2, 3]], message_bits=bits))
+    events = np.array([(0, 0, 0), (0, 1, 5), (1, 0, 0)], [("step", int), ("neuron", int), ("value", int)])
+    program = cs.compile(net, "unlimited")
+    given = [cs.Emulator(program).run({"x": x}, 3, record={"a": ["u"]}) for x in (events, [[0, 5], [0, 0], [0, 0]])]
+    assert np.array_equal(given[0].trace["a"]["u"], given[1].trace["a"]["u"])
+    assert given[0].activity.totals() == given[1].activity.totals()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_checkpoints_of_older_versions_go_on_or_say_that_they_may_not(threads: int) -> None:
+    """They held accumulators as the threads of their machine had them, and no spikes of earlier steps."""
+    case = ALL["lava, numbers"](0)
+    one, other = cs.Emulator(case.program, threads=threads), cs.Emulator(case.program, threads=threads)
+    case.run(one, 0, 9)
+    old = {k: v for k, v in one.state().items() if not k.startswith("tail/")}
+    old |= {"weight": one._engine.machine.net.weight.copy(), "state/acc": one._engine._state.acc.copy()}
+    with pytest.warns(UserWarning, match=f"does not say its number of threads: taken as {threads}"):
+        other.restore(old)
+    a, b = case.run(one, 9, STEPS), case.run(other, 9, STEPS)
+    for name in a.spikes:
+        assert np.array_equal(a.spikes[name], b.spikes[name])
+    with pytest.raises(RunError, match="another number of threads"):
+        cs.Emulator(case.program, threads=3 - threads).restore(old)
+
+
 def test_events_that_wait_are_counted_over_a_cut() -> None:
     net = cs.Network()
     net.add("x", cs.SpikeSource(2))
@@ -163,6 +195,25 @@ def test_events_that_wait_are_counted_over_a_cut() -> None:
     emulator.run({"x": [[1, 1]]})
     emulator.reset()
     assert emulator.run(steps=2).activity.waiting.tolist() == [0, 0]
+
+
+def test_a_saved_result_knows_what_waited_before_it(tmp_path) -> None:
+    case = ALL["lava, spikes"](0)
+    emulator = cs.Emulator(case.program)
+    case.run(emulator, 0, 9)
+    result = case.run(emulator, 9, STEPS)
+    path = result.save(tmp_path / "r.h5")
+    assert result.activity.waiting[0] > 0 and np.array_equal(
+        cs.Result.load(path).activity.waiting, result.activity.waiting
+    )
+    for name, wrong in (("ids", case.program.n), ("ptr", 10**6)):
+        with h5py.File(path, "r+") as file:
+            saved = file[f"raw/before/{name}"][()]
+            file[f"raw/before/{name}"][...] = np.where(np.arange(saved.size) == 1, wrong, saved)
+        with pytest.raises(FileError, match="spike log does not fit"):
+            cs.Result.load(path)
+        with h5py.File(path, "r+") as file:
+            file[f"raw/before/{name}"][...] = saved
 
 
 def test_all_cases_send_something() -> None:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 #: Pages whose code goes on from the quick start's first block, and those that stand alone.
 CONTINUED = ("arithmetic.md", "estimates.md", "mapping.md", "quantisation.md")
 ALONE = (
+    "chips/catalyst_n1.md",
     "../README.md",
     "automata.md",
     "lava.md",

@@ -61,7 +61,7 @@ class Arithmetic:
             value = getattr(self, name)
             if value not in allowed:
                 raise DescriptionError(
-                    f"arithmetic option {name} = {value!r}: allowed are {', '.join(repr(a) for a in allowed)}"
+                    f"arithmetic option {name} = {shown(value)}: allowed are {', '.join(repr(a) for a in allowed)}"
                 )
 
     @property

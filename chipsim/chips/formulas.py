@@ -7,6 +7,7 @@ from __future__ import annotations
 from math import ceil, log2
 from typing import TYPE_CHECKING
 
+from chipsim.checks import shown
 from chipsim.errors import CompileError, DescriptionError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def xylo_cycles(
         Fractions of hidden neurons that are targets and sources of an alias.
     """
     if not chip.cycles:
-        raise DescriptionError(f"chip {chip.name!r} has no cycle model: its description gives no 'cycles'")
+        raise DescriptionError(f"chip {shown(chip.name)} has no cycle model: its description gives no 'cycles'")
     k, p, a, s = chip.cycles, hidden_rate, alias_targets, alias_sources
     ien = hidden if input_enabled is None else input_enabled
     oen = hidden if output_enabled is None else output_enabled

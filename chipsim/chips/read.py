@@ -31,7 +31,7 @@ def __getattr__(name: str) -> Any:
         from chipsim.chips.schema import Chip
 
         return Chip
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"module {shown(__name__)} has no attribute {shown(name)}")
 
 
 def shipped() -> list[str]:
@@ -136,6 +136,17 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if path.parent == SHIPPED:  # the bases of most descriptions: read once
+        return dict(_read_once(path, path.stat().st_mtime_ns))
+    return _read_now(path)
+
+
+@lru_cache(maxsize=32)
+def _read_once(path: Path, _stamp: int) -> dict[str, Any]:
+    return _read_now(path)
+
+
+def _read_now(path: Path) -> dict[str, Any]:
     from .safe_yaml import MAX_BYTES, plain
 
     try:

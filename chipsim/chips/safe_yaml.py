@@ -12,7 +12,7 @@ from typing import Any
 from ..checks import shown
 from ..errors import DescriptionError
 
-MAX_BYTES = 1 << 18  #: of a file; shipped descriptions are below 12 KiB
+MAX_BYTES = 1 << 17  #: of a file; shipped descriptions are below 12 KiB
 MAX_DEPTH = 24  #: of mappings and lists in each other
 MAX_NODES = 1 << 16  #: values of a file, those behind an alias counted as often as they are named
 _WHITE = "\n\t\r"
@@ -109,6 +109,12 @@ def _loader() -> Any:
 
     class Loader(yaml.SafeLoader):
         """Safe loader that refuses a key given twice, and says where a value does not fit its tag."""
+
+        def fetch_flow_collection_start(self, token: Any) -> None:
+            # The scanner looks ahead as far as a key could reach, at every level anew.
+            if self.flow_level >= MAX_DEPTH:
+                raise DescriptionError(f"line {self.line + 1}: nested more than {MAX_DEPTH} deep")
+            super().fetch_flow_collection_start(token)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             own = [key for key, _ in _pairs(node) if key.tag != "tag:yaml.org,2002:merge"]

@@ -9,18 +9,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from chipsim.checks import shown, text_of
 from chipsim.chips.arithmetic import Arithmetic, arithmetic
 from chipsim.chips.costs import CostSet, Frequency, Part, Time
 from chipsim.errors import DescriptionError
 
-Family = Literal["loihi", "float", "odin", "tinyodin", "reckon", "truenorth", "xylo", "none"]
+Family = Literal["loihi", "float", "odin", "tinyodin", "reckon", "truenorth", "xylo", "catalyst", "none"]
 Count = int | None
 MOST = (1 << 53) - 1  #: of any limit: numbers that a double holds exactly
 MOST_CORES = 1 << 20  #: of a chip
 MOST_CHIPS = 1 << 20  #: that are wired together
+
+
+#: Fields that version 0.1.0 did not have: left out of files where they say nothing, so that checkpoints stay valid.
+LATER = ("interconnect", "spikes", "local_routes", "global_routes", "reverse_slots", "delay_entries", "neuron_bits")
+
+
+class Grown(Part):
+    """A part with fields of later versions (`LATER`), which are not written while they are None."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: v for k, v in handler(self).items() if v is not None or k not in LATER}
 
 
 class Noc(Part):
@@ -40,12 +52,13 @@ class Noc(Part):
     source: str = Field(min_length=1)
 
 
-class Topology(Part):
+class Topology(Grown):
     """Chips, a mesh of tiles, cores on tiles.
 
     Core c sits on tile c // cores_per_tile; tile t at x = t // height, y = t % height. Further chips
     continue the mesh eastwards, so that a core's number grows past `cores_per_chip`. `chips` is how many a
-    mapper may use (None: any).
+    mapper may use (None: any). `interconnect` (Catalyst N1): a table walk ("barrier"), the same with its
+    event-driven mode ("events"), or routers on a mesh ("xy").
     """
 
     chips: Count = Field(default=1, ge=1, le=MOST_CHIPS)
@@ -53,6 +66,7 @@ class Topology(Part):
     height: int = Field(ge=1, le=MOST_CORES)
     cores_per_tile: int = Field(ge=1, le=MOST_CORES)
     link_buffer: int = Field(default=16, ge=1, le=MOST)
+    interconnect: Literal["barrier", "events", "xy"] | None = None
     noc: Noc | None = None
 
     @model_validator(mode="after")
@@ -84,7 +98,7 @@ class CoreMemory(Part):
     neuron: int = Field(ge=0)
 
 
-class Limits(Part):
+class Limits(Grown):
     """What one core holds (unless said otherwise); None is "no limit". `sources` maps a field to where it
     comes from.
     """
@@ -140,6 +154,12 @@ class Limits(Part):
     spike_bits: Count = Field(default=None, description="bits of a graded spike's payload")
     membrane_bits: Count = Field(default=None, description="bits of the membrane potential")
     axon_types: Count = Field(default=None, description="types of axon, each with its own weight per neuron")
+    spikes: Count = Field(default=None, description="spikes that leave a core in one step; the rest is lost")
+    local_routes: Count = Field(default=None, description="destinations on other cores of a neuron, local slots")
+    global_routes: Count = Field(default=None, description="the same, global slots")
+    reverse_slots: Count = Field(default=None, description="synapses of a neuron that its spikes can teach")
+    delay_entries: Count = Field(default=None, description="delayed synaptic events of a core that arrive in one step")
+    neuron_bits: Count = Field(default=None, description="bits of a neuron's number within its core")
     core_memories: tuple[CoreMemory, ...] = Field(default=(), description="memory of each core, where they differ")
     sources: dict[str, str] = Field(default_factory=dict)
 
@@ -222,7 +242,9 @@ class Chip(Part):
         if self.cost_set is not None and self.cost_set not in self.costs:
             raise ValueError(f"cost_set {shown(self.cost_set)} is none of {', '.join(self.costs) or '(no cost sets)'}")
         if self.family in ("loihi", "float") and self.arithmetic.resolve().is_float != (self.family == "float"):
-            raise ValueError(f"arithmetic.preset {self.arithmetic.preset!r} is not one of family {self.family!r}")
+            raise ValueError(
+                f"arithmetic.preset {shown(self.arithmetic.preset)} is not one of family {shown(self.family)}"
+            )
         if self.limits.cores is not None and self.limits.cores > self.topology.cores:
             raise ValueError(
                 f"limits.cores {self.limits.cores} exceeds the {self.topology.cores} cores of the topology"

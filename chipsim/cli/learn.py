@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from chipsim.errors import FileError, RunError
+from chipsim.errors import FileError, RunError, Stopped
 
 from .common import Json, progress, say, table, working
 
@@ -60,8 +60,11 @@ def learn(
         raise RunError(f"no experiment '{name}'; there are {', '.join(known)}")
     module = import_module(known[name])
     plan = Plan(name, _seeds(seeds) or _RUNS[name].seeds, iterations or None, chip, make_folder(out), max(every, 1))
-    with progress(name) as moved:
-        rows, figure = _RUNS[name].run(module, plan, moved)
+    try:
+        with progress(name) as moved:
+            rows, figure = _RUNS[name].run(module, plan, moved)
+    except (KeyboardInterrupt, Stopped):
+        raise Stopped(f"checkpoints are kept in {plan.folder}: the same command goes on from there") from None
     if len(rows) > 1:
         rows = [*rows, _spread(rows, _RUNS[name].key)]
     with working("drawing"):

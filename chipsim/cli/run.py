@@ -61,11 +61,13 @@ def _compile(source: Path, chip: str, **options: Any) -> Program:
 
 
 def _mapped(program: Program, used: dict[str, Any]) -> list[Any]:
-    out: list[Any] = [f"warning: {w}" for w in (program.stages.get("quantise") or {}).get("warnings", ())]
+    said = [program.stages.get(stage) or {} for stage in ("quantise", program.chip.family)]
+    out: list[Any] = [f"warning: {w}" for stage in said for w in stage.get("warnings", ())]
     columns, limits = used.get("table") or {}, used.get("limits") or {}
     shown = ("neurons", "input_axons", "output_axons", "synapses", "synapse_bits")
     if not columns:
         return out
+    shown = tuple(c for c in shown if c in columns)
     cells = [[_filled(columns[c][k], limits.get(c)) for c in shown] for k in range(min(len(columns["core"]), 32))]
     rows = [[columns["core"][k], *row] for k, row in enumerate(cells)]
     heads = [">core", *(">" + c.replace("_", " ") for c in shown)]
@@ -236,6 +238,7 @@ def report(
     cost_set: Annotated[str, typer.Option(help="One of the chip's cost sets; its default if empty.")] = "",
     timing: Annotated[str, typer.Option(help="simple, detailed or noc (the last two need `run --masks`).")] = "simple",
     inference: Annotated[int, typer.Option("--steps-per-inference", help="Steps that make one inference.")] = 0,
+    waves: Annotated[bool, typer.Option("--waves", help="Also run.vcd, for a waveform viewer.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write the report of a result: report.html, report.json, steps.csv, cores.csv."""
@@ -253,6 +256,8 @@ def report(
     with working("writing the report"):
         page = result.report(out or source.parent, **options)
     files = [page, *(page.with_name(n) for n in ("report.json", "steps.csv", "cores.csv"))]
+    if waves:
+        files.append(result.waves(page.with_name("run.vcd")))
     say({"report": str(page), "files": [str(f) for f in files]}, as_json, *(str(f) for f in files))
 
 

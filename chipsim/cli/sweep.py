@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chipsim.errors import FileError, RunError
+from chipsim.errors import FileError, RunError, Stopped
 
 from .common import Json, progress, say, table
 
@@ -54,9 +54,9 @@ def sweep(
             made = run_sweep(
                 evaluate, study, axes, out, key=study.key, workers=workers, cluster=dask or None, progress=moved
             )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         kept = len(list((out / "points").glob("*.json")))
-        raise RunError(f"interrupted; {kept} points are kept in {out}: the same command goes on from there") from None
+        raise Stopped(f"{kept} points are kept in {out}: the same command goes on from there") from None
     files = write(made, out, f"{net.stem} on {chip}")
     good = made.good()
     if not good:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chipsim.engines.learning.declared import NO_PHASE, Phase
 from chipsim.engines.learning.learning import Episode, Learned, Learning
 from chipsim.engines.machine.load import Machine, load
 from chipsim.engines.machine.noise import NoiseSource
@@ -22,6 +23,8 @@ from chipsim.kernels.core import machine, records
 from chipsim.kernels.core.neurons.lif import O_PLAIN, S_INPUT
 from chipsim.native.synapses import Conv
 from chipsim.program.program import Program
+
+from .machine.rates import set_held
 
 __all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine"]
 
@@ -126,6 +129,7 @@ class TimeStepEngine:
         targets: Mapping[str, Any] | None = None,
         watch: Mapping[str, Sequence[str]] | None = None,
         every: int = 1,
+        phase: Phase = NO_PHASE,
     ) -> RawRun:
         """Advance `steps` steps; `inputs` hold the spikes of exactly these steps.
 
@@ -137,7 +141,7 @@ class TimeStepEngine:
         lesson = None
         if self.learning.any:
             taught = steps if learn else 0
-            lesson = self.learning.begin(taught, third or {}, targets or {}, self._state, watch or {}, steps)
+            lesson = self.learning.begin(taught, third or {}, targets or {}, self._state, watch or {}, steps, phase)
         # Only the general LIF kernel keeps the input sum: take it when that is recorded.
         net.segments.options[:, O_PLAIN] = self._plain & (not any(p.row == S_INPUT for p in probes))
         asked = int(sum(p.hi - p.lo for p in probes))
@@ -150,7 +154,7 @@ class TimeStepEngine:
         active = np.zeros((steps, width), np.uint8) if masks else np.zeros((1, 1), np.uint8)
         table = _probe_table(probes)
         graded, sources = bool(net.is_graded.any()), bool(net.is_graded[net.is_input != 0].any())
-        touched = np.zeros(self.program.n if self._cuts else 0, np.uint8)
+        touched = np.zeros(self._state.drive.size if self._cuts else 0, np.uint8)
         parts: list[SpikeTrain] = []
         done, call = 0, 256
         while done < steps:
@@ -234,6 +238,11 @@ class TimeStepEngine:
             np.zeros(2, np.int64), log.ids[last].copy(), log.value[last].copy() if graded else value
         )
         return SpikeTrain(ptr, log.ids[lo:hi].copy(), value)
+
+    def hold(self, held: Mapping[str, Any], nudged: Mapping[str, Any]) -> None:
+        """Hold rate units at values, or nudge them towards some, from now on; those not named are free."""
+        self._reload()
+        set_held(self.program, self.machine.net.params, held, nudged)
 
     def weights(self, name: str) -> Any:
         """Weights of a projection now, as they were given."""
@@ -374,7 +383,7 @@ def worth_threads(program: Program, threads: int) -> int:
     """
     if threads == 1 or not hasattr(os, "sched_yield"):
         return 1
-    if any(isinstance(p.synapses, Conv) or p.rule is not None for p in program.projections):
+    if any(isinstance(p.synapses, Conv) or p.rule is not None or p.role for p in program.projections):
         return 1
     work = 0.4 * program.n
     for projection in program.projections:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import RunError
 
 from .timing import Timing
@@ -56,11 +57,13 @@ class Energy(dict[str, float]):
         if name in GROUPS:
             return sum(self.get(line, 0.0) for line in GROUPS[name])
         if name in LINES:
-            raise RunError(f"energy line {name!r} has no figure: nobody published its cost, or it does not occur here")
+            raise RunError(
+                f"energy line {shown(name)} has no figure: nobody published its cost, or it does not occur here"
+            )
         known = [*self, *GROUPS]
         near = get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise RunError(f"no energy line {name!r}{hint} There are {', '.join(known)}")
+        raise RunError(f"no energy line {shown(name)}{hint} There are {', '.join(known)}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chipsim.checks import whole
+from chipsim.checks import shown, whole
 from chipsim.errors import RunError
 
 from .costing import Energy, Item, booked, event_items, standing_items
@@ -251,7 +251,7 @@ def estimate_result(
     from .work import counts_of, members_of, spikes_of
 
     if timing not in TIMINGS:
-        raise RunError(f"unknown timing {timing!r}: choose one of {', '.join(TIMINGS)}")
+        raise RunError(f"unknown timing {shown(timing)}: choose one of {', '.join(TIMINGS)}")
     if steps_per_inference is not None:
         whole(steps_per_inference, "steps_per_inference", 1, error=RunError)
     chip = result.program.chip

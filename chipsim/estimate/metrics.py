@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import RunError
 
 #: Joules per operation in 45 nm (Horowitz 2014, ISSCC), as syops and SpikingJelly use them.
@@ -73,7 +74,7 @@ class LayerRun:
                 got = np.shape(array)
                 raise RunError(f"{name} of a layer of weights {(post, pre)} must be (b, t, {size}), not {got}")
         if self.model not in NEURON_OPERATIONS:
-            raise RunError(f"unknown neuron model {self.model!r}: one of {', '.join(NEURON_OPERATIONS)}")
+            raise RunError(f"unknown neuron model {shown(self.model)}: one of {', '.join(NEURON_OPERATIONS)}")
 
 
 def footprint(arrays: Sequence[np.ndarray], buffers: int = 0) -> int:
@@ -144,7 +145,7 @@ def neurobench(layers: Sequence[LayerRun], buffers: int = 0) -> dict[str, Any]:
 def energy_45nm(acs: float, macs: float = 0.0, precision: str = "fp32") -> float:
     """Joules of accumulates and multiply-accumulates in 45 nm CMOS."""
     if precision not in OPERATIONS_45NM:
-        raise RunError(f"unknown precision {precision!r}: one of {', '.join(OPERATIONS_45NM)}")
+        raise RunError(f"unknown precision {shown(precision)}: one of {', '.join(OPERATIONS_45NM)}")
     cost = OPERATIONS_45NM[precision]
     return acs * cost["AC"] + macs * cost["MAC"]
 
@@ -163,7 +164,7 @@ def yin_operations(kind: str, inputs: int, neurons: int, rate_in: float, rate_ou
         return acs, float(n)
     if kind == "alif":
         return acs + 2 * n * rate_out, 3.0 * n
-    raise RunError(f"unknown kind of layer {kind!r}: one of lif, alif, lstm")
+    raise RunError(f"unknown kind of layer {shown(kind)}: one of lif, alif, lstm")
 
 
 def max_active(start: np.ndarray) -> int:
@@ -176,7 +177,7 @@ def max_active(start: np.ndarray) -> int:
 def keras_spiking(synops: float, neuron_steps: float, device: str = "loihi") -> float:
     """Joules in the model of keras-spiking: synaptic operations and neuron updates, nothing else."""
     if device not in KERAS_SPIKING:
-        raise RunError(f"unknown device {device!r}: one of {', '.join(KERAS_SPIKING)}")
+        raise RunError(f"unknown device {shown(device)}: one of {', '.join(KERAS_SPIKING)}")
     synop, neuron = KERAS_SPIKING[device]
     return synops * synop + neuron_steps * neuron
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import RunError
 
 from .traffic import Counts, Spikes, fan_table, mesh_of
@@ -71,7 +72,7 @@ def time_steps(
     description of its routers.
     """
     if model not in TIMINGS:
-        raise RunError(f"unknown timing {model!r}: choose one of {', '.join(TIMINGS)}")
+        raise RunError(f"unknown timing {shown(model)}: choose one of {', '.join(TIMINGS)}")
     learning = sum((counts.learning[k] * seconds(costs.learning, k) for k in counts.learning), np.zeros(()))
     generation = (
         counts.accesses * seconds(costs, "soma_access")
@@ -88,7 +89,7 @@ def time_steps(
     if model == "simple":
         step = np.maximum(generation, processing).max(axis=1, initial=0.0)
     elif spikes is None or len(spikes.active) != counts.steps:
-        raise RunError(f"timing {model!r} needs the run's spikes and active neurons: record them, or use 'simple'")
+        raise RunError(f"timing {shown(model)} needs the run's spikes and active neurons: record them, or use 'simple'")
     else:
         step, latency = _message_times(chip, costs, model, spikes)
         step = step + np.asarray(learning).max(axis=1, initial=0.0) if counts.learning else step
@@ -98,11 +99,11 @@ def time_steps(
 
 def time_cycles(chip: Chip, counts: Counts, cycles: np.ndarray) -> Timing:
     """Time of steps that took a known number of clock cycles each, (t,); the chip's clock gives the
-    seconds.
+    seconds. `cycles: {between: ...}` of a description are idle cycles from one step to the next.
     """
     if chip.clock is None:
-        raise RunError(f"chip {chip.name!r} has no published clock: cycles cannot be turned into seconds")
-    cycles = np.asarray(cycles, np.int64)
+        raise RunError(f"chip {shown(chip.name)} has no published clock: cycles cannot be turned into seconds")
+    cycles = np.asarray(cycles, np.int64) + int(chip.cycles.get("between", 0))
     step = np.maximum(cycles / chip.clock.si, chip.tick.si if chip.tick else 0.0)
     nothing = np.zeros(counts.fires.shape)
     return Timing("cycles", step, 0.0, nothing, nothing, None, np.rint(step * chip.clock.si).astype(np.int64))
@@ -134,7 +135,7 @@ def _message_times(chip: Chip, costs: CostSet, model: str, spikes: Spikes) -> tu
         return detailed_times(*work), None
     noc = chip.topology.noc
     if noc is None:
-        raise RunError(f"chip {chip.name!r} does not describe its routers (topology.noc): use timing='detailed'")
+        raise RunError(f"chip {shown(chip.name)} does not describe its routers (topology.noc): use timing='detailed'")
     router = Router(
         noc.clock.si, noc.subnets, noc.wire, noc.switch, noc.crossbar, noc.buffer, noc.slots, int(noc.end == "serial")
     )

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from chipsim.checks import floats, numbers, product, shown
+from chipsim.checks import NO_NUMBERS, floats, numbers, product, shown
 from chipsim.chips.arithmetic import Arithmetic
 from chipsim.errors import NetworkError
 
@@ -41,7 +41,7 @@ def as_shape(shape: Shape, what: str) -> tuple[int, ...]:
     """`shape` as a tuple of positive ints; a population of no neurons is refused."""
     several = isinstance(shape, (tuple, list)) or (isinstance(shape, np.ndarray) and shape.ndim == 1)
     dims: tuple[Any, ...] = tuple(shape) if several and len(shape) <= MAX_DIMENSIONS else (shape,)  # type: ignore[arg-type]
-    if not dims or any(not isinstance(d, (int, np.integer)) or isinstance(d, bool) for d in dims):
+    if not dims or any(not isinstance(d, (int, np.integer)) or isinstance(d, NO_NUMBERS) for d in dims):
         raise NetworkError(f"{what}: shape {shown(shape)} is not a whole number or a tuple of them")
     if any(d < 1 for d in dims):
         raise NetworkError(f"{what}: shape {shown(shape)} holds no neurons; every dimension must be at least 1")

@@ -28,13 +28,19 @@ def taps(conv: Conv, axis: int) -> int:
     return int(np.maximum(last - first + 1, 0).sum())
 
 
+def ask_for(conv: Conv, what: str) -> None:
+    """Refuse a convolution whose synapses are too many to be written out; NetworkError before memory is taken."""
+    # Three indices and a sort key of each synapse; and of those outside the image, whether they are.
+    need = f"{what} written out as {conv.count} synapses"
+    ask(100 * conv.count, need, "give a smaller image or kernel")
+
+
 def conv_table(conv: Conv) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every synapse of `conv` as (post, pre, index into kernel.ravel()), each (s,) int64, ordered by pre, then post."""
     n0, n1, _ = conv.in_image
     m0, m1, c_out = conv.out_image
     _, k0, k1, per_group = conv.kernel.shape
-    # Three indices and a sort key of each synapse; and of those outside the image, whether they are.
-    ask(100 * conv.count, f"a convolution written out as {conv.count} synapses", "give a smaller image or kernel")
+    ask_for(conv, "a convolution")
     o0, o1, co, a, b, ci = np.meshgrid(
         np.arange(m0),
         np.arange(m1),

@@ -17,7 +17,17 @@ from chipsim.errors import NetworkError
 from .base import NeuronModel, Register, Rows
 from .synapses import FloatSynapses as Synapses
 
-__all__ = ["LIF", "LSNN", "LavaLIF", "Synapses", "Unit"]
+#: Non-linearities of a rate unit, as `kernels.core.neurons.rate` numbers them, and what its state is.
+RATE_FUNCTIONS = ("tanh", "logistic", "hard_sigmoid", "relu", "leaky_relu", "linear", "atanh")
+RATE_FORMS = ("output", "input")
+#: Parameter rows and options of the kernels of rate units.
+RATE_ROWS = ("k", "bias", "rest", "nudge", "target", "held")
+RATE_OPTIONS = ("", "form", "g", "start", "input_exp", "gate", "", "slope")
+#: Those that a run and a program's projections fill in: neither held nor nudged, no gate and no slope of another unit.
+FREE = {"nudge": np.asarray(0), "target": np.asarray(0), "held": np.asarray(0)}
+NOWHERE = {"gate": 0, "slope": 0}
+
+__all__ = ["LIF", "LSNN", "LavaLIF", "Rate", "Synapses", "Unit"]
 
 
 class LIF(NeuronModel):
@@ -207,3 +217,46 @@ class Unit(NeuronModel):
             self.model = "graded_unit"  # type: ignore[misc]
         if self.values["sends"] == "many" and np.any(self.values["threshold"] <= 0):
             raise NetworkError("floats.Unit: sends='many' needs a threshold above 0")
+
+
+class Rate(NeuronModel):
+    r"""A leaky unit that sends the value of a non-linearity in every step (Pearlmutter 1989, Hopfield 1984).
+
+    With a = sum of what arrives + bias, per step t > start::
+
+        form "output":  u <- u + k (g(a) + rest - u);  r = u;     slope = g'(a)
+        form "input":   u <- u + k (a + rest - u);     r = g(u);  slope = g'(u)
+
+    Before that it sends the value it starts with. Held and nudged by `Emulator.run(hold=..., nudge=...)`; projections
+    with the role "gate" add their sum times the slope of the step before. States: u, r (sent), slope, a.
+    """
+
+    model = "float_rate"
+    family = "float"
+    registers: ClassVar[dict[str, Register]] = {
+        "k": Register(1.0, 0.0, 1.0, "share of the way to its goal that u makes in a step", integer=False),
+        "bias": Register(0.0, None, None, "added to the input each step", integer=False),
+        "rest": Register(
+            0.0, None, None, "added outside the non-linearity (form output), or to the goal", integer=False
+        ),
+        "u": Register(0.0, None, None, "initial state", integer=False),
+        "g": Register("tanh", choices=RATE_FUNCTIONS, doc="non-linearity"),
+        "form": Register("output", choices=RATE_FORMS, doc="whether the state is the rate or the potential"),
+        "start": Register(0, 0, None, "steps in which it only sends its first value", shared=True),
+    }
+    states = ("u", "r", "slope", "a")
+    kernel = "rate"
+    params = RATE_ROWS
+    options = RATE_OPTIONS
+    graded = True
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """The registers as they are; first values and slopes from the non-linearity."""
+        from chipsim.kernels.core.neurons import rate
+
+        v, u, output = self.values, self.per_neuron("u"), self.values["form"] == "output"
+        g = rate.FUNCTIONS[v["g"]]
+        y, slope = rate.curve(g, np.zeros(self.n) if output else u)
+        options = {"form": rate.FORMS[v["form"]], "g": g, "start": int(v["start"]), "input_exp": 0, **NOWHERE}
+        params = {name: v[name] for name in ("k", "bias", "rest")} | FREE
+        return Rows(params, {"u": u, "r": u if output else y, "slope": slope}, options)

@@ -16,6 +16,7 @@ from chipsim.errors import NetworkError
 
 from .base import NeuronModel, Register, Rows
 from .effective import effective_bias
+from .floats import FREE, NOWHERE, RATE_FORMS, RATE_FUNCTIONS, RATE_OPTIONS, RATE_ROWS
 from .synapses import Synapses as Synapses
 
 VTH_SHIFT = 6  #: thresholds are stored with 17 bits and compared at 2**6 times that value
@@ -275,6 +276,11 @@ class ATRLIF(NeuronModel):
         reals = {"kept_i": 4096 - (4096 * v["delta_i"] + 1)}
         return Rows(params, {"i": v["i"], "v": v["v"], "theta": theta_0}, reals=reals)
 
+    def check(self) -> None:
+        """The threshold must fit the chip's numbers."""
+        for name in ("theta_0", "theta_step"):
+            _fits_32(self, name, 64 * float(self.values[name]))
+
 
 class LSNN(NeuronModel):
     r"""The neuron of networks that learn by e-prop in fixed point: adaptive threshold, late reset, pseudo-derivative.
@@ -315,6 +321,14 @@ class LSNN(NeuronModel):
 _UNIT_ROWS = ("vth", "bias", "state_exp", "cum_error", "rectify", "input_shift")
 
 
+def _fits_32(model: NeuronModel, name: str, scaled: Any) -> None:
+    if np.any(np.abs(scaled) > 2**31 - 1):
+        raise NetworkError(
+            f"loihi.{type(model).__name__}: {name} as the chip holds it, {np.abs(scaled).max():.15g}, exceeds 32 bits; "
+            "give a smaller value or smaller exponents"
+        )
+
+
 class Delta(NeuronModel):
     """Sends the change of its input when it exceeds a threshold (Lava: Delta); graded spikes."""
 
@@ -337,6 +351,13 @@ class Delta(NeuronModel):
         scale = int(v["spike_exp"] + v["state_exp"])
         shared = {"state_exp": v["state_exp"], "cum_error": v["cum_error"], "input_shift": np.asarray(scale)}
         return Rows({**shared, "vth": v["vth"] << scale, "bias": zero, "rectify": zero})
+
+    def check(self) -> None:
+        """Threshold and bias, scaled, must fit the chip's numbers."""
+        scale = 2.0 ** float(self.values["spike_exp"] + self.values["state_exp"])
+        for name in ("vth", "bias"):
+            if name in self.values:
+                _fits_32(self, name, scale * self.values[name].astype(np.float64))
 
 
 class SigmaDelta(NeuronModel):
@@ -362,6 +383,8 @@ class SigmaDelta(NeuronModel):
         relu = np.asarray(int(v["activation"] == "relu"))
         return Rows({**shared, "vth": v["vth"] << scale, "bias": v["bias"] << scale, "rectify": relu})
 
+    check = Delta.check
+
 
 class Sigma(NeuronModel):
     """Sums its graded input and sends the sum each step (Lava: Sigma)."""
@@ -375,6 +398,52 @@ class Sigma(NeuronModel):
     def rows(self, arithmetic: Arithmetic) -> Rows:
         """It has no parameters."""
         return Rows({})
+
+
+class Rate(NeuronModel):
+    r"""A rate unit in 16-bit integers, for chips whose spikes carry numbers and whose neurons are programs.
+
+    1.0 is 2**14 in rates (and in u of the form "output"), 2**12 in u of the form "input", 2**20 in a and in `bias`.
+    With g a table of 2048 entries over [-4, 4), per step t > start::
+
+        a = (sum of what arrives << input_exp) + bias
+        form "output":  u <- u + (k (g(a) + rest - u) + 2048) div 4096;                       r = u
+        form "input":   u <- u + (k ((a >> 8) + (rest >> 2) - u) + 2048) div 4096;            r = g(u)
+
+    and the rate in 128ths, rounded half to even, is sent as 8 bits with sign. With `input_exp` 8 a weight of 1 is 1/32.
+    No public chip has this unit: Loihi 2's microcode could compute it, which is assumed here. States: u, r, slope, a.
+    """
+
+    model = "rate"
+    family = "loihi"
+    registers: ClassVar[dict[str, Register]] = {
+        "k": Register(4096, 0, 4096, "share of the way to its goal that u makes in a step, in 4096ths"),
+        "bias": Register(0, -(2**31) + 1, 2**31 - 1, "added to the input each step, in 2**-20"),
+        "rest": Register(0, -(2**15), 2**15 - 1, "added outside the non-linearity, in 2**-14"),
+        "u": Register(0, -(2**15) + 1, 2**15 - 1, "initial state"),
+        "input_exp": Register(8, 0, 16, "shift of the input", shared=True),
+        "g": Register("tanh", choices=RATE_FUNCTIONS, doc="non-linearity"),
+        "form": Register("output", choices=RATE_FORMS, doc="whether the state is the rate or the potential"),
+        "start": Register(0, 0, None, "steps in which it only sends its first value", shared=True),
+    }
+    states = ("u", "r", "slope", "a")
+
+    kernel = "rate"
+    params = RATE_ROWS
+    options = RATE_OPTIONS
+    graded = True
+
+    def rows(self, arithmetic: Arithmetic) -> Rows:
+        """The registers as they are; first values and slopes from the tables."""
+        from chipsim.kernels.core.neurons import rate
+
+        v, u, output = self.values, self.per_neuron("u").astype(np.int64), self.values["form"] == "output"
+        g = rate.FUNCTIONS[v["g"]]
+        at = np.clip((np.zeros_like(u) if output else u >> 4) + rate.MIDDLE, 0, rate.ENTRIES - 1)
+        options = {"form": rate.FORMS[v["form"]], "g": g, "start": int(v["start"]), "input_exp": int(v["input_exp"])}
+        options |= NOWHERE
+        state = {"u": u, "r": u if output else rate.VALUES[g, at], "slope": rate.SLOPES[g, at]}
+        return Rows({name: v[name] for name in ("k", "bias", "rest")} | FREE, state, options)
 
 
 def bias_registers(bias: Any, mantissa_bits: int = 12) -> tuple[np.ndarray, np.ndarray]:

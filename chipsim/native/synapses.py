@@ -32,7 +32,7 @@ def as_matrix(weights: Any, what: str, *, exact: bool = False) -> Any:
         values = matrix.data
     else:
         # Its zeros are looked for, and what is not zero goes on as a sparse matrix.
-        ask(3 * 8 * product(dims_of(weights)), f"{what}: a dense matrix {dims_of(weights)}", "give a scipy.sparse one")
+        ask(2 * 8 * product(dims_of(weights)), f"{what}: a dense matrix {dims_of(weights)}", "give a scipy.sparse one")
         matrix = values = numbers(weights, f"{what}: weights of a matrix (post, pre)", exact=exact)
         if matrix.ndim != 2:
             raise NetworkError(f"{what}: weights have shape {matrix.shape}; give a matrix (post, pre)")

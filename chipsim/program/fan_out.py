@@ -70,8 +70,9 @@ def fan_out(program: Program) -> FanOut:
 def _hops(program: Program, total: sp.csr_array) -> np.ndarray:
     """Links crossed by one spike of each neuron, by direction: dimension order, x before y."""
     hops = np.zeros((program.n, 4), np.int64)
-    if not len(program.cores) or program.chip.topology is None:
-        return hops
+    top = program.chip.topology
+    if not len(program.cores) or top is None or top.interconnect in ("barrier", "events"):
+        return hops  # a table walk has no links
     x, y = tile_xy(program)
     source = np.repeat(np.arange(program.n), np.diff(total.indptr))
     home = program.column[source]
@@ -87,6 +88,8 @@ def tile_xy(program: Program) -> tuple[np.ndarray, np.ndarray]:
     """Mesh position of each core in use, (c,) int64 each: tile t at x = t // height, y = t % height."""
     topology = program.chip.topology
     tile = program.cores.astype(np.int64) // topology.cores_per_tile
+    if topology.interconnect == "xy":  # numbered row by row
+        return tile % topology.width, tile // topology.width
     return tile // topology.height, tile % topology.height
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chipsim.checks import quoted
 from chipsim.chips.arithmetic import Arithmetic
 from chipsim.errors import RunError
 from chipsim.native.base import NeuronModel
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from chipsim.chips.schema import Chip
 
     from .fan_out import FanOut
+
+
+#: Of a field that files of older versions lack: it is not written (and not hashed) while it holds its default.
+ADDED = {"added": True}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +59,11 @@ class PopulationImage:
 
 @dataclass(frozen=True, eq=False)
 class ProjectionImage:
-    """One projection as loaded: `pre` and `post` index the program's populations; `unit` is the ideal weight of 1."""
+    """One projection as loaded: `pre` and `post` index the program's populations; `unit` is the ideal weight of 1.
+
+    `role`: "" for input of the neurons; "gate" for input that acts through their slope (rate units); else the name of
+    the third factor of their learning synapses that the sums are.
+    """
 
     name: str
     pre: int
@@ -62,6 +71,7 @@ class ProjectionImage:
     synapses: Any
     rule: Any = None
     unit: float | None = None
+    role: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +145,9 @@ class Program:
     def projection(self, name: str) -> int:
         """The number of the projection of that name; raises RunError naming those that exist."""
         names = [p.name for p in self.projections]
-        if name not in names:
-            raise RunError(f"program '{self.name}' has no projection '{name}'; it has {', '.join(names) or 'none'}")
+        if not isinstance(name, str) or name not in names:
+            known = ", ".join(names) or "none"
+            raise RunError(f"program '{self.name}' has no projection {quoted(name)}; it has {known}")
         return names.index(name)
 
     def save(self, path: str | Path) -> Path:

@@ -25,6 +25,7 @@ OVERFLOWS = {
     "odin": ("dropped spikes", "spikes that met a full FIFO, all populations together"),
     "tinyodin": ("dropped spikes", "spikes that met a full FIFO, all populations together"),
     "truenorth": ("lost packets", "packets that came in the cycle in which their core clears its scheduler"),
+    "catalyst": ("lost", "spikes beyond 64 a core, packets at full queues, delays given up, all populations together"),
     "reckon": ("wrapped resets", "resets by subtraction beyond 16 bits"),
 }
 DIRECTIONS = ("east", "west", "north", "south")
@@ -56,6 +57,7 @@ def collect(result: Result, **estimate_options: Any) -> tuple[dict[str, Any], An
         "losses": losses(result),
         "learning": learning(result, estimate),
         "quantise": result.program.stages.get("quantise"),
+        "loaded": result.program.stages.get(result.program.chip.family),
         "estimate": {"missing": reason} if estimate is None else summary(estimate),
     }
     return data, estimate

@@ -77,7 +77,14 @@ def other_verdict(other: Other, rules: Mapping[str, Rule], chip: Any) -> Verdict
 def chips_that_run() -> dict[str, Any]:
     """Shipped descriptions of chips that an engine runs, by name; the others are energy presets."""
     found = {name: load_chip(name) for name in shipped()}
-    return {name: chip for name, chip in found.items() if chip.family != "none"}
+    running = {name: chip for name, chip in found.items() if chip.family != "none"}
+    return {name: chip for name, chip in running.items() if not _is_build(name, running)}
+
+
+def _is_build(name: str, chips: Mapping[str, Any]) -> bool:
+    """True for another size of a chip in the table, `chip_size`, that learns as it does."""
+    parents = (other for other in chips if name.startswith(f"{other}_"))
+    return any(chips[other].learning == chips[name].learning for other in parents)
 
 
 def rule_table(chips: Mapping[str, Any], rules: Mapping[str, Rule] | None = None) -> dict[tuple[str, str], Verdict]:

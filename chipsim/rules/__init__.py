@@ -10,6 +10,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from chipsim.checks import shown
+
 #: Name -> module of this room that has it, with ":name" where it is called otherwise there.
 _DOORS = {
     "COUNTERS": "source",
@@ -49,16 +51,16 @@ __all__ = [*_DOORS]
 def __getattr__(name: str) -> Any:
     """Load a name, or a shipped rule, on first use."""
     if name.startswith("__"):  # the import system asks for __path__ while a library is being read
-        raise AttributeError(f"module 'chipsim.rules' has no attribute {name!r}")
+        raise AttributeError(f"module 'chipsim.rules' has no attribute {shown(name)}")
     if name in _DOORS:
         module, _, attribute = _DOORS[name].partition(":")
         value = getattr(import_module(f"chipsim.rules.{module}"), attribute or name)
     else:
         if find_spec(f"chipsim.rules.{name}") is not None:  # a module of this room that is about to be read
-            raise AttributeError(f"module 'chipsim.rules' has no attribute {name!r} yet")
+            raise AttributeError(f"module 'chipsim.rules' has no attribute {shown(name)} yet")
         library = import_module("chipsim.rules.library")
         if name not in library.SHIPPED and name != "SHIPPED":
-            raise AttributeError(f"module 'chipsim.rules' has no attribute {name!r}")
+            raise AttributeError(f"module 'chipsim.rules' has no attribute {shown(name)}")
         value = getattr(library, name)
     globals()[name] = value
     return value

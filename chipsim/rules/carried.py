@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import finite, floats, seed_of, sparse_matrix
 from chipsim.errors import NetworkError
 from chipsim.rules.e_prop.rule import EProp
 from chipsim.rules.products.rule import SumOfProducts
@@ -60,13 +61,20 @@ class EngineRule:
     def __post_init__(self) -> None:
         if not isinstance(self.rule, SumOfProducts):
             raise NetworkError(f"EngineRule takes a SumOfProducts, not {type(self.rule).__name__}")
+        for name in ("y1_tau", "y1_impulse"):
+            finite(getattr(self, name), f"{self.rule.name}: {name}", lo=0.0 if name == "y1_tau" else None)
+        if self.seed is not None:
+            seed_of(self.seed, f"{self.rule.name}: seed")
+        seed_of(self.weight_seed, f"{self.rule.name}: weight_seed")
+        for name in ("tags", "delays"):
+            given = getattr(self, name)
+            if given is not None:
+                (sparse_matrix if hasattr(given, "toarray") else floats)(given, f"{self.rule.name}: {name}")
         if (self.y1_tau or self.y1_impulse) and not self.rule.three_factor:
             raise NetworkError(
                 f"{self.rule.name}: y1_tau and y1_impulse describe neurons of a three-factor rule; "
                 "give the rule its own y1_tau and y1_impulse"
             )
-        if not (np.isfinite(self.y1_tau) and self.y1_tau >= 0 and np.isfinite(self.y1_impulse)):
-            raise NetworkError(f"{self.rule.name}: y1_tau and y1_impulse must be finite numbers >= 0")
 
     @property
     def name(self) -> str:

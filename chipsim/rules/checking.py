@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from chipsim.rules.costs import Cost, cost
-from chipsim.rules.declaration import Rule, RuleError
+from chipsim.rules.declaration import EVALUATES, Rule, RuleError, Trace
 from chipsim.rules.plastic import Plastic
 from chipsim.rules.reference import reference_step
 from chipsim.rules.verdicts import Verdict, sum_of_products
@@ -38,7 +39,24 @@ def random_inputs(rule: Rule, seed: int):
     rng = np.random.default_rng(seed)
     third = rng.normal(size=(STEPS, len(rule.third), N_POST))
     v = rng.normal(1.0, 0.5, size=(STEPS, N_POST))
-    return rng.random((STEPS, N_PRE)) < RATE, rng.random((STEPS, N_POST)) < RATE, v, third
+    pre, post = rng.random((STEPS, N_PRE)) < RATE, rng.random((STEPS, N_POST)) < RATE
+    if "r_pre" in rule.values:
+        pre = pre * rng.normal(size=pre.shape)
+    if "r_post" in rule.values:
+        post = post * rng.normal(size=post.shape)
+    return pre, post, v, third
+
+
+def passing(rule: Rule, v: np.ndarray, t: int) -> dict[str, Any]:
+    """What else a step of a random run hands to a rule: slope and potential, and what the step is to its phases."""
+    if not rule.values and not rule.timed:
+        return {}
+    return {
+        "slope": v[t] ** 2,
+        "u": v[t],
+        "phase": 1.0 - 2.0 * (t // 4 % 2),
+        "when": int(2 * (t % 3 != 1) + (t % 4 == 3)),
+    }
 
 
 def start_weights(rule: Rule, seed: int) -> np.ndarray:
@@ -61,8 +79,11 @@ def compare(rule: Rule, seed: int = 0) -> float:
     threshold = np.ones(N_POST)
     worst = 0.0
     for t in range(STEPS):
-        fast.step(pre[t], post[t], v=v[t], threshold=threshold, third=dict(zip(rule.third, third[t])))
-        reference_step(rule, slow, pre[t], post[t], v[t], threshold, third[t])
+        more = passing(rule, v, t)
+        fast.step(pre[t], post[t], v=v[t], threshold=threshold, third=dict(zip(rule.third, third[t])), **more)
+        factors = np.array([*third[t], *(np.full(N_POST, more[n]) for n in rule.factors[len(rule.third) :])])
+        slow.take_values({"r_pre": pre[t], "r_post": post[t], **more} if more else {})
+        reference_step(rule, slow, pre[t] != 0, post[t] != 0, v[t], threshold, factors)
         slow.step_index += 1
         for name in ("w", "syn", "pre_vars", "post_vars"):
             a, b = getattr(fast, name).astype(float), getattr(slow, name).astype(float)
@@ -83,7 +104,7 @@ def order_free(rule: Rule, seed: int = 0) -> bool:
                 saved = p.checkpoint()
                 p = Plastic(rule, start_weights(rule, seed + 1), seed=seed + 1)
                 p.restore(saved)
-            p.step(pre[t], post[t], v=v[t], threshold=1.0, third=dict(zip(rule.third, third[t])))
+            p.step(pre[t], post[t], v=v[t], threshold=1.0, third=dict(zip(rule.third, third[t])), **passing(rule, v, t))
         return p.weights
 
     return bool(np.array_equal(run(None), run(STEPS // 2)))
@@ -95,7 +116,7 @@ def stays_within(rule: Rule, seed: int = 0) -> bool:
     p = Plastic(rule, start_weights(rule, seed), seed=seed)
     (low, high), form = rule.bounds, rule.weight
     for t in range(STEPS):
-        p.step(pre[t], post[t], v=v[t], threshold=1.0, third=dict(zip(rule.third, third[t])))
+        p.step(pre[t], post[t], v=v[t], threshold=1.0, third=dict(zip(rule.third, third[t])), **passing(rule, v, t))
         w = p.weights
         if not np.all(np.isfinite(w)) or np.any((w < low) | (w > high)):
             return False
@@ -117,19 +138,20 @@ def gradient_cosine(rule: Rule, seed: int = 0) -> float:
     start = start_weights(rule, seed) * 0.1
     p = Plastic(rule, start, seed=seed)
     before = p.weights
-    trace = next(n for n, t in rule.traces.items() if t.side == "pre")
+    trace = next((n for n, t in rule.traces.items() if t.side == "pre"), None)
     pre, _, _, _ = random_inputs(rule, seed)
     target = rng.normal(size=N_POST)
     descent = np.zeros_like(before)
     shadow = np.zeros(N_PRE)
-    t_rule = rule.traces[trace]
+    t_rule = Trace("pre", 1e-3, seen="after") if trace is None else rule.traces[trace]  # without one: what is sent now
+    more = {"slope": 1.0, "u": 0.0, "when": EVALUATES} if rule.values or rule.timed else {}
     for t in range(STEPS):
         shadow = np.exp(-1.0 / t_rule.tau) * shadow
         seen = shadow + t_rule.impulse * pre[t] if t_rule.seen == "after" else shadow
         error = target - before @ seen
         descent += np.outer(error, seen)
         shadow = shadow + t_rule.impulse * pre[t]
-        p.step(pre[t], np.zeros(N_POST), v=1.0, threshold=1.0, third=dict.fromkeys(rule.third, error))
+        p.step(pre[t], np.zeros(N_POST), v=1.0, threshold=1.0, third=dict.fromkeys(rule.third, error), **more)
     change = p.weights - before
     return float((change * descent).sum() / (np.linalg.norm(change) * np.linalg.norm(descent) + 1e-300))
 

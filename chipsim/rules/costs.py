@@ -6,10 +6,11 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from chipsim.rules.declaration import Rule, RuleError
+from chipsim.rules.declaration import VALUES, Rule, RuleError
 from chipsim.rules.fixed_format import Fixed
 
 FLOAT_BITS = 64
+HELD_BITS = 8  #: of a value kept from one phase to the next: as it is sent
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def cost(rule: Rule) -> Cost:
     binary = [type(n.op) for n in nodes if isinstance(n, ast.BinOp)]
     called = [ast.unparse(n.func) for n in nodes if isinstance(n, ast.Call)]
     synaptic = {"w", *rule.state}
-    elsewhere = {"v", "psi", *rule.third, *rule.traces}
+    elsewhere = {"v", "psi", *rule.third, *rule.traces, *rule.values}
+    held = {side: sum(VALUES[n] == side for n in rule.held) for side in ("pre", "post")}
     forms = [(n, rule.weight if n == "w" else rule.state[n].format) for n in rule.writes]
     sides = {side: [t for t in rule.traces.values() if t.side == side] for side in ("pre", "post")}
     return Cost(
@@ -81,8 +83,8 @@ def cost(rule: Rule) -> Cost:
         neuron_reads=len(elsewhere & rule.reads),
         random_numbers=sum(f is not None and f.rounding == "stochastic" for _, f in forms),
         bits_per_synapse=bits_of(rule.weight) + sum(bits_of(s.format) for s in rule.state.values()),
-        bits_per_pre=sum(bits_of(t.format) for t in sides["pre"]),
-        bits_per_post=sum(bits_of(t.format) for t in sides["post"]),
+        bits_per_pre=sum(bits_of(t.format) for t in sides["pre"]) + HELD_BITS * held["pre"],
+        bits_per_post=sum(bits_of(t.format) for t in sides["post"]) + HELD_BITS * held["post"],
         trace_multiplies=len(rule.traces),
         event_driven=rule.event_driven,
     )

@@ -53,9 +53,13 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import finite, mapping, whole
+from chipsim.checks import finite, flag, mapping, shown, text_of, whole
 from chipsim.rules.declaration import (
+    AT_END,
+    HELD,
     RESERVED,
+    VALUES,
+    Dependence,
     Rule,
     RuleError,
     State,
@@ -68,6 +72,8 @@ from chipsim.rules.declaration import (
 from chipsim.rules.e_prop.rule import EProp
 from chipsim.rules.fixed_format import Fixed
 from chipsim.rules.locality import Ranges, check_expression, idle
+
+LONGEST_NAME = 100  #: letters: compiled rules are kept in files of their names
 
 
 def rule(**declaration: Any) -> Callable[[Callable[..., Any]], Rule]:
@@ -85,8 +91,9 @@ def declare(
     bounds: tuple[float, float] = (-math.inf, math.inf),
     weight: Fixed | None = None,
     surrogate: Surrogate | None = None,
-    every: int = 1,
+    every: int | str = 1,
     follows_gradient: bool = False,
+    phases: tuple[str, ...] = (),
 ) -> Rule:
     """Check a rule and freeze it.
 
@@ -102,27 +109,39 @@ def declare(
     surrogate
         How psi follows from v and threshold.
     every
-        Evaluate only in steps divisible by it.
+        Evaluate only in steps divisible by it; "phase": only when a phase ends (`Emulator.run(phase=...)`).
     follows_gradient
         The rule claims that its expected change goes down a loss; `check` then tests it.
+    phases
+        One or two names: the rule is evaluated in runs of these phases only, and may read `phase`, -1 in the first of
+        two and +1 in the last. A rule that reads ``held("r_pre")``, the value when the last phase ended, is evaluated
+        in the last of them.
 
     Raises `RuleError` when the rule reads what is not local or not declared, or divides by what can be zero.
     """
     definition, source = parse(function)
+    text_of(definition.name, "rule name", RuleError)
+    if len(definition.name) > LONGEST_NAME:
+        raise RuleError(f"rule name {shown(definition.name)} is longer than {LONGEST_NAME} letters")
+    flag(follows_gradient, f"rule {definition.name}: follows_gradient", RuleError)
     check_declarations(definition.name, traces, state, constants, bounds, weight, surrogate)
     outside = {} if isinstance(function, str) else surroundings(function)
     third = (third,) if isinstance(third, str) else third
     if not isinstance(third, (tuple, list)) or not all(isinstance(n, str) for n in third):
-        raise RuleError(f"rule {definition.name}: third must be a name or a tuple of names, not {third!r}")
+        raise RuleError(f"rule {definition.name}: third must be a name or a tuple of names, not {shown(third)}")
     third = tuple(third)
     states = {n: s if isinstance(s, State) else State(s) for n, s in (state or {}).items()}
     given = {**keyword_constants(definition, function, set(constants or ())), **(constants or {})}
     values = {n: checked_number(definition.name, n, c) for n, c in given.items()}
-    whole(every, f"rule {definition.name}: every", 1, error=RuleError)
+    at_end = every == AT_END
+    if not at_end:
+        whole(every, f"rule {definition.name}: every", 1, error=RuleError)
+    phases = _phases(definition.name, phases)
     if not bounds[0] < bounds[1]:
         raise RuleError(f"rule {definition.name}: bounds {bounds} hold no weight")
     known = check_names(definition.name, dict(traces or {}), states, values, third, surrogate)
-    body = normal_body(definition)
+    known |= {*VALUES, *(HELD + n for n in VALUES), *(("phase",) if phases else ())}
+    body = tuple(Dependence(definition.name, values).visit(s) for s in normal_body(definition))
     check_arguments([a.arg for a in definition.args.args], definition.name, known, outside)
     stored = {"w", *states}
     check_block(body, definition.name, set(known), stored, known, outside)
@@ -136,16 +155,27 @@ def declare(
         (float(bounds[0]), float(bounds[1])),
         weight,
         surrogate,
-        int(every),
+        1 if at_end else int(every),
         idle(body, stored),
         source,
         doc_of(function),
         follows_gradient,
+        phases=phases,
+        at_end=at_end,
     )
     if not result.writes:
         raise RuleError(f"rule {definition.name}: changes nothing; assign w or a declared state")
     Ranges(result).run()
     return result
+
+
+def _phases(name: str, given: Any) -> tuple[str, ...]:
+    """One or two names of phases, or none."""
+    named = (given,) if isinstance(given, str) else given
+    sound = isinstance(named, (tuple, list)) and len(named) <= 2 and all(isinstance(p, str) and p for p in named)
+    if not sound or len(set(named)) != len(named):
+        raise RuleError(f"rule {name}: phases must be one or two names such as ('free', 'teacher'), not {given!r}")
+    return tuple(named)
 
 
 def check_declarations(name: str, traces, state, constants, bounds, weight, surrogate) -> None:
@@ -159,15 +189,15 @@ def check_declarations(name: str, traces, state, constants, bounds, weight, surr
         mapping(given, f"{what}: {kind}", holds, RuleError)
     for n, trace in (traces or {}).items():
         if not isinstance(trace, Trace):
-            raise RuleError(f"{what}: trace {n!r} must be a cs.rules.Trace, e.g. Trace('pre', 20), not {trace!r}")
+            raise RuleError(f"{what}: trace {shown(n)} must be a cs.rules.Trace('pre', 20), not {shown(trace)}")
     if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
-        raise RuleError(f"{what}: bounds must be (lowest, highest) weight, not {bounds!r}")
+        raise RuleError(f"{what}: bounds must be (lowest, highest) weight, not {shown(bounds)}")
     for bound in bounds:
-        if not isinstance(bound, (int, float, np.integer, np.floating)):
-            raise RuleError(f"{what}: bounds must be numbers, not {bound!r}")
+        if not (isinstance(bound, (float, np.floating)) and not np.isfinite(bound)):
+            finite(bound, f"{what}: bounds must be numbers; a bound", RuleError)
     check_format(weight, f"{what}: weight")
     if surrogate is not None and not isinstance(surrogate, Surrogate):
-        raise RuleError(f"{what}: surrogate must be a cs.rules.Surrogate, not {surrogate!r}")
+        raise RuleError(f"{what}: surrogate must be a cs.rules.Surrogate, not {shown(surrogate)}")
 
 
 def eprop(**keywords: Any) -> EProp:
@@ -221,7 +251,7 @@ def check_names(name, traces, states, constants, third, surrogate) -> set[str]:
         for n in names:
             usable = isinstance(n, str) and n.isidentifier() and not keyword.iskeyword(n) and not n.endswith("_")
             if n in known or n in RESERVED or not usable:
-                raise RuleError(f"rule {name}: {kind} {n!r} is taken or no usable name; choose another")
+                raise RuleError(f"rule {name}: {kind} {shown(n)} is taken or no usable name; choose another")
             known.add(n)
     return known
 
@@ -244,11 +274,11 @@ def check_block(body, name: str, readable: set[str], stored: set[str], known: se
             continue
         check_expression(s.value, name, readable, outside, s.lineno)
         target = s.targets[0].id
-        if target in known and target not in stored:
+        if target in known and target not in stored and target.removeprefix(HELD) not in VALUES and target != "phase":
             raise RuleError(
                 f"rule {name}, line {s.lineno}: assigns {target}, which the synapse may only read; "
                 "it can change w and its declared state"
             )
         if target.endswith("_"):
-            raise RuleError(f"rule {name}, line {s.lineno}: {target!r} is no usable name; choose another")
+            raise RuleError(f"rule {name}, line {s.lineno}: {shown(target)} is no usable name; choose another")
         readable.add(target)

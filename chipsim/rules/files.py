@@ -14,7 +14,10 @@ DECLARED = (
 def rule_fields(rule: Any) -> dict[str, Any]:
     """The declaration of a `Rule` by field, with its source text, doc and notes."""
     names = ("source", "doc", "notes", *DECLARED)
-    return {name: getattr(rule, name) for name in names}
+    kept = {name: getattr(rule, name) for name in names}
+    if rule.phases or rule.at_end:  # later than the others: left out where they say nothing
+        kept |= {"phases": rule.phases, "at_end": rule.at_end}
+    return kept
 
 
 def rule_from(fields: dict[str, Any]) -> Any:
@@ -23,5 +26,8 @@ def rule_from(fields: dict[str, Any]) -> Any:
     """
     from .declaring import declare
 
-    made = declare(fields["source"], **{name: fields[name] for name in DECLARED})
+    given = {name: fields[name] for name in DECLARED} | {"phases": tuple(fields.get("phases", ()))}
+    if fields.get("at_end"):
+        given["every"] = "phase"
+    made = declare(fields["source"], **given)
     return replace(made, doc=fields["doc"], notes=tuple(fields["notes"]))

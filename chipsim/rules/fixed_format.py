@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from chipsim.checks import finite, whole
+from chipsim.checks import choice, finite, flag, shown, whole
 from chipsim.errors import NetworkError
 from chipsim.kernels.arithmetic.rounding import MODES
 
@@ -31,12 +32,15 @@ class Fixed:
     rounding: str = "nearest"
 
     def __post_init__(self) -> None:
-        if not 1 <= whole(self.bits, "fixed point: bits") <= 52:
-            raise NetworkError(f"fixed point: {self.bits} bits; 1 to 52 can be represented exactly")
-        if not finite(self.step, "fixed point: step") > 0:
-            raise NetworkError(f"fixed point: step must be positive, got {self.step}")
-        if self.rounding not in MODES:
-            raise NetworkError(f"fixed point: rounding {self.rounding!r}; use one of {', '.join(MODES)}")
+        bits = whole(self.bits, "fixed point: bits")
+        if not 1 <= bits <= 52:
+            raise NetworkError(f"fixed point: {shown(bits)} bits; 1 to 52 can be represented exactly")
+        step = finite(self.step, "fixed point: step")
+        if not step > 0 or not math.isfinite(2.0**bits * step):
+            raise NetworkError(f"fixed point: step must be positive, and 2^bits of them a number, got {step}")
+        choice(self.rounding, "fixed point: rounding", MODES, says="is unknown; use one of")
+        for name, value in (("bits", bits), ("step", step), ("signed", flag(self.signed, "fixed point: signed"))):
+            object.__setattr__(self, name, value)  # Python's own: 2**bits wraps round in a narrow type
 
     @property
     def low(self) -> float:

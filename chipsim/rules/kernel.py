@@ -12,14 +12,17 @@ import importlib.util
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from numba import types
 
+from chipsim.errors import RunError
 from chipsim.kernels import intrinsics, jit
 from chipsim.kernels.arithmetic import rounding, surrogates
+from chipsim.kernels.cache import scratch
 from chipsim.rules.declaration import Rule
 from chipsim.rules.source import generate
 
@@ -58,12 +61,13 @@ def signature(weight: str = "float64") -> Any:
 def cache_folder() -> Path:
     """Where generated kernels live: $CHIPSIM_CACHE, else the user's cache folder, else a temporary one."""
     chosen = os.environ.get("CHIPSIM_CACHE")
-    base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chipsim"
     try:
+        base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chipsim"
         (base / "rules").mkdir(parents=True, exist_ok=True)
-        return base / "rules"
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="chipsim-rules-"))
+        with tempfile.TemporaryFile(dir=base / "rules"):
+            return base / "rules"
+    except (OSError, RuntimeError):  # nothing can be written there, or there is no home
+        return Path(scratch())
 
 
 @lru_cache(maxsize=1)
@@ -76,12 +80,7 @@ def inlined_source() -> str:
 def load(source: str, stem: str) -> Any:
     """The compiled kernel of this source; written to the cache folder first if it is not there."""
     digest = hashlib.sha256((source + inlined_source()).encode()).hexdigest()[:16]
-    path = cache_folder() / f"{stem}_{digest}.py"
-    if not path.exists() or path.read_text() != source:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w") as file:
-            file.write(source)
-        os.replace(temporary, path)
+    path = _written(cache_folder() / f"{stem}_{digest}.py", source)
     name = f"chipsim_rule_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -90,6 +89,40 @@ def load(source: str, stem: str) -> Any:
     sys.modules[name] = module  # Numba's cache finds the globals of a function by its module's name
     spec.loader.exec_module(module)
     return module.kernel
+
+
+def _written(path: Path, source: str) -> Path:
+    """The file of a kernel's source: `path`, or one in a folder of this process if that cannot be written."""
+    if _holds(path, source) or _write(path, source) is None:
+        return path
+    other = Path(scratch()) / path.name
+    problem = _write(other, source)
+    if problem is not None:
+        raise RunError(f"rule kernels have nowhere to go ({problem}); set CHIPSIM_CACHE to a folder with room")
+    return other
+
+
+def _write(path: Path, source: str) -> str | None:
+    """Write a file at once; what is in the way, or None."""
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "w") as file:
+            file.write(source)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+        return error.strerror or str(error)
+    return None
+
+
+def _holds(path: Path, source: str) -> bool:
+    try:
+        return path.read_text() == source
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def compile_rule(rule: Rule, weight: str = "float64") -> Any:

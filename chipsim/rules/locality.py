@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from chipsim.checks import shown
 from chipsim.rules.declaration import FUNCTIONS, Rule, RuleError, assigned_names
 
 Interval = tuple[float, float]
@@ -45,7 +46,7 @@ def check_expression(node: ast.AST, rule: str, known: set[str], outside: Mapping
         if isinstance(part, ast.Call):
             check_call(part, where)
         elif isinstance(part, ast.Constant) and not isinstance(part.value, (int, float)):
-            raise RuleError(f"{where}: {part.value!r} is not a number")
+            raise RuleError(f"{where}: {shown(part.value)} is not a number")
         elif not isinstance(part, (*SHAPES, *OPERATORS, *COMPARISONS)):
             raise RuleError(f"{where}: {type(part).__name__} is not arithmetic a synapse can do")
     called = {id(p.func) for p in ast.walk(node) if isinstance(p, ast.Call)}
@@ -109,7 +110,7 @@ class Ranges:
                 min(0.0, t.impulse) * math.inf if t.impulse < 0 else 0.0,
                 0.0 if t.impulse < 0 else math.inf,
             )
-        for name in (*rule.state, *rule.third, "v"):
+        for name in (*rule.state, *rule.third, "v", *(n for n, t in rule.traces.items() if t.of == "value")):
             self.known[name] = everything
 
     def run(self) -> None:

@@ -15,26 +15,27 @@ from typing import Any
 
 from chipsim.kernels.arithmetic.rounding import MODES
 from chipsim.kernels.intrinsics import GROUP, SCRATCH
-from chipsim.rules.declaration import Rule
+from chipsim.rules.declaration import HELD, VALUES, Rule
 
 BLOCK = SCRATCH  #: synapses computed together; their scratch stays in the nearest cache
 INFINITY = float("inf")
 
 
 def pre_rows(rule: Rule) -> dict[str, int]:
-    """Row of every presynaptic variable in pre_vars; row 0 is the spike flag."""
-    return {
-        "pre": 0,
-        **{n: k + 1 for k, n in enumerate(n for n, t in rule.traces.items() if t.side == "pre")},
-    }
+    """Row of every presynaptic variable in pre_vars; row 0 is the spike flag, numbers come last."""
+    return _rows(rule, "pre", ())
 
 
 def post_rows(rule: Rule) -> dict[str, int]:
-    """Row of every postsynaptic variable in post_vars; row 0 is the spike flag, psi comes last."""
-    names = ["post", *(n for n, t in rule.traces.items() if t.side == "post")]
-    if rule.surrogate is not None:
-        names.append("psi")
-    return {n: k for k, n in enumerate(names)}
+    """Row of every postsynaptic variable in post_vars; row 0 is the spike flag, then traces, psi, numbers."""
+    return _rows(rule, "post", ("psi",) if rule.surrogate is not None else ())
+
+
+def _rows(rule: Rule, side: str, more: tuple[str, ...]) -> dict[str, int]:
+    traces = [n for n, t in rule.traces.items() if t.side == side]
+    numbers = [n for n, whose in VALUES.items() if whose == side and n in rule.values]
+    held = [HELD + n for n in numbers if n in rule.held]
+    return {n: k for k, n in enumerate((side, *traces, *more, *numbers, *held))}
 
 
 def own(name: str) -> str:
@@ -114,7 +115,8 @@ def loads_of(rule: Rule) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[st
     """
     pre = {own(n): (f"pre_{k}", f"pre_vars[{k}]") for n, k in pre_rows(rule).items() if n in rule.reads}
     post = {own(n): (f"post_{k}", f"post_vars[{k}]") for n, k in post_rows(rule).items() if n in rule.reads}
-    post |= {own(n): (f"third_{k}", f"third[{k}]") for k, n in enumerate(rule.third) if n in rule.reads}
+    factors = {n: k for k, n in enumerate(rule.factors) if n in rule.reads and n != "when"}
+    post |= {own(n): (f"third_{k}", f"third[{k}]") for n, k in factors.items()}
     if "v" in rule.reads:
         post["my_v"] = ("v", "v")
     return pre, post

@@ -7,6 +7,7 @@ counted, because each is a run of the chip.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chipsim.checks import finite, flag, floats, shown, whole
 from chipsim.errors import NetworkError
 from chipsim.kernels.arithmetic.rounding import MODES, round_array
 from chipsim.kernels.learning import node_perturbation
@@ -27,10 +29,10 @@ COUNTS = ("evaluations", "updates", "changed", "stalled", "saturated")
 
 
 def _check_settings(what: str, eta: float, size: float, form: Fixed | None) -> None:
-    if not (np.isfinite(eta) and eta > 0):
-        raise NetworkError(f"{what}: eta must be positive, got {eta}")
-    if not (np.isfinite(size) and size > 0):
-        raise NetworkError(f"{what}: size must be positive, got {size}")
+    finite(eta, f"{what}: eta must be positive; it", lo=math.ulp(0.0))
+    finite(size, f"{what}: size must be positive; it", lo=math.ulp(0.0))
+    if form is not None and not isinstance(form, Fixed):
+        raise NetworkError(f"{what}: format {shown(form)} is no Fixed, nor None for float64")
     if form is not None and abs(size / form.step - round(size / form.step)) > 1e-9:
         raise NetworkError(
             f"{what}: size {size} is no multiple of the step {form.step}; the chip cannot hold the perturbed weight"
@@ -54,6 +56,8 @@ class Perturbation:
 
     def __post_init__(self) -> None:
         _check_settings("weight perturbation", self.eta, self.size, self.format)
+        flag(self.serial, "weight perturbation: serial")
+        flag(self.central, "weight perturbation: central")
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ class BlackBoxLearner(ABC):
     _rng: np.random.Generator = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.weights = np.array(self.weights, dtype=np.float64).reshape(-1)
+        self.weights = floats(self.weights, "perturbation: weights").copy().reshape(-1)
+        whole(self.seed, "perturbation: seed", 0)
         if self.how.format is not None:
             self._store(self.weights.copy(), "nearest")
         self._rng = np.random.default_rng(self.seed)

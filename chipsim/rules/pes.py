@@ -8,18 +8,26 @@ pes_step(t, spikes, error, *numbers.draw(t, rule, state), par, state)      # t =
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chipsim.checks import finite, floats, integers, whole
 from chipsim.errors import NetworkError
 from chipsim.kernels.arithmetic.trace import TRACE_MAX
 from chipsim.kernels.learning.pes import PesParams, PesState
 
 #: Errors are 8-bit signed, symmetric.
 MAX_ERROR = 127
+_EPOCH = (1, (1 << 31) - 1)
+LIMITS = {
+    "rate": (-127, 127),
+    "rate_exp": (-64, 64),
+    "train_epoch": _EPOCH,
+    "learn_epoch": _EPOCH,
+    "weight_bits": (1, 8),
+}
 
 
 @dataclass(frozen=True)
@@ -49,16 +57,16 @@ class Pes:
     weight_bits: int = 8
 
     def __post_init__(self) -> None:
-        if not (self.tau > 0 and math.isfinite(self.tau)):
+        if not finite(self.tau, "PES: tau") > 0:
             raise NetworkError(f"PES: tau = {self.tau}, must be a number of steps > 0")
-        if not 0 <= self.magnitude <= TRACE_MAX:
+        if not 0 <= finite(self.magnitude, "PES: magnitude") <= TRACE_MAX:
             raise NetworkError(f"PES: magnitude = {self.magnitude}, must be in 0..{TRACE_MAX}; lower the rate's share")
-        if self.train_epoch < 1 or self.learn_epoch % self.train_epoch:
+        for name, (lo, hi) in LIMITS.items():
+            object.__setattr__(self, name, whole(getattr(self, name), f"PES: {name}", lo, hi))
+        if self.learn_epoch % self.train_epoch:
             raise NetworkError(
                 f"PES: learn_epoch = {self.learn_epoch} must be a multiple of train_epoch {self.train_epoch}"
             )
-        if not 1 <= self.weight_bits <= 8:
-            raise NetworkError(f"PES: weight_bits = {self.weight_bits}, must be in 1..8")
 
     def params(self, weight_exp: int) -> PesParams:
         """Constants for the kernel; weights are multiples of 2**weight_exp (nengo-loihi: 6 + its own)."""
@@ -76,7 +84,7 @@ class Pes:
 
 def pes_state(w: ArrayLike) -> PesState:
     """State at rest; w (n_pre, n_post) integers as they are added to the input, n_post even."""
-    weights = np.array(w, dtype=np.int32)
+    weights = integers(w, "PES: weights", -(2**31), 2**31 - 1).astype(np.int32)
     if weights.ndim != 2 or weights.shape[1] % 2:
         raise NetworkError(
             f"PES: weights have shape {weights.shape}, must be (n_pre, n_post), n_post even (neuron pairs)"
@@ -87,9 +95,7 @@ def pes_state(w: ArrayLike) -> PesState:
 
 def scale_errors(error: ArrayLike, scale: float = 1.0) -> NDArray[np.int32]:
     """Errors as the chip receives them: scaled, rounded half to even, clipped to +-127."""
-    values = np.round(scale * np.asarray(error, dtype=np.float64))
-    if not np.isfinite(values).all():
-        raise NetworkError("PES: errors must be finite numbers")
+    values = np.round(finite(scale, "PES: scale") * floats(error, "PES: errors"))
     return np.clip(values, -MAX_ERROR, MAX_ERROR).astype(np.int32)
 
 

@@ -8,13 +8,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from chipsim.checks import choice, floats, integers, sparse_matrix, whole
+from chipsim.checks import choice, floats, integers, numbers, shown, sparse_matrix, whole
 from chipsim.errors import RunError
-from chipsim.rules.declaration import Rule
+from chipsim.rules.declaration import VALUES, Rule
 from chipsim.rules.kernel import address_of, compile_rule
 from chipsim.rules.source import COUNTERS, constant_values, post_rows, pre_rows
 
 Array = NDArray[np.float64]
+
+
+def finite_numbers(given: Any, what: str, size: int) -> Array:
+    """Numbers of `size` neurons, or one for all; raises RunError."""
+    array = numbers(given, what, RunError).astype(np.float64)
+    if array.shape not in ((), (size,)) or not np.all(np.isfinite(array)):
+        raise RunError(f"{what}: give a finite number or {size} of them, not {array.shape}")
+    return array
 
 
 class Plastic:
@@ -163,29 +171,49 @@ class Plastic:
             raise RunError(f"rule {self.rule.name} reads the membrane of the postsynaptic neuron: pass v")
         membrane = np.zeros(n_post) if v is None else self._per_neuron(v, "v")
         level = np.zeros(n_post) if threshold is None else self._per_neuron(threshold, "threshold")
-        factors = np.zeros((len(self.rule.third), n_post))
+        factors = np.zeros((len(self.rule.factors), n_post))
         given: dict[str, Any] = third if isinstance(third, dict) else dict.fromkeys(self.rule.third, third)
         for k, name in enumerate(self.rule.third):
             if given.get(name) is None:
-                raise RunError(f"rule {self.rule.name} needs its third factor {name!r} in every step")
+                raise RunError(f"rule {self.rule.name} needs its third factor {shown(name)} in every step")
             factors[k] = self._per_neuron(given[name], f"third factor {name!r}")
         return membrane, level, factors
 
-    def step(self, pre: ArrayLike, post: ArrayLike, *, v: Any = None, threshold: Any = None, third: Any = None) -> None:
+    def step(
+        self, pre: ArrayLike, post: ArrayLike, *, v: Any = None, threshold: Any = None, third: Any = None,
+        slope: Any = None, u: Any = None, phase: float = 0.0, when: int = 0,
+    ) -> None:  # fmt: skip
         """One step after the neurons were updated.
 
-        pre (n_pre,), post (n_post,): spikes of this step, 0 or 1. v, threshold: scalars or (n_post,). third:
-        value, array
-        (n_post,), or a dict by name.
+        pre (n_pre,), post (n_post,): spikes of this step, 0 or 1, or the numbers sent, if the rule reads those. v,
+        threshold, slope, u: scalars or (n_post,). third: value, array (n_post,), or a dict by name. phase: -1 or 1;
+        when: bits `HOLDS` and `EVALUATES`, for rules of phases.
         """
         ids = []
         for side, given, size in (("pre", pre, self.shape[1]), ("post", post, self.shape[0])):
-            spikes = integers(given, f"{side} spikes", 0, 1, RunError)
+            if f"r_{side}" in self.rule.values:
+                spikes = finite_numbers(given, f"{side} values", size)
+            else:
+                spikes = integers(given, f"{side} spikes", 0, 1, RunError)
             if spikes.shape != (size,):
                 raise RunError(f"{side} spikes have shape {spikes.shape}, expected ({size},)")
             ids.append(np.flatnonzero(spikes).astype(np.int32))
         membrane, level, factors = self.inputs(v, threshold, third)
+        given_rows = {"phase": phase, "when": when}
+        for name in set(self.rule.factors) - set(self.rule.third):
+            factors[self.rule.factors.index(name)] = given_rows[name]
+        self.take_values({"r_pre": pre, "r_post": post, "slope": slope, "u": u})
         self.step_ids(ids[0], ids[1], membrane, level, factors)
+
+    def take_values(self, given: dict[str, Any]) -> None:
+        """The numbers of this step that the rule reads, by name: arrays of one per neuron, or one for all."""
+        for name, side in VALUES.items():
+            if name not in self.rule.values:
+                continue
+            if given[name] is None:
+                raise RunError(f"rule {self.rule.name} reads {name}: pass {name}")
+            table, rows = (self.pre_vars, self.pre_rows) if side == "pre" else (self.post_vars, self.post_rows)
+            table[rows[name]] = finite_numbers(given[name], name, table.shape[1])
 
     def step_ids(
         self,

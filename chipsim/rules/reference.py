@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chipsim.rules.declaration import Rule
+from chipsim.rules.declaration import EVALUATES, HELD, HOLDS, VALUES, Rule
 from chipsim.rules.fixed_format import Fixed
 
 Array = NDArray[np.float64]
@@ -124,16 +124,20 @@ def reference_step(rule: Rule, p: Any, pre: NDArray[np.bool_], post: NDArray[np.
             decayed, t.format, -np.inf, np.inf, lambda k, base=base: uniform(p.seed, p.step_index, base, k)
         )
         if t.seen == "after":
-            add_impulse(table[rows[name]], t, spikes)
+            add_impulse(table, rows, name, t, spikes)
         names[name] = table[rows[name]][index]
     names["pre"], names["post"] = pre[p.row_of].astype(float), post[p.col].astype(float)
     names["v"] = v[p.col]
     if rule.surrogate is not None:
         p.post_vars[rows["psi"]] = surrogate_values(rule.surrogate, v - threshold)
         names["psi"] = p.post_vars[rows["psi"]][p.col]
-    for k, name in enumerate(rule.third):
+    for name in rule.values:
+        table, index, _ = tables[VALUES[name.removeprefix(HELD)]]
+        names[name] = table[rows[name]][index]
+    for k, name in enumerate(rule.factors):
         names[name] = third[k][p.col]
-    if p.step_index % rule.every == 0:
+    when = int(third[rule.factors.index("when")][0]) if rule.timed else EVALUATES
+    if p.step_index % rule.every == 0 and when & EVALUATES:
         where = np.ones(p.w.size, bool)
         if rule.event_driven:
             where = pre[p.row_of] | post[p.col]
@@ -141,7 +145,10 @@ def reference_step(rule: Rule, p: Any, pre: NDArray[np.bool_], post: NDArray[np.
     for name, t in rule.traces.items():
         if t.seen == "before":
             table, _, spikes = tables[t.side]
-            add_impulse(table[rows[name]], t, spikes)
+            add_impulse(table, rows, name, t, spikes)
+    for name in rule.held if when & HOLDS else ():
+        table, _, _ = tables[VALUES[name]]
+        table[rows[HELD + name]] = table[rows[name]]
 
 
 def update_synapses(rule: Rule, p: Any, names: dict[str, Any], where: NDArray[np.bool_]) -> None:
@@ -166,9 +173,12 @@ def update_synapses(rule: Rule, p: Any, names: dict[str, Any], where: NDArray[np
         p.store_weights(np.where(where, new, p.weights_now()))
 
 
-def add_impulse(row: Array, t: Any, spikes: NDArray[np.bool_]) -> None:
-    """Spikes of this step enter a trace."""
-    new = np.full_like(row, t.impulse) if t.mode == "set" else row + t.impulse
+def add_impulse(table: Array, rows: dict[str, int], name: str, t: Any, spikes: NDArray[np.bool_]) -> None:
+    """Spikes of this step, or the numbers that were sent, enter a trace."""
+    row = table[rows[name]]
+    added = t.impulse * (table[rows["r_" + t.side]] if t.of == "value" else np.ones_like(row))
+    new = added if t.mode == "set" else row + added
+    spikes = spikes | (t.of == "value")
     if t.format is not None:
         new = np.clip(new, t.format.low, t.format.high)
     row[:] = np.where(spikes, new, row)

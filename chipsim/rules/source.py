@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chipsim.kernels.arithmetic.surrogates import KINDS
-from chipsim.rules.declaration import Rule, Trace
+from chipsim.rules.declaration import EVALUATES, HELD, HOLDS, VALUES, Rule, Trace
 from chipsim.rules.loops import Writer, emit_loops, grid, own, post_rows, pre_rows
 
 __all__ = ["COUNTERS", "Writer", "constant_values", "generate", "post_rows", "pre_rows"]
@@ -33,17 +33,35 @@ def emit_trace(out: Writer, rule: Rule, name: str, trace: Trace, row: int, strea
     out.add(f"{array}[{row}, k] = {grid(form, value, 'key', 'k', -wide, wide)}")
     out.end()
     if trace.seen == "after":
-        emit_impulse(out, trace, row)
+        emit_impulse(out, rule, trace, row)
 
 
-def emit_impulse(out: Writer, trace: Trace, row: int) -> None:
-    """What the spikes of this step do to one trace."""
-    array = f"{trace.side}_vars"
-    out.block(f"for k in {trace.side}_ids:")
-    value = repr(float(trace.impulse)) if trace.mode == "set" else f"{array}[{row}, k] + {float(trace.impulse)!r}"
+def emit_impulse(out: Writer, rule: Rule, trace: Trace, row: int) -> None:
+    """What the spikes of this step, or the numbers that were sent, do to one trace."""
+    array, added = f"{trace.side}_vars", repr(float(trace.impulse))
+    if trace.of == "value":
+        rows = pre_rows(rule) if trace.side == "pre" else post_rows(rule)
+        out.block(f"for k in range({array}.shape[1]):")
+        added = f"{added} * {array}[{rows['r_' + trace.side]}, k]"
+    else:
+        out.block(f"for k in {trace.side}_ids:")
+    value = added if trace.mode == "set" else f"{array}[{row}, k] + {added}"
     if trace.format is not None:
         value = f"min({trace.format.high!r}, max({trace.format.low!r}, {value}))"
     out.add(f"{array}[{row}, k] = {value}")
+    out.end()
+
+
+def emit_held(out: Writer, rule: Rule, rows: dict[str, int]) -> None:
+    """Where a phase ends, its values are kept for the next one."""
+    if not rule.held:
+        return
+    out.block(f"if third[{rule.factors.index('when')}, 0] % 2.0 == {HOLDS}.0:")
+    for name in sorted(rule.held):
+        array = f"{VALUES[name]}_vars"
+        out.block(f"for k in range({array}.shape[1]):")
+        out.add(f"{array}[{rows[HELD + name]}, k] = {array}[{rows[name]}, k]")
+        out.end()
     out.end()
 
 
@@ -70,7 +88,8 @@ def generate(rule: Rule, weight: str = "float64") -> str:
         shape = f"{KINDS[s.kind]}, v[k] - threshold[k], {float(s.height)!r}, {float(s.width)!r}"
         out.add(f"post_vars[{rows['psi']}, k] = evaluate({shape})")
         out.end()
-    out.block(f"if step % {rule.every} == 0:")
+    when = f" and third[{rule.factors.index('when')}, 0] >= {EVALUATES}.0" if rule.timed else ""
+    out.block(f"if step % {rule.every} == 0{when}:")
     out.add("evaluated = changed = stalled = at_low = at_high = not_finite = 0")
     if rule.weight is not None:
         out.add("key_w = stream_key(seed, step, 0)")
@@ -83,7 +102,8 @@ def generate(rule: Rule, weight: str = "float64") -> str:
     out.end()
     for name, trace in rule.traces.items():
         if trace.seen == "before":
-            emit_impulse(out, trace, rows[name])
+            emit_impulse(out, rule, trace, rows[name])
+    emit_held(out, rule, rows)
     for side in ("pre", "post"):
         out.block(f"for k in {side}_ids:")
         out.add(f"{side}_vars[0, k] = 0.0")

@@ -173,6 +173,10 @@ def sum_of_products(rule: Rule) -> Verdict:
     registers = assign_registers(rule, cannot)
     if "v" in rule.reads or "psi" in rule.reads:
         cannot.append("reads the postsynaptic membrane, which the engine does not see")
+    if rule.values:
+        cannot.append(f"reads numbers ({', '.join(sorted(rule.values))}), where the engine has spikes and their traces")
+    if rule.timed:
+        cannot.append("is evaluated by phases, which the engine does not know")
     try:
         terms = changes(rule)
     except NotPolynomial as problem:
@@ -260,7 +264,16 @@ def engine_text(name: str, change: Polynomial, registers: dict[str, str], power:
 
 
 PROCESSORS = ("local", "processor", "float64")  # engines that run any declared rule
-PROGRAMMABLE = {"sum_of_products": sum_of_products, "three_factor": sum_of_products}
+
+
+def microcode(rule: Rule) -> Verdict:
+    """Verdict of a microcoded engine (`chipsim.rules.microcode`)."""
+    from chipsim.rules.microcode import microcode as translate
+
+    return translate(rule)
+
+
+PROGRAMMABLE = {"sum_of_products": sum_of_products, "three_factor": sum_of_products, "microcode": microcode}
 BUILT_IN = {  # engines that run one rule of their own, and the shipped rules that are a form of it
     "sdsp": ("sdsp",),
     "eprop": ("eprop_light", "eprop_synapse"),

@@ -102,7 +102,7 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
     held = program.column >= 0
     size = np.bincount(program.column[held], weights=np.concatenate(updates)[held], minlength=columns).astype(np.int64)
     if getattr(raw, "sops", None) is not None:  # an event-driven core reads whole rows: its engine counts them
-        events = raw.sops[:, None]  # type: ignore[attr-defined]
+        events = raw.sops if raw.sops.ndim == 2 else raw.sops[:, None]  # type: ignore[attr-defined]
     names = [p.name for p in program.populations]
     return Activity(
         cores=program.cores,

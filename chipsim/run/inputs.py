@@ -120,7 +120,8 @@ def _from_events(image: PopulationImage, events: np.ndarray) -> tuple[np.ndarray
     if np.any(twice):
         at = int(np.flatnonzero(twice)[0])
         raise RunError(f"input '{image.name}' has two spikes of neuron {neuron[at]} in step {step[at]}; merge them")
-    return step, neuron, value
+    sent = value != 0  # a value of 0 is no spike, as in an array
+    return step[sent], neuron[sent], value[sent]
 
 
 def _field(image: PopulationImage, name: str, given: np.ndarray) -> np.ndarray:

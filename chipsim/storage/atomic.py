@@ -46,7 +46,7 @@ def replacing(path: str | Path) -> Iterator[PartFile]:
     part = target.with_name(f".{target.name[:48]}.{_host()}@{os.getpid()}-{next(_NUMBERS)}.part")
     try:
         file = PartFile(part)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _refusal(target, error) from None
     try:
         yield file

@@ -99,11 +99,18 @@ def object_fields(value: Any) -> dict[str, Any]:
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return dict(value._asdict())  # type: ignore[attr-defined]
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in fields(value)}
+        kept = {f.name: getattr(value, f.name) for f in fields(value)}
+        # a field that came later is left out while it says nothing: files and fingerprints stay as they were
+        return {k: v for k, v in kept.items() if k not in _later(type(value)) or v != _later(type(value))[k]}
     raise FileError(
         f"cannot save a {type(value).__module__}.{type(value).__qualname__}: only numbers, arrays, lists, "
         "dicts and chipsim's own objects can be saved"
     )
+
+
+def _later(kind: type) -> dict[str, Any]:
+    """Fields of a dataclass that older files lack, with their defaults."""
+    return {f.name: f.default for f in fields(kind) if f.metadata.get("added")}
 
 
 def is_rule(kind: type) -> bool:

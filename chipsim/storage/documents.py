@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chipsim.errors import FileError
-from chipsim.program.program import PopulationImage, Program, ProjectionImage
+from chipsim.native.synapses import MAX_DELAY
+from chipsim.program.program import Program
+from chipsim.program.sound import check_program
 
 from .codec import walk, write
 from .file import reading, writing
@@ -58,35 +60,8 @@ def _read_program(group: h5py.Group) -> Program:
     reader = Reader()
     parts = {name: reader.read(group, name) for name in _PROGRAM}
     program = Program(**parts)
-    start = 0
-    for image in program.populations:
-        if not isinstance(image, PopulationImage) or image.start != start:
-            raise FileError(f"population {getattr(image, 'name', '?')} does not follow the one before it")
-        start = image.stop
-    if (
-        not isinstance(program.core, np.ndarray)
-        or program.core.shape != (start,)
-        or program.core.dtype.kind not in "iu"
-    ):
-        raise FileError(f"the placement does not name a core for each of {start} neurons")
-    cores = program.chip.topology.cores * (program.chip.topology.chips or 1 << 20)
-    if start and not -1 <= program.core.min() <= program.core.max() < cores:
-        raise FileError(f"the placement names cores that chip {program.chip.name} does not have")
-    for projection in program.projections:
-        _check_projection(projection, program)
+    check_program(program)
     return program
-
-
-def _check_projection(projection: Any, program: Program) -> None:
-    count = len(program.populations)
-    if not isinstance(projection, ProjectionImage) or not (
-        0 <= projection.pre < count and 0 <= projection.post < count
-    ):
-        raise FileError("a projection connects populations that do not exist")
-    shape = getattr(projection.synapses, "shape", None)
-    wanted = program.populations[projection.post].n, program.populations[projection.pre].n
-    if shape is not None and tuple(shape) != wanted:
-        raise FileError(f"projection '{projection.name}' has synapses {tuple(shape)} between populations of {wanted}")
 
 
 def save_result(result: Result, path: str | Path) -> Path:
@@ -131,19 +106,31 @@ def load_result(path: str | Path) -> Result:
 
 
 def _check_log(raw: Any, program: Program) -> None:
-    ptr, ids = raw.spikes.ptr, raw.spikes.ids
+    ptr = raw.spikes.ptr
+    before = getattr(raw, "before", None)
     sound = (
-        ptr.ndim == ids.ndim == 1
-        and ptr.size >= 1
-        and ptr[0] == 0
-        and int(ptr[-1]) == ids.size
-        and bool(np.all(ptr[1:] >= ptr[:-1]))
-        and int(ids.max(initial=0)) < max(program.n, 1)
+        _sound_train(raw.spikes, program)
+        and (before is None or (_sound_train(before, program) and before.ptr.size <= MAX_DELAY + 1))
         and raw.updates.shape == (ptr.size - 1, max(len(program.cores), 1))
         and raw.saturated.shape == (len(program.populations), 2)
     )
     if not sound:
         raise FileError("the spike log does not fit the program it came from")
+
+
+def _sound_train(train: Any, program: Program) -> bool:
+    """Rows that follow each other, of neurons that the program has."""
+    ptr, ids = train.ptr, train.ids
+    return bool(
+        ptr.ndim == ids.ndim == 1
+        and ptr.dtype == np.int64
+        and ids.dtype == np.uint32
+        and ptr.size >= 1
+        and ptr[0] == 0
+        and int(ptr[-1]) == ids.size
+        and np.all(ptr[1:] >= ptr[:-1])
+        and int(ids.max(initial=0)) < max(program.n, 1)
+    )
 
 
 def fingerprint(program: Program) -> str:

@@ -22,6 +22,12 @@ LABELS: dict[str, tuple[str, ...]] = {
     "reckon": ("chipsim.native.reckon.neurons", "chipsim.native.reckon.registers"),
     "truenorth": ("chipsim.native.grid.truenorth",),
     "xylo": ("chipsim.native.xylo",),
+    "catalyst": (
+        "chipsim.native.catalyst.neurons",
+        "chipsim.native.catalyst.synapses",
+        "chipsim.native.catalyst.microcode",
+        "chipsim.native.catalyst.build",
+    ),
     "image": ("chipsim.native.crossbar.image", "chipsim.native.reckon.image", "chipsim.native.grid.image"),
     "program": ("chipsim.program.program", "chipsim.program.fan_out"),
     "run": (
@@ -29,6 +35,8 @@ LABELS: dict[str, tuple[str, ...]] = {
         "chipsim.engines.learning.lesson",
         "chipsim.engines.crossbar.program",
         "chipsim.engines.grid.program",
+        "chipsim.engines.catalyst.program",
+        "chipsim.engines.catalyst.engine",
         "chipsim.engines.reckon.program",
         "chipsim.engines.event_engine",
         "chipsim.engines.crossbar.steps",

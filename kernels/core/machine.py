@@ -224,7 +224,10 @@ def observe(st, log, i):
 
 @njit(**INNER)
 def touch(net, touched, log, i, st):
-    """Mark the targets of the spikes of the step before: 'an event arrived', even if the sum is zero."""
+    """Mark the targets of the spikes of the step before: 'an event arrived', even if the sum is zero.
+
+    Events that delays hold back are not there yet: their neurons find them by what they add.
+    """
     touched[:] = 0
     fans = net.fans
     for j in range(fans.kind.size):
@@ -239,7 +242,8 @@ def touch(net, touched, log, i, st):
                     mine[places[e]] = 1
             else:
                 for e in range(places.size):
-                    mine[places[e] % np.uint32(width)] = 1
+                    if places[e] < width:
+                        mine[places[e]] = 1
 
 
 @njit(**ENTRY)

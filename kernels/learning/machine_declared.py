@@ -42,15 +42,19 @@ class Teacher(NamedTuple):
     v: np.ndarray  # (j,) float64, membranes of the step, if the rule reads them
     pre_ids: np.ndarray  # (i,) int32
     post_ids: np.ndarray  # (j,) int32
-    where: np.ndarray  # (6,) int64: pre and post population, row of v or -1, seed, steps learned, kernel's address
-    unit: np.ndarray  # (1,) float64: what one unit of v means to the rule
+    where: np.ndarray  # (12,) int64: pre and post population, row of v or -1, seed, steps learned, kernel's address,
+    #: then of the numbers that it reads (-1: none): rows of r_pre, r_post, slope and u in the variables, state rows of
+    #: slope and u
+    unit: np.ndarray  # (5,) float64: what one unit of v, r_pre, r_post, slope and u means to the rule
+    inlet: np.ndarray  # (factors,) int64: where in the drive a third factor arrives, -1 if it is given
+    factor_unit: np.ndarray  # (factors,) float64: what one unit of it means to the rule
     done: np.ndarray  # (t, 2) int64, written: synapses evaluated and weights changed
 
 
 #: Place of every field of `Teacher` in a table of them.
 (
     ROW_PTR, COL, COL_PTR, COL_SYN, COL_PRE, W, SYN, PRE_VARS, POST_VARS, LEVEL, CONST, COUNTERS, THIRD, FACTORS, V,
-    PRE_IDS, POST_IDS, WHERE, UNIT, DONE,
+    PRE_IDS, POST_IDS, WHERE, UNIT, INLET, FACTOR_UNIT, DONE,
 ) = range(len(Teacher._fields))  # fmt: skip
 EXTENTS = 3  #: most dimensions of a field
 
@@ -125,6 +129,38 @@ def third_factors(third, factors, row):
 
 
 @njit(**INLINE)
+def arrived(st, factors, inlet, unit):
+    """The factors that reached the neurons in this step, as sums of what was sent to them."""
+    for f in range(inlet.size):
+        if inlet[f] >= 0:
+            for j in range(factors.shape[1]):
+                factors[f, j] = st.drive[inlet[f] + j] * unit[f]
+
+
+@njit(**INLINE)
+def numbers_sent(net, st, log, i, p, row, unit):
+    """What the neurons of population p sent in log row i + 1, in the rule's unit; 0 where nothing."""
+    row[:] = 0.0
+    first = np.int64(net.pop_ptr[p])
+    for k in range(log.ptr[i + 1] + st.last_ptr[p], log.ptr[i + 1] + st.last_ptr[p + 1]):
+        row[np.int64(log.ids[k]) - first] = log.value[k] * unit
+
+
+@njit(**INLINE)
+def numbers(net, st, log, i, where, unit, pre_vars, post_vars):
+    """The numbers of this step that a rule reads."""
+    if where[6] >= 0:
+        numbers_sent(net, st, log, i, where[0], pre_vars[where[6]], unit[1])
+    if where[7] >= 0:
+        numbers_sent(net, st, log, i, where[1], post_vars[where[7]], unit[2])
+    first = net.pop_ptr[where[1]]
+    for k in range(2):
+        if where[8 + k] >= 0:
+            for j in range(post_vars.shape[1]):
+                post_vars[where[8 + k], j] = st.rows[where[10 + k], first + j] * unit[3 + k]
+
+
+@njit(**INLINE)
 def membranes(net, st, v, where, unit):
     """Membranes of the postsynaptic neurons after this step, in the rule's unit."""
     first, row = net.pop_ptr[where[1]], where[2]
@@ -145,8 +181,11 @@ def learn(net, st, log, i, p, likes, row):
     pre = pre[: sent(net, st, log, i, where[0], pre)]
     post = post[: sent(net, st, log, i, where[1], post)]
     third_factors(array_at(cube, p[THIRD]), factors, row)
+    arrived(st, factors, array_at(count, p[INLET]), array_at(flat, p[FACTOR_UNIT]))
+    unit = array_at(flat, p[UNIT])
     if where[2] >= 0:
-        membranes(net, st, v, where, array_at(flat, p[UNIT]))
+        membranes(net, st, v, where, unit)
+    numbers(net, st, log, i, where, unit, array_at(table, p[PRE_VARS]), array_at(table, p[POST_VARS]))
     evaluated, changed = counters[0], counters[1]
     arguments = (
         where[4], where[3], pre, post, array_at(index, p[ROW_PTR]), array_at(index, p[COL]),

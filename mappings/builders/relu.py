@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import NetworkError
 from chipsim.mappings.network.ideal import IF
 from chipsim.mappings.network.network import Network
@@ -214,7 +215,7 @@ def _check(
     choices = (("reset", reset, RESETS), ("readout", readout, READOUTS), ("inputs", inputs, INPUTS))
     for name, value, allowed in choices:
         if value not in allowed:
-            raise NetworkError(f"convert_relu: {name}={value!r} is not one of {', '.join(allowed)}")
+            raise NetworkError(f"convert_relu: {name}={shown(value)} is not one of {', '.join(allowed)}")
     for name, value, top in (("percentile", percentile, 100), ("max_rate", max_rate, 1), ("input_rate", input_rate, 1)):
         if not 0 < value <= top:
             raise NetworkError(f"convert_relu: {name}={value} is outside (0, {top}]")
@@ -236,7 +237,9 @@ def _check(
             )
     for k, layer in enumerate(layers):
         if layer.activation not in ACTIVATIONS:
-            raise NetworkError(f"convert_relu: layer {k + 1} has activation {layer.activation!r}; give relu or linear")
+            raise NetworkError(
+                f"convert_relu: layer {k + 1} has activation {shown(layer.activation)}; give relu or linear"
+            )
 
 
 def _scale(found: np.ndarray, percentile: float, k: int, signed: bool) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.chips.read import load_chip
 from chipsim.emulator import Emulator
 from chipsim.errors import NetworkError
@@ -104,7 +105,7 @@ def measure(
     if samples.ndim < 2 or not samples.size or samples[0].size != n_in or not np.all(np.isfinite(samples)):
         raise NetworkError(f"measure: samples have shape {samples.shape}; give finite numbers, {n_in} for each sample")
     if not isinstance(steps, (int, np.integer)) or steps < 1:
-        raise NetworkError(f"measure: steps={steps!r}; a sample is shown for one step at least")
+        raise NetworkError(f"measure: steps={shown(steps)}; a sample is shown for one step at least")
     samples = samples.reshape(len(samples), -1)
     program = program_of(conversion, chip, int(steps), **options)
     spikes = (_apart if program.chip.family == "float" else _together)(conversion, program, samples, steps)

@@ -149,11 +149,27 @@ def delays(net: Network, chip: Chip) -> Iterator[CompileError]:
         yield from _in_range(projection, name, chip, "delay_bits", longest.bit_length(), remedy)
 
 
+RATE_BITS = 8  #: of the numbers that rate units send
+
+
 def payloads(net: Network, chip: Chip) -> Iterator[CompileError]:
     """Spikes may carry values only where the chip's packets have room for them."""
     bits = chip.limits.spike_bits
     for name, projection in net.projections.items():
         need = int(getattr(projection.synapses, "message_bits", 0))
+        if projection.pre.model.model == "rate" and projection.role != "slope" and need < RATE_BITS:
+            if bits is not None and bits < RATE_BITS:
+                way = f"{chip.name}'s spikes carry {bits} bits; use 'research', 'loihi2' or 'unlimited'"
+            else:
+                way = f"give its synapses message_bits={RATE_BITS}"
+            yield CompileError(
+                f"projection '{name}': the units of '{projection.pre.name}' send numbers of {RATE_BITS} bits: {way}",
+                population=projection.pre.name,
+                resource="spike_bits",
+                need=RATE_BITS,
+                limit=bits,
+            )
+            continue
         if bits is not None and need > bits:
             yield CompileError(
                 f"projection '{name}' needs spikes of {need} bits, {chip.name}'s carry {bits}: "

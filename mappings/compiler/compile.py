@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import MEMORY_LIMIT, finite, integers, mapping, numbers, quoted, seed_of, shown, text_of
+from chipsim.checks import MEMORY_LIMIT, choice, finite, integers, mapping, numbers, quoted, seed_of, shown, text_of
 from chipsim.chips.arithmetic import Arithmetic
 from chipsim.chips.arithmetic import arithmetic as named_arithmetic
 from chipsim.chips.read import load_chip
@@ -17,12 +17,15 @@ from chipsim.chips.schema import Chip
 from chipsim.errors import CompileError
 from chipsim.mappings.compiler.cores.allocate import allocate
 from chipsim.mappings.compiler.cores.axons import kept_patterns, starts, total
+from chipsim.mappings.compiler.cores.packing import METHODS
 from chipsim.mappings.compiler.cores.partition import partition as make_partition
 from chipsim.mappings.compiler.cores.place import cores_per_chip, place
+from chipsim.mappings.compiler.lower.catalyst import lower_catalyst
 from chipsim.mappings.compiler.lower.crossbar import lower_crossbar
 from chipsim.mappings.compiler.lower.reckon import lower_reckon
 from chipsim.mappings.compiler.lower.xylo import lower_xylo
 from chipsim.mappings.network.network import Network
+from chipsim.native.conv_table import ask_for
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses
 from chipsim.program.program import PopulationImage, Program, ProjectionImage
 
@@ -39,6 +42,7 @@ FAMILY_LOWERING: dict[str, Callable[..., Program]] = {
     "odin": lower_crossbar,
     "tinyodin": lower_crossbar,
     "truenorth": lower_crossbar,
+    "catalyst": lower_catalyst,
 }
 
 
@@ -98,6 +102,7 @@ def compile(
         What does not fit, where, by how much, and what to do.
     """
     chip = load_chip(chip)
+    choice(packing, "packing", METHODS, CompileError)
     _check_arguments(net, dt, seed, name)
     rates = mapping(rates, "rates", "population -> spikes per step", CompileError) or None
     options = mapping(quantise, "quantise", "option -> value", CompileError)
@@ -107,9 +112,9 @@ def compile(
         return _lowering(chip)(
             net, chip, dt=dt, seed=seed, arithmetic=arithmetic, placement=placement, rates=rates, name=name
         )
-    native, report = _native(net, chip, dt, options)
-    check_network(native, chip)
     chosen = _arithmetic(arithmetic, chip)
+    native, report = _native(net, _computing(chip, chosen), dt, options)
+    check_network(native, chip)
     check_ranges(native, chosen)
     stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
     _check_taught(native, placement)
@@ -134,12 +139,12 @@ def compile(
         arithmetic=chosen,
         dt=float(dt),
         seed=int(seed),
-        name=name or net.name,
+        name=net.name if name is None else name,
         stages=stages,
     )
 
 
-def _check_arguments(net: Any, dt: float, seed: int, name: str | None) -> None:
+def _check_arguments(net: Any, dt: float, seed: int, title: str | None) -> None:
     if not isinstance(net, Network):
         raise CompileError(f"compile takes a Network, not {type(net).__name__}: build one with cs.Network()")
     if not net.n and not net.projections:
@@ -147,8 +152,8 @@ def _check_arguments(net: Any, dt: float, seed: int, name: str | None) -> None:
     if isinstance(dt, (bool, np.bool_)) or not isinstance(dt, (int, float, np.floating, np.integer)) or not dt > 0:
         raise CompileError(f"dt={shown(dt)} must be a positive number of seconds per step, e.g. dt=1e-3")
     finite(dt, "dt", CompileError)
-    if name is not None:
-        text_of(name, f"name={shown(name)}:", CompileError)
+    if title is not None and not text_of(title, f"name={shown(title)}:", CompileError):
+        raise CompileError("name='' is empty: leave it out for the network's name")
     seed_of(seed, error=CompileError)
     need = sum(p.n for p in net.populations.values()) * BYTES_PER_NEURON
     if need > MEMORY_LIMIT:
@@ -157,6 +162,9 @@ def _check_arguments(net: Any, dt: float, seed: int, name: str | None) -> None:
             f"network '{net.name}' needs about {need >> 30} GiB for its neurons alone, more than {MEMORY_LIMIT >> 30}; "
             f"the largest population is '{largest.name}' with {largest.n}"
         )
+    for name, projection in net.projections.items():
+        if isinstance(projection.synapses, Conv):  # the mapper asks which neurons each of its inputs reaches
+            ask_for(projection.synapses, f"projection '{name}': a convolution")
 
 
 def _check_taught(net: Network, placement: Mapping[str, Any] | None) -> None:
@@ -194,6 +202,14 @@ def _arithmetic(chosen: Arithmetic | str | None, chip: Chip) -> Arithmetic:
     return found
 
 
+def _computing(chip: Chip, chosen: Arithmetic) -> Chip:
+    """The chip with the arithmetic of the program: nengo-loihi's quantiser asks how low a voltage may fall."""
+    if chosen.preset == chip.arithmetic.preset or chosen.preset != "nengo_loihi":
+        return chip
+    part = chip.arithmetic.model_copy(update={"preset": chosen.preset, "options": {}})
+    return chip.model_copy(update={"arithmetic": part})
+
+
 def is_native(net: Network, chip: Chip) -> bool:
     """True if nothing in `net` is left to quantise for a time-step chip."""
     if any(p.model.family == "ideal" for p in net.populations.values()):
@@ -217,7 +233,7 @@ def _native(net: Network, chip: Chip, dt: float, options: Mapping[str, Any]) -> 
 
     known = [k for k in signature(make_native).parameters if k not in ("net", "chip", "dt")]
     for wrong in set(options) - set(known):
-        raise CompileError(f"quantise has no option {wrong!r}; it has {', '.join(known)}")
+        raise CompileError(f"quantise has no option {shown(wrong)}; it has {', '.join(known)}")
     return make_native(net, chip, dt=dt, **options)
 
 
@@ -265,6 +281,14 @@ def _cores_of(chip: Chip, n: int, value: Any, name: str, lowest: int) -> np.ndar
     return cores
 
 
+def rate_unit(projection: Any) -> float | None:
+    """What a mantissa of 1 means to a rate unit of an integer chip, None for other neurons."""
+    model = projection.post.model
+    if model.model != "rate" or not isinstance(projection.synapses, Synapses):
+        return None
+    return 2.0 ** (int(model.values["input_exp"]) + projection.synapses.exponent - 13)
+
+
 def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tuple[ProjectionImage, ...]]:
     """Populations and projections as a program holds them, with ideal units where there are."""
     units = report.units if report is not None else {}
@@ -275,8 +299,9 @@ def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tup
         PopulationImage(name, p.model, start[name], units.get(name), offsets.get(name) or 0.0)
         for name, p in net.populations.items()
     )
-    projections = tuple(
-        ProjectionImage(name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, weight_units.get(name))
-        for name, p in net.projections.items()
-    )
+    images = []
+    for name, p in net.projections.items():
+        unit = weight_units.get(name, rate_unit(p))
+        images.append(ProjectionImage(name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, unit, p.role))
+    projections = tuple(images)
     return populations, projections

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import FileError
 from chipsim.storage.atomic import write_file
 
@@ -87,7 +88,7 @@ def read_cues(path: str | Path) -> CueSet:
         try:
             first, second = (int(part) for part in line.split(","))
         except ValueError:
-            raise FileError(f"{path}, line {number}: expected 'address, tick', found {line!r}") from None
+            raise FileError(f"{path}, line {number}: expected 'address, tick', found {shown(line)}") from None
         if first == -2:
             label = second
         elif first == -1:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chipsim.checks import numbers
+from chipsim.checks import numbers, shown
 from chipsim.errors import NetworkError
 from chipsim.native.base import NeuronModel, Register
 
@@ -123,7 +123,7 @@ def _counts(model: NeuronModel) -> None:
         return
     if v["reset"] != "subtract" or np.any(v["threshold"] <= 0) or np.any(v["refractory"] > 0):
         raise NetworkError(
-            f"{name}: spikes={v['spikes']!r} needs reset='subtract', a threshold above 0 and no refractory period"
+            f"{name}: spikes={shown(v['spikes'])} needs reset='subtract', a threshold above 0 and no refractory period"
         )
 
 

@@ -56,6 +56,14 @@ class Projection:
     synapses: Any
     delay: Any = 0
     rule: Any = None
+    role: str = ""
+
+    @property
+    def use(self) -> dict[str, str]:
+        """The role as `Network.connect` takes it."""
+        if self.role in ("", *WITHOUT_FACTOR):
+            return {"role": self.role}
+        return {"role": "third", "factor": self.role}
 
     @property
     def is_native(self) -> bool:
@@ -112,6 +120,8 @@ class Network:
         delay: Any = 0,
         rule: Any = None,
         name: str | None = None,
+        role: str = "",
+        factor: str = "",
     ) -> Projection:
         """Connect two populations.
 
@@ -130,17 +140,26 @@ class Network:
             synapses, the sums that arrive can be recorded as "input" and drive nothing. An `EProp` belongs on all
             projections of a network of `LSNN` neurons with an `LI` readout; on a projection between other neurons it
             becomes the declared rule `cs.rules.eprop_synapse` with its constants.
+        role : {"", "third", "gate", "slope"}
+            What the sums are to the neurons that they reach: their input; the third factor `factor` of the learning
+            synapses of these neurons, in the step in which they arrive (feedback on the chip); or, for rate units,
+            input that is multiplied by the unit's own slope. "slope" brings no sum: what each unit sends is multiplied
+            by the slope that the unit opposite in `pre` has in the same step (an error unit beside the unit whose error
+            it is; one synapse each in the costs); `pre` must be older than `post` and of its size, weights an identity.
+        factor : str
+            With role="third": the name of the third factor in the rules of the neurons' learning synapses.
 
         Raises
         ------
         NetworkError
-            Unknown population, a shape that does not fit, NaN, a duplicate name.
+            Unknown population, a shape that does not fit, NaN, a duplicate name, an unknown role.
         """
         source, target = self.population(pre), self.population(post)
         label = self._free_name(f"{source.name}->{target.name}") if name is None else name_of(name, "projection")
         if label in self.projections:
             raise NetworkError(f"projection '{label}' exists already; choose another name")
-        if target.model.is_input and rule is None:
+        role = _role(role, factor, label, target)
+        if target.model.is_input and rule is None and role in ("", *WITHOUT_FACTOR):
             raise NetworkError(f"projection '{label}': '{target.name}' is a spike source and takes no input")
         synapses = weights
         if not isinstance(weights, (Synapses, FloatSynapses, Conv)):
@@ -151,9 +170,28 @@ class Network:
         elif type(delay) is not int or delay:
             raise NetworkError(f"projection '{label}': give delays inside the native synapses, not beside them")
         _check_shape(label, synapses.shape, source, target)
-        projection = Projection(label, source, target, synapses, delay, _rule_for(rule, source, target))
+        if role == "slope":
+            self._check_slope(label, source, target, synapses, rule)
+        projection = Projection(label, source, target, synapses, delay, _rule_for(rule, source, target), role)
         self.projections[label] = projection
         return projection
+
+    def _check_slope(self, label: str, source: Population, target: Population, synapses: Any, rule: Any) -> None:
+        """A slope goes from each rate unit to the one opposite, which is updated after it."""
+        matrix = getattr(synapses, "weights", getattr(synapses, "mantissa", synapses))
+        dense = np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)
+        order = list(self.populations)
+        late = order.index(source.name) > order.index(target.name)
+        if (
+            source.model.model not in RATE_MODELS
+            or late
+            or rule is not None
+            or np.any((dense != 0) != np.eye(len(dense)))
+        ):
+            raise NetworkError(
+                f"projection '{label}': role='slope' goes from rate units to as many units added later, with identity "
+                "weights and no rule"
+            )
 
     def population(self, key: Population | str) -> Population:
         """The population of that name; raises NetworkError naming those that exist."""
@@ -179,6 +217,27 @@ class Network:
         """Name and size."""
         synapses = sum(synapse_count(p.synapses) for p in self.projections.values())
         return f"Network({self.name!r}: {len(self.populations)} populations, {self.n} neurons, {synapses} synapses)"
+
+
+WITHOUT_FACTOR = ("gate", "slope")  #: roles that name no third factor
+RATE_MODELS = ("float_rate", "rate")
+
+
+def _role(role: str, factor: str, label: str, target: Population) -> str:
+    """The role as a projection keeps it: "", "gate", or the third factor's name."""
+    if role not in ("", "third", *WITHOUT_FACTOR):
+        raise NetworkError(f"projection '{label}': role={role!r} is not one of '', 'third', 'gate', 'slope'")
+    if role != "third":
+        if factor:
+            raise NetworkError(f"projection '{label}': factor={factor!r} goes with role='third'")
+        if role and target.model.model not in RATE_MODELS:
+            raise NetworkError(f"projection '{label}': only rate units (cs.floats.Rate, cs.loihi.Rate) have a {role}")
+        return role
+    if not isinstance(factor, str) or not factor.isidentifier() or factor in WITHOUT_FACTOR:
+        raise NetworkError(
+            f"projection '{label}': factor={factor!r} must name the third factor that the sums are, e.g. factor='L'"
+        )
+    return factor
 
 
 def _check_shape(label: str, shape: tuple[int, ...], source: Population, target: Population) -> None:

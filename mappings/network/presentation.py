@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown, whole
 from chipsim.errors import NetworkError
 from chipsim.native.loihi import LIF, LIFReset
 
@@ -24,8 +25,8 @@ def present(native: Network, steps: int) -> Network:
     NetworkError
         Recurrent networks, delays, neurons other than LIF, or neurons that do not start at 0.
     """
-    if steps < 1:
-        raise NetworkError(f"present: steps={steps}; a presentation takes at least one step")
+    if whole(steps, "present: steps") < 1:
+        raise NetworkError(f"present: steps={shown(steps)}; a presentation takes at least one step")
     depths = _depths(native)
     out = Network(native.name)
     out.metadata = dict(native.metadata)

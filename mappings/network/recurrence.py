@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.checks import shown
 from chipsim.errors import NetworkError
 from chipsim.native.base import NeuronModel
 from chipsim.native.synapses import Conv, stored, with_data
@@ -72,7 +73,7 @@ def recurrence(model: NeuronModel, dt: float, name: str = "population") -> Recur
         If dt is not positive, a time constant is below it, or the model is none of the three.
     """
     if not (np.isfinite(dt) and dt > 0):
-        raise NetworkError(f"dt={dt!r} is not a positive number of seconds")
+        raise NetworkError(f"dt={shown(dt)} is not a positive number of seconds")
     value: dict[str, Any] = {k: v if isinstance(v, str) else model.per_neuron(k) for k, v in model.values.items()}
     one = np.ones(model.n)
     if model.model == "ideal_if":

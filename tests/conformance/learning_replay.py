@@ -55,6 +55,15 @@ def eprop_rule(p: dict, n: int) -> EProp:
     )
 
 
+def sequences_of(data) -> list[tuple[np.ndarray, Any]]:
+    """Inputs and targets of all sequences in their order: one for each of `n_iter` where the input is the same."""
+    x = bits(data, "X")
+    goals = data["labels"] if "labels" in data else data["Y"]
+    one_goal = goals.ndim == x.ndim if "labels" not in data and x.ndim == 2 else goals.ndim == 2
+    number = int(data["n_iter"]) if "n_iter" in data else len(x)
+    return [(x if x.ndim == 2 else x[i % len(x)], goals if one_goal else goals[i % len(goals)]) for i in range(number)]
+
+
 def first_gradient(data, gradients, checks: Checks) -> None:
     """The gradient of the first update, averaged over its batch, and the traces of the first sequence."""
     for name in ("in", "rec", "out"):
@@ -96,24 +105,20 @@ def eprop_sequences(path: Path, data) -> Checks:
     rule = eprop_rule(p, data["Wrec0"].shape[0])
     net = rule.net(data["Win0"], data["Wrec0"], data["Wout0"], data["B"])
     trainer = Trainer(rule, data["Win0"], data["Wrec0"], data["Wout0"], data["B"], chip="float")
-    x, spikes = bits(data, "X"), bits(data, "spikes")
-    batch = int(p["batch"])
-    updates = int(data["n_iter"]) if "n_iter" in data else len(x) // batch
+    spikes, batch = bits(data, "spikes"), int(p["batch"])
+    sequences = sequences_of(data)
     checks: Checks = {}
-    losses, emulated, wrong = [], [], 0
-    for k in range(updates):
-        if x.ndim == 2:
-            sequences = [(x, data["Y"])]
-        else:
-            sequences = [(x[i], data["labels"][i]) for i in range(k * batch, (k + 1) * batch)]
-        results = net.step(sequences)
-        losses.append(np.mean([r.loss for r in results]))
-        emulated.append(np.mean([r.loss for r in trainer.step(sequences)]))
-        for i, r in enumerate(results):
-            wrong += int((r.run.z != spikes[k * batch + i]).sum())
+    losses, emulated, fired = [], [], []
+    for k in range(0, len(sequences), batch):
+        results = net.step(sequences[k : k + batch])
+        losses += [r.loss for r in results]
+        emulated += [r.loss for r in trainer.step(sequences[k : k + batch])]
+        fired += [r.run.z for r in results]
         if k == 0:
             first_gradient(data, results, checks)
-    checks["spikes"] = (wrong, 0, EXACT)
+    checks["spikes"] = (np.array(fired).reshape(spikes.shape), spikes, EXACT)
+    if data["loss_nest"].size * batch == len(sequences):  # one entry per update
+        losses, emulated = (np.reshape(x, (-1, batch)).mean(axis=1) for x in (losses, emulated))
     checks["loss"] = (losses, data["loss_nest"], TIGHT)
     checks["loss on the chip"] = (emulated, data["loss_nest"], TIGHT)
     projections = {"in": "in->rec", "rec": "rec->rec", "out": "rec->out"}

@@ -7,130 +7,120 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.optimize import brentq
 
+import chipsim as cs
 from chipsim.rules.e_prop.online import OnlineEProp
 from tests.conformance.learning_replay import EXACT, TIGHT, Checks, eprop_rule
-from tests.oracles.rules import (
-    btsp,
-    memristor,
-    resume,
-    sdsp,
-    span,
-    stdp_dopamine,
-    stdp_facets,
-    stdp_jonke,
-    stdp_nearest,
-    stdp_pair,
-    stdp_triplet,
-    tempotron,
-    vogels_sprekeler,
-)
+from tests.conformance.rate_nets import full
+from tests.oracles.rules import memristor, resume, sdsp, span, tempotron
 
+FROM_ZERO = ("stdp_nn_symm_synapse", "stdp_nn_restr_synapse", "stdp_facetshw")
 STAMP = 1.0  # NEST stamps a spike one step after the time in the list
 VOLUME_DELAY = 2.0  # generator to parrot to volume transmitter, 1 ms each
 
 
-def pair_parameters(p: dict) -> stdp_pair.PairStdp:
-    """NEST names to ours."""
-    return stdp_pair.PairStdp(
-        p["tau_plus"], p["tau_minus"], p["lambda"], p["alpha"], p["mu_plus"], p["mu_minus"], p["Wmax"]
-    )
+def paired(rule: Any, pre: list[np.ndarray], post: list[np.ndarray], w0: float, steps: int, **third: np.ndarray):
+    """Weights after every step, (steps, synapses): synapse j between sources whose spikes, in steps, are given."""
+    n = len(pre)
+    inputs = {"pre": np.zeros((steps, n), np.uint8), "post": np.zeros((steps, n), np.uint8)}
+    for name, lists in (("pre", pre), ("post", post)):
+        for j, times in enumerate(lists):
+            inputs[name][times[times < steps], j] = 1
+    net = cs.Network("pairs")
+    net.add("pre", cs.SpikeSource(n))
+    net.add("post", cs.SpikeSource(n))
+    net.connect("pre", "post", cs.floats.Synapses(sp.csc_array(w0 * np.eye(n))), rule=rule, name="w")
+    emulator = cs.Emulator(cs.compile(net, "float", placement={"post": 0}))
+    trace = emulator.run(inputs, steps, third={"w": third} if third else None, record={"w": ["w"]}).learning["w"].trace
+    return trace["w"][:, np.arange(n), np.arange(n)]
 
 
-def stdp_replays(params: dict, dopamine: np.ndarray) -> dict[str, Any]:
-    """Rule name -> function(pre, post, delay, w0, out)."""
-    rules: dict[str, Any] = {}
-    for name in ("stdp_synapse", "stdp_additive", "stdp_multiplicative"):
-        par = pair_parameters(params[name])
-        rules[name] = lambda *a, par=par: stdp_pair.replay(par, *a)
-    for scheme, tag in (("symmetric", "symm"), ("pre_centered", "pre_centered"), ("restricted", "restr")):
-        name = f"stdp_nn_{tag}_synapse"
-        par, code = pair_parameters(params[name]), stdp_nearest.SCHEMES[scheme]
-        rules[name] = lambda *a, par=par, code=code: stdp_nearest.replay(par, code, *a)
-    p = params["stdp_triplet_synapse"]
-    triplet = stdp_triplet.TripletStdp(
-        p["tau_plus"], p["tau_plus_triplet"], p["tau_minus"], p["tau_minus_triplet"],
-        p["Aplus"], p["Aplus_triplet"], p["Aminus"], p["Aminus_triplet"], p["Wmax"],
-    )  # fmt: skip
-    rules["stdp_triplet_synapse"] = lambda *a: stdp_triplet.replay(triplet, *a)
-    p = params["jonke_synapse"]
-    jonke = stdp_jonke.JonkeStdp(
-        p["tau_plus"],
-        p["tau_minus"],
-        p["lambda"],
-        p["alpha"],
-        p["beta"],
-        p["mu_plus"],
-        p["mu_minus"],
-        p["Wmax"],
-    )
-    rules["jonke_synapse"] = lambda *a: stdp_jonke.replay(jonke, *a)
-    p = params["vogels_sprekeler_synapse"]
-    vogels = vogels_sprekeler.VogelsSprekeler(p["tau"], p["tau_minus"], p["eta"], p["alpha"], p["Wmax"])
-    rules["vogels_sprekeler_synapse"] = lambda *a: vogels_sprekeler.replay(vogels, *a)
-    p = params["stdp_dopamine_synapse"]
-    reward = stdp_dopamine.DopamineStdp(
-        p["tau_plus"],
-        p["tau_minus"],
-        p["tau_c"],
-        p["tau_n"],
-        p["A_plus"],
-        p["A_minus"],
-        p["b"],
-        p["Wmin"],
-        p["Wmax"],
-    )
-    rules["stdp_dopamine_synapse"] = lambda pre, post, *a: stdp_dopamine.replay(reward, pre, post, dopamine, *a)
-    return rules
+def pair_names(p: dict) -> dict[str, float]:
+    """NEST's names of a pair rule to ours."""
+    names = {"tau_plus": "tau_plus", "tau_minus": "tau_minus", "lam": "lambda", "alpha": "alpha", "w_max": "Wmax"}
+    return {ours: p[theirs] for ours, theirs in names.items()} | {k: p[k] for k in ("mu_plus", "mu_minus")}
 
 
-def facets_parameters(p: dict) -> stdp_facets.Facets:
-    """NEST names to ours."""
+def shipped(name: str, p: dict) -> Any:
+    """The rule that `cs.rules` ships for one of NEST's synapses."""
+    rules = cs.rules
+    if name in ("stdp_synapse", "stdp_additive", "stdp_multiplicative"):
+        return rules.stdp(**pair_names(p))
+    if name == "stdp_nn_symm_synapse":
+        return rules.stdp(**pair_names(p), nearest=True)
+    if name == "stdp_nn_pre_centered_synapse":
+        return rules.stdp_pre_centered(**pair_names(p))
+    if name == "stdp_nn_restr_synapse":
+        return rules.stdp_restricted(**pair_names(p))
+    if name == "stdp_triplet_synapse":
+        times = (p["tau_plus"], p["tau_plus_triplet"], p["tau_minus"], p["tau_minus_triplet"])
+        return rules.triplet(*times, p["Aplus"], p["Aplus_triplet"], p["Aminus"], p["Aminus_triplet"], p["Wmax"])
+    if name == "jonke_synapse":
+        own = {"beta": p["beta"], "mu_plus": p["mu_plus"], "mu_minus": p["mu_minus"], "w_max": p["Wmax"]}
+        return rules.jonke(p["tau_plus"], p["tau_minus"], p["lambda"], p["alpha"], **own)
+    if name == "vogels_sprekeler_synapse":
+        assert p["tau"] == p["tau_minus"], "one time constant for both sides"
+        return rules.inhibitory(p["tau"], p["eta"], p["alpha"], p["Wmax"])
+    if name == "stdp_dopamine_synapse":
+        times = (p["tau_plus"], p["tau_minus"], p["tau_c"], p["tau_n"])
+        return rules.dopamine_stdp(*times, p["A_plus"], p["A_minus"], p["b"], (p["Wmin"], p["Wmax"]))
+    assert name == "stdp_facetshw", f"no shipped rule for {name}"
+    assert [p[f"configbit_{k}"] for k in (0, 1)] == [["0", "0", "1", "0"], ["0", "1", "0", "0"]]
+    up, down, none = (np.array(p[f"lookuptable_{k}"], int) for k in range(3))
+    assert p["reset_pattern"] == ["1"] * 6 and np.array_equal(none, np.arange(16))
+    threshold = 2 * p["a_thresh_th"] - p["a_thresh_tl"]
+    return rules.stdp_facets(p["tau_plus"], p["tau_minus_stdp"], threshold, up=up.tolist(), down=down.tolist())
 
-    def numbers(name: str) -> np.ndarray:
-        return np.array(p[name], dtype=np.int64)
 
-    return stdp_facets.Facets(
-        p["tau_plus"], p["tau_minus_stdp"], p["a_thresh_th"], p["a_thresh_tl"],
-        np.stack([numbers("configbit_0"), numbers("configbit_1")]),
-        np.stack([numbers(f"lookuptable_{k}") for k in range(3)]),
-        numbers("reset_pattern").reshape(3, 2), p["weight_per_lut_entry"], p["readout_cycle_duration"],
-    )  # fmt: skip
+def concentration(spikes: np.ndarray, tau: float, steps: int) -> np.ndarray:
+    """Dopamine at the start of each step, that of the step before in it."""
+    n, out = 0.0, np.zeros(steps)
+    for t in range(1, steps):
+        n = n * np.exp(-1.0 / tau) + np.count_nonzero(spikes == t - 1) / tau
+        out[t] = n
+    return out
 
 
-def first_visits(p: dict, pre: list[np.ndarray]) -> np.ndarray:
-    """When the controller first reads each synapse: rows are numbered by their first presynaptic spike."""
+def visited(p: dict, pre: list[np.ndarray], steps: int) -> np.ndarray:
+    """1 in the first step after the controller read a synapse's row; rows are numbered by their first spike."""
     order = np.argsort([spikes[0] if len(spikes) else np.inf for spikes in pre], kind="stable")
     number = np.empty(len(pre), int)
     number[order] = np.arange(len(pre))
-    return number // p["synapses_per_driver"] * p["driver_readout_time"]
+    first = number // p["synapses_per_driver"] * p["driver_readout_time"]
+    since = np.arange(steps)[:, None] - 1 - first
+    return ((since >= 0) & (since % p["readout_cycle_duration"] == 0)).astype(float)
 
 
 def replay_stdp(path: Path, data) -> Checks:
-    """Weight after every presynaptic spike, for every recorded rule."""
+    """Weight after every presynaptic spike, for every recorded rule: the shipped one, on the emulated float chip."""
     params = json.loads(str(data["params"]))
     cuts = {k: np.cumsum(data[f"{k}_n"])[:-1] for k in ("pre", "post")}
-    pre, post = (np.split(data[k] + STAMP, cuts[k]) for k in ("pre", "post"))
-    rules = stdp_replays(params, data["dopa"] + VOLUME_DELAY)
-    checks: Checks = {}
+    pre, post = (np.split(data[k].astype(int) + int(STAMP), cuts[k]) for k in ("pre", "post"))
+    steps = int(data["T"]) + 2
+    checks: Checks = {"T": (max(t.max(initial=0) for t in (*pre, *post)) < steps, True, EXACT)}
     for name, p in params.items():
-        ours = []
-        facets = facets_parameters(p) if name == "stdp_facetshw" else None
-        visits = first_visits(p, pre) if facets is not None else np.zeros(len(pre))
-        for before, after, visit in zip(pre, post, visits):
-            out = np.empty(len(before))
-            if facets is not None:
-                stdp_facets.replay(facets, before, after, float(visit), p.get("delay", 1.0), p["w0"], out)
-            else:
-                rules[name](before, after, p["delay"], p["w0"], out)
-            ours.append(out)
-        checks[f"{name}_w"] = (np.concatenate(ours), data[f"{name}_w"], TIGHT)
+        assert float(p.get("delay", 1.0)).is_integer(), f"{name}: a delay between steps"
+        late = [times + int(p.get("delay", 1.0)) for times in post]  # dendritic: a spike reaches the synapse later
+        unit, third = 1.0, {}
+        if name == "stdp_dopamine_synapse":
+            third = {"dopamine": concentration(data["dopa"].astype(int) + int(VOLUME_DELAY), p["tau_n"], steps)}
+        elif name == "stdp_facetshw":
+            unit, third = p["weight_per_lut_entry"], {"visit": visited(p, pre, steps)}
+        start = p["w0"] if unit == 1.0 else float(np.floor(p["w0"] / unit + 0.5))
+        # to NEST's nearest-neighbour synapses the time at which all begins is that of a presynaptic spike
+        began = [np.concatenate([[0], times]) for times in pre] if name in FROM_ZERO else pre
+        w = paired(shipped(name, p), began, late, start, steps, **third)
+        ours = np.concatenate([w[times, j] for j, times in enumerate(pre)])
+        checks[f"{name}_w"] = (unit * ours, data[f"{name}_w"], TIGHT)
     return checks
 
 
 def replay_spike_rules(path: Path, data) -> Checks:
     """Tempotron, ReSuMe, SPAN, BTSP, SDSP, memristor tables."""
     times, counts, w = data["spikes"], data["spikes_n"], data["w"]
+    assert len(data["V_trace"]) == round(float(data["T"] / data["dt"]))
     inputs = np.split(times, np.cumsum(counts)[:-1])
     tau_m, tau_s, v0 = float(data["tau_m"]), float(data["tau_s"]), float(data["V0"])
     v, slopes = np.empty(len(data["V_trace"])), np.empty(len(w))
@@ -152,8 +142,47 @@ def replay_spike_rules(path: Path, data) -> Checks:
     amplitude = float(shape @ rest / (shape @ shape))
     ours = [resume.update(s, desired, actual, a, amplitude, tau) for s in inputs]
     checks["resume_dw"] = (ours, data["resume_dw"], TIGHT)
+    checks |= spikeprop(data)
     integer_and_slow_rules(data, checks)
     return checks
+
+
+def spikeprop(data) -> Checks:
+    """The spike where the potential crosses the threshold, and how each weight moves it (Bohte et al. 2002)."""
+    tau = float(data["sp_tau"])
+
+    def potentials(t: float) -> np.ndarray:
+        since = np.maximum(t - data["sp_ti"][:, None] - data["sp_delays"], 0.0)
+        return since / tau * np.exp(1.0 - since / tau)
+
+    def above(t: float) -> float:
+        return float((data["sp_w"] * potentials(t)).sum() - data["sp_theta"])
+
+    t = float(brentq(above, float(data["sp_t"]) - 0.5, float(data["sp_t"]) + 0.5, xtol=1e-13))
+    since = np.maximum(t - data["sp_ti"][:, None] - data["sp_delays"], 0.0)
+    rise = np.where(since > 0.0, (1.0 - since / tau) / tau * np.exp(1.0 - since / tau), 0.0)
+    moved = -potentials(t) / (data["sp_w"] * rise).sum()
+    return {
+        "sp_t": (t, data["sp_t"], TIGHT),
+        "sp_dt_dw": (moved, data["sp_dt_dw"], 1e-10),
+        "sp_dE_dw": ((t - float(data["sp_td"])) * moved, data["sp_dE_dw"], 1e-10),
+    }
+
+
+def plateau_run(p: dict, drive: np.ndarray, plateau: np.ndarray, w0: np.ndarray) -> dict[str, np.ndarray]:
+    """What is recorded of the synapses (steps, 1, inputs) of one neuron whose inputs send `drive` (steps, inputs)."""
+    names = {"tau_et": "tau_ET", "tau_is": "tau_IS", "half_plus": "alpha_plus", "slope_plus": "beta_plus",
+             "half_minus": "alpha_minus", "slope_minus": "beta_minus", "w_max": "Wmax"}  # fmt: skip
+    rule = cs.rules.btsp_gated(
+        **{k: p[v] for k, v in names.items()}, k_plus=p["k_plus"], k_minus=p["k_minus"], dt=p["dt"]
+    )
+    net = cs.Network("place cell")
+    net.add("places", cs.SpikeSource(len(w0), graded=1))
+    net.add("cell", cs.SpikeSource(1))
+    net.connect("places", "cell", full(w0[None]), rule=rule, name="w")
+    emulator = cs.Emulator(cs.compile(net, "float", placement={"cell": 0}))
+    record = {"w": ["w", "et", "instructive"]}
+    return emulator.run({"places": drive}, len(drive), third={"w": plateau}, record=record).learning["w"].trace
 
 
 def integer_and_slow_rules(data, checks: Checks) -> None:
@@ -170,16 +199,10 @@ def integer_and_slow_rules(data, checks: Checks) -> None:
         (weights, data["sdsp_w"], EXACT),
     )
     p = json.loads(str(data["btsp_params"]))
-    slow = btsp.Btsp(
-        p["tau_ET"], p["tau_IS"], p["k_plus"], p["k_minus"], p["alpha_plus"], p["beta_plus"],
-        p["alpha_minus"], p["beta_minus"], p["Wmax"], p["dt"],
-    )  # fmt: skip
     t = np.arange(0, p["T"], p["dt"])
     drive = (np.abs(t[:, None] - data["btsp_act"]) < 50.0) * (0.8 / 100)
     plateau = ((t >= p["plateau"][0]) & (t < p["plateau"][1])) * (0.8 / 300)
-    w = data["btsp_w0"].copy()
-    btsp.run(slow, drive, plateau, w)
-    checks["btsp_w"] = (w, data["btsp_w"], TIGHT)
+    checks["btsp_w"] = (plateau_run(p, drive, plateau, data["btsp_w0"])["w"][-1, 0], data["btsp_w"], TIGHT)
     for name in [f for f in data.files if f.startswith("memristor_A")]:
         table = np.empty_like(data[name])
         memristor.tables(float(name.removeprefix("memristor_A")), 0.0, 1.0, table[0], table[1])
@@ -218,7 +241,22 @@ def replay_curves(path: Path, data) -> Checks:
     x = np.unpackbits(start["X_bits"])[: np.prod(start["X_shape"])].reshape(start["X_shape"])
     recorded = data["nest_sine_bsshslm_200it_loss"]
     ours = np.array([net.step([(x, start["Y"])])[0].loss for _ in recorded])
-    return {"loss, first eight": (ours[:8], recorded[:8], 1e-6), "loss": (ours, recorded, 0.05)}
+    return {"loss, first eight": (ours[:8], recorded[:8], 1e-6), "loss": (ours, recorded, 0.05), **pictures(data)}
+
+
+def pictures(data) -> Checks:
+    """Curves of runs whose inputs the file does not hold: they can be looked at, not run again. Finite, never negative;
+    every curve of a run that learns ends below its start.
+    """
+    checks: Checks = {}
+    for name in [n for n in data if n not in ("meta", "nest_evidence_label", "nest_evidence_iteration")]:
+        curve = np.asarray(data[name], np.float64)
+        checks[f"{name} is a curve"] = (bool(np.all(np.isfinite(curve)) and curve.min() >= 0.0), True, EXACT)
+        falls = "nearest" in name or curve[-5:].mean() < curve[:5].mean()
+        checks[f"{name} falls"] = (falls, True, EXACT)
+    steps = np.diff(data["nest_evidence_iteration"])
+    assert len(data["nest_evidence_label"]) == len(steps) + 1
+    return checks | {"nest_evidence_iteration grows": (bool((steps >= 0).all()), True, EXACT)}
 
 
 SPIKE_KINDS = {

@@ -179,13 +179,29 @@ def test_messages(case_file, replay):
             np.testing.assert_allclose(got[known], want[known], rtol=TIGHT, atol=1e-20, err_msg=name)
 
 
+def leaky(p: dict, weights: np.ndarray, x: np.ndarray, spikes: np.ndarray, membranes: np.ndarray) -> None:
+    """The recorded layer again: v <- beta v + W x, less the threshold 1 where it fired before, or v forgotten there."""
+    v = np.zeros(membranes[:, 0].shape)
+    for t in range(x.shape[1]):
+        fired = v > 1.0
+        kept = np.where(fired & (p["reset"] == "zero"), 0.0, v)
+        v = p["beta"] * kept + x[:, t] @ weights.T.astype(np.float64) - fired * (p["reset"] == "subtract")
+        np.testing.assert_allclose(membranes[:, t], v, atol=1e-5)
+        np.testing.assert_array_equal(spikes[:, t], membranes[:, t] > 1.0)
+        v = membranes[:, t].astype(np.float64)  # the tool rounds to float32 in every step
+
+
 def test_neurobench(metrics_file):
     record = json.loads(metrics_file.with_suffix(".json").read_text())
     p, results = record["params"], record["results"]
     with np.load(metrics_file) as z:
         sizes = {"X": p["I"], "s1": p["H"], "s2": p["O"]}
-        x, s1, s2 = (np.unpackbits(z[name], axis=2)[:, :, :n] for name, n in sizes.items())
+        whole = {name: np.unpackbits(z[name], axis=2) for name in sizes}
+        assert not any(whole[name][:, :, n:].any() for name, n in sizes.items()), "bits beyond the last neuron"
+        x, s1, s2 = (whole[name][:, :, :n] for name, n in sizes.items())
         layers = [LayerRun(z["W1"], x, s1, z["mem1"]), LayerRun(z["W2"], s1, s2, z["mem2"])]
+        leaky(p, z["W1"], x, s1, z["mem1"])
+        leaky(p, z["W2"], s1, s2, z["mem2"])
     mine = neurobench(layers, buffers=BUFFERS)
     assert set(mine) == set(results)
     for name, value in results.items():
@@ -201,5 +217,14 @@ def test_dvs_gesture_totals(totals_file):
     np.testing.assert_allclose(totals["synaptic_events"] * synapse, totals["energy_synapse"], rtol=TIGHT)
     low = totals["packets"] * out + totals["hops"] * costs.hop_east.energy.si
     high = totals["packets"] * out + totals["hops"] * costs.hop_north.energy.si
+    north = (totals["energy_network"] - low) / (costs.hop_north.energy.si - costs.hop_east.energy.si)
+    np.testing.assert_allclose(north, np.rint(north), atol=1e-3, err_msg="hops of one kind are a whole number")
+    soma = [totals[k] * getattr(costs, f"soma_{v}").energy.si for k, v in (("updated", "update"), ("fired", "spike"))]
+    accesses = (totals["energy_soma"] - sum(soma)) / costs.soma_access.energy.si
+    np.testing.assert_allclose(accesses, np.rint(accesses[0]), rtol=TIGHT, err_msg="neurons read in every step")
+    lines = [totals[f"energy_{line}"] for line in ("synapse", "dendrite", "soma", "network")]
+    np.testing.assert_allclose(sum(lines), totals["energy_total"], rtol=TIGHT)
+    assert not totals["energy_dendrite"].any()  # contained in the soma
+    assert (totals["time_simple"] <= totals["time_detailed"] * (1 + TIGHT)).all()
     assert (totals["energy_network"] >= low * (1 - TIGHT)).all()
     assert (totals["energy_network"] <= high * (1 + TIGHT)).all()

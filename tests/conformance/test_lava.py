@@ -10,9 +10,10 @@ import pytest
 import scipy.sparse as sp
 
 import chipsim as cs
+from chipsim.native.effective import effective
 from chipsim.native.synapses import Conv
 
-from .conftest import golden_files, golden_id
+from .conftest import Recording, golden_files, golden_id
 
 SUITES = ("lava_lif", "nengo_loihi", "brian2_loihi")
 #: Files of these folders that other tests replay (learning, quantiser).
@@ -33,10 +34,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(argument, chosen, ids=[golden_id(f) for f in chosen])
 
 
-def load(path: Path) -> tuple[dict, dict]:
-    with np.load(path, allow_pickle=False) as data:
-        arrays = {name: data[name] for name in data.files}
-    return json.loads(str(arrays.pop("spec"))), arrays
+def load(path: Path) -> tuple[dict, Recording]:
+    arrays = Recording(path)
+    return json.loads(str(arrays["spec"])), arrays
+
+
+def complete(arrays: Recording) -> None:
+    """Every array of a recording was used or compared."""
+    assert not arrays.unread(), f"recorded but not compared: {arrays.unread()}"
+
+
+def added(program: cs.Program, name: str) -> np.ndarray:
+    """The integers (post, pre) that a projection adds, its common shift made."""
+    image = program.projections[program.projection(name)]
+    found = effective(image.synapses, program.arithmetic)
+    matrix = found.matrix.toarray() if sp.issparse(found.matrix) else np.asarray(found.matrix)
+    return matrix.astype(np.int64) << found.shift
 
 
 # ------------------------------------------------------------------------------------------------ Lava
@@ -101,7 +114,7 @@ def test_lava(lava_file: Path) -> None:
         net.add(name, lava_population(population, arrays))
     for conn in spec["conns"]:
         net.connect(conn["src"], conn["dst"], lava_synapses(conn, arrays), name=conn["name"])
-    recorded = {key: value for key, value in arrays.items() if key.startswith("out_")}
+    recorded = {key: arrays[key] for key in arrays if key.startswith("out_")}
     record = {}
     for key in recorded:
         _, population, variable = key.split("_", 2)
@@ -112,6 +125,7 @@ def test_lava(lava_file: Path) -> None:
         _, population, variable = key.split("_", 2)
         got = result.spikes[population] if variable == "s" else result.trace[population][variable]
         np.testing.assert_array_equal(np.asarray(got).reshape(expected.shape), expected, err_msg=key)
+    complete(arrays)
 
 
 def test_lava_float(float_file: Path) -> None:
@@ -137,6 +151,7 @@ def test_lava_float(float_file: Path) -> None:
     # Sums of float weights in another order differ in the last bits (README of the recorded runs: < 2e-13).
     np.testing.assert_allclose(result.trace["a"]["u"], arrays["out_u"], rtol=0, atol=2e-13)
     np.testing.assert_allclose(result.trace["a"]["v"], arrays["out_v"], rtol=0, atol=2e-13)
+    complete(arrays)
 
 
 # ------------------------------------------------------------------------------------------ nengo-loihi
@@ -182,6 +197,10 @@ def test_nengo_loihi(nengo_file: Path) -> None:
     np.testing.assert_array_equal(result.trace["a"]["u"], arrays["out_current"], err_msg="current")
     np.testing.assert_array_equal(result.trace["a"]["v"], arrays["out_voltage"], err_msg="voltage")
     np.testing.assert_array_equal(result.spikes["a"], arrays["out_spiked"], err_msg="spikes")
+    for source, key in (("x", "in"), ("a", "rec")):
+        if f"w_int_{key}" in arrays:
+            np.testing.assert_array_equal(added(program, f"{source}->a") << 6, arrays[f"w_int_{key}"].T, err_msg=key)
+    complete(arrays)
 
 
 # ----------------------------------------------------------------------------------------- brian2-loihi
@@ -209,6 +228,8 @@ def test_brian2_loihi(brian_file: Path) -> None:
     np.testing.assert_array_equal(result.trace["a"]["u"], arrays["out_I"], err_msg="I")
     np.testing.assert_array_equal(result.trace["a"]["v"], arrays["out_v"], err_msg="v")
     np.testing.assert_array_equal(result.spikes["a"], arrays["out_s"], err_msg="spikes")
+    np.testing.assert_array_equal(added(program, "x->a") << 6, arrays["w_act"].T, err_msg="w_act")
+    complete(arrays)
 
 
 # -------------------------------------------------------------------------------- a thousand neurons
@@ -247,3 +268,4 @@ def test_big_recurrent(big_file: Path, arithmetic: str) -> None:
     whole = cs.Emulator(cs.compile(net, "unlimited", arithmetic=arithmetic)).run(steps=spec["T"])
     expected = np.unpackbits(arrays["out_spikes_packed"], axis=1)[:, :n]
     np.testing.assert_array_equal(whole.spikes["a"], expected)
+    complete(arrays)

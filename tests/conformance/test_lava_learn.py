@@ -97,6 +97,7 @@ def test_pes(pes_file: Path) -> None:
     )
     exponent = spec["weight_exp"]
     mantissa = data["w_int_in"].T >> (6 + exponent)
+    np.testing.assert_array_equal(mantissa << (6 + exponent), data["w_int_in"].T)
     net = cs.Network("recorded")
     net.add("pre", cs.SpikeSource(spec["ni"]))
     net.add(
@@ -123,6 +124,8 @@ def test_pes(pes_file: Path) -> None:
     }  # fmt: skip
     for name, value in got.items():
         np.testing.assert_array_equal(value, data[f"out_{name}"], err_msg=name)
+    left = set(data) - {f"out_{name}" for name in got} - {"x", "err", "w_int_in"}
+    assert not left, f"recorded but not compared: {sorted(left)}"
 
 
 def test_statistical(statistical_file: Path) -> None:

@@ -22,11 +22,16 @@ from .conftest import golden_files, golden_id
 
 TRACES = ("x1", "x2", "y1", "y2", "y3")
 B = 2**23
+#: Arrays of a learning run that go into it.
+STIMULUS = {
+    "pre", "post", "w0", "t0", "d0", "reward", "y1", "y2", "y3", *(f"rng_{k}" for k in ("x_decay", "x_imp", "y_decay")),
+    "rng_y_imp", "rng_w_round",
+}  # fmt: skip
 
 
 def load(path: Path) -> tuple[dict, dict]:
-    data = np.load(path)
-    return json.loads(str(data["spec"])), {k: data[k] for k in data.files if k not in ("spec", "versions")}
+    with np.load(path, allow_pickle=False) as data:
+        return json.loads(str(data["spec"])), {k: data[k] for k in data.files if k not in ("spec", "versions")}
 
 
 def trunc12(x: np.ndarray) -> np.ndarray:
@@ -118,6 +123,8 @@ def recorded_numbers(data: dict, rule: SumOfProducts) -> Draws:
 def compare(data: dict, got: dict[str, np.ndarray]) -> None:
     names = [k for k in data if k.startswith("out_")]
     assert names
+    left = set(data) - set(names) - STIMULUS
+    assert not left, f"recorded but not compared: {sorted(left)}"
     for name in names:
         np.testing.assert_array_equal(got[name[4:]], data[name], err_msg=name)
 

@@ -16,7 +16,17 @@ from chipsim.mappings.experiments.cue_data import make_cues
 from chipsim.native.reckon.neurons import Memories, Registers
 
 from .conftest import golden_files, golden_id
-from .cue_replay import LAST, canonical, difference, presentation, rows, run_samples, sample_count
+from .cue_replay import (
+    LAST,
+    SPIKE_LISTS,
+    TABLES,
+    canonical,
+    difference,
+    presentation,
+    rows,
+    run_samples,
+    sample_count,
+)
 
 SNAPSHOTS = [f"{field}_{when}" for field in ("u", "tinp", "trec", "tout", "dirty") for when in ("after_step", "end")]
 CYCLE_NAMES = ("step", "sdone", "tar", "eprop", "send", "cnt", "evt", "supp")
@@ -204,10 +214,13 @@ def replay_cue(z: Mapping[str, np.ndarray], root: Any = None, ticks: int = 2250)
     engine = ReckonEngine(regs, mem)
     names = [n for n in z if n not in CUE_STIMULUS and z[n].dtype.kind in "iufb"]
     samples = sample_count(z, engine, ticks, names)
-    per_tick = [rows(canonical(n)[0], z[n], engine) // ticks for n in names if canonical(n)[0] not in LAST]
+    counted = [n for n in names if n not in SPIKE_LISTS and canonical(n)[0] not in (*LAST, *TABLES)]
+    per_tick = [rows(canonical(n)[0], z[n], engine) // ticks for n in counted]
     shown = presentation(z, samples, ticks, lambda: released_data(root))
-    record = run_samples(engine, shown, max([k for k in per_tick if k <= samples], default=0))
-    unknown = [n for n in names if canonical(n)[0] not in {**record.sample, **record.tick}]
+    lists = max((z[n].size for n in names if n in SPIKE_LISTS), default=0)
+    record = run_samples(engine, shown, max([k for k in per_tick if k <= samples], default=0), lists)
+    known = {*record.sample, *record.tick, *TABLES}
+    unknown = [n for n in names if canonical(n)[0].partition(" ")[0] not in known]
     assert not unknown, f"recorded but not known here: {unknown}"
     wrong = [text for text in (difference(record, n, z[n]) for n in names) if text]
     assert not wrong, "; ".join(wrong)
@@ -272,16 +285,40 @@ def cue_recording(ticks: int = 2250) -> dict[str, np.ndarray]:
         "cycles": np.array([r.busy_cycles.sum() for r in runs]),
         "wrec_phases": np.stack([first[1], after[1][1], after[3][1]]), "winp_after": np.stack([a[0] for a in after]),
         "wout_before": np.stack([first[2], after[1][2]]),
+    } | further(runs, first, after)  # fmt: skip
+
+
+def further(runs: list[ReckonRun], first: tuple, after: list[tuple]) -> dict[str, np.ndarray]:
+    """More forms: who fired, counts and extremes per tick, busy cycles without the transfer, changes by phase."""
+    own = [r.busy_cycles - r.cycles["send"] for r in runs]
+    phases = [(first, after[1]), (after[1], after[3])]
+    changes = [[b[k].astype(int) - a[k] for k in range(3)] for a, b in phases]
+    return {
+        "spike_neuron": np.concatenate([np.nonzero(r.spikes)[1] for r in runs[:3]]).astype(np.uint8),
+        "spikes": np.concatenate([r.spikes.sum(axis=1) for r in runs[:2]]),
+        "tick_busy_min": np.array([x.min() for x in own]),
+        "tick_busy_max": np.array([r.busy_cycles.max() for r in runs]),
+        "busy": np.array([x.sum() for x in own]), "winp_phase_change": np.stack([c[0] for c in changes]),
+        "wrec_changed_phases": np.array([np.count_nonzero(c[1]) for c in changes]),
+        "phases": np.array([[k, *(np.abs(d).sum() for d in c), x] for k, (c, x) in enumerate(
+            zip(changes, (own[0].sum() + own[1].sum(), own[2].sum() + own[3].sum())))]),
     }  # fmt: skip
+
+
+FURTHER = (
+    "spike_neuron", "spikes", "tick_busy_min", "tick_busy_max", "busy", "winp_phase_change", "wrec_changed_phases",
+    "phases",
+)  # fmt: skip
 
 
 def test_cue_recordings_of_any_layout() -> None:
     """Arrays per tick of some samples, per sample and per phase are compared; a wrong or unknown one is named."""
     z = cue_recording()
     replay_cue(z)
-    for name in ("test_correct", "npass", "cycles", "wrec_phases", "winp_after", "wout_before", "sample_inference"):
+    names = ("test_correct", "npass", "cycles", "wrec_phases", "winp_after", "wout_before", "sample_inference")
+    for name in (*names, *FURTHER):
         wrong = {**z, name: z[name].copy()}
-        wrong[name].flat[wrong[name].size // 2] ^= 1
+        wrong[name].flat[-1 if name == "phases" else wrong[name].size // 2] ^= 1
         with pytest.raises(AssertionError, match=name):
             replay_cue(wrong)
     with pytest.raises(AssertionError, match=r"not known here: \['mystery'\]"):

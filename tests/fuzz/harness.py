@@ -40,6 +40,7 @@ import numpy as np
 HERE = Path(__file__).parent
 CORPUS, FINDINGS = HERE / "corpus", HERE / "findings"
 HANG = 10.0  #: seconds after which one input counts as a hang
+STARTS = 1200.0  #: seconds for the first good inputs, in which kernels may be compiled
 SLOW = 3.0  #: seconds that one input may take in the child before it is a finding
 MEMORY = 1 << 30  #: bytes that reading one input may add to the child's peak
 LINES, LETTERS = 2, 1000  #: of a refusal
@@ -263,7 +264,7 @@ class Child:
             at = self._index()
             if at != last:
                 last, since = at, time.monotonic()
-            elif time.monotonic() - since > (HANG if at >= 0 else 20 * HANG):
+            elif time.monotonic() - since > (HANG if at >= 0 else STARTS):
                 process.kill()
                 process.wait()
                 return None, at + 1, Finding("hang", f"more than {HANG:g} s", at)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from chipsim.chips.arithmetic import Arithmetic
+from chipsim.engines.machine.pieces import inlets
 from chipsim.errors import RunError
 from chipsim.kept import FOREVER, Kept, like, number
 from chipsim.native.ranges import mantissa_range
@@ -21,7 +22,7 @@ from chipsim.native.synapses import Synapses
 from chipsim.program.program import Program, ProjectionImage
 from chipsim.rules.carried import EngineRule
 from chipsim.rules.costs import cost
-from chipsim.rules.declaration import Rule
+from chipsim.rules.declaration import EVALUATES, HOLDS, Rule
 from chipsim.rules.fixed_format import Fixed
 from chipsim.rules.plastic import Plastic
 from chipsim.rules.source import COUNTERS
@@ -29,6 +30,29 @@ from chipsim.rules.source import COUNTERS
 from .third import third_array
 
 DEFAULT_BITS = 9  #: of a learned weight on an integer chip, if the rule declares no format
+
+
+class Phase(NamedTuple):
+    """The phase that a run is (None: of none), and whether it ends with the run."""
+
+    name: str | None = None
+    ends: bool = True
+
+
+NO_PHASE = Phase()
+
+
+def value_unit(model: Any, post: Any) -> float:
+    """What one unit of a number that `model` sends means to a rule: rates of integer units count in 128ths."""
+    rate = model.model == "rate" or (model.is_input and post.model == "rate")
+    return 1.0 / 128 if rate else 1.0
+
+
+def state_units(model: Any) -> tuple[float, float]:
+    """What one unit of the slope and of u means to a rule."""
+    if model.model != "rate":
+        return 1.0, 1.0
+    return 2.0**-14, 2.0**-14 if model.values["form"] == "output" else 2.0**-12
 
 
 class Tally:
@@ -128,6 +152,8 @@ class DeclaredLearner(Learner):
         self.plastic.w = weights
         self.variables = ("w", *rule.state, *rule.traces)
         self._membrane()
+        self._numbers()
+        self._arriving()
 
     def _membrane(self) -> None:
         rule, model = self.rule, self.post.model
@@ -145,25 +171,102 @@ class DeclaredLearner(Learner):
                 f"'{self.post.name}', whose neurons ({model.model}) have none"
             )
 
+    def _numbers(self) -> None:
+        """Where the numbers that the rule reads come from, and what their units mean."""
+        rule, p, post = self.rule, self.plastic, self.post.model
+        for side, image in (("pre", self.pre), ("post", self.post)):
+            if f"r_{side}" in rule.values and not image.model.carries_values:
+                raise RunError(
+                    f"projection '{self.image.name}': rule {rule.name} reads the numbers of population "
+                    f"'{image.name}', but its spikes carry none: use rate units (cs.floats.Rate, cs.loihi.Rate) or a "
+                    "graded source"
+                )
+        states = post.variables
+        for name in ("slope", "u"):
+            if name in rule.values and name not in states:
+                raise RunError(
+                    f"projection '{self.image.name}': rule {rule.name} reads {name} of population '{self.post.name}', "
+                    f"whose neurons ({post.model}) have none; rate units have: cs.floats.Rate, cs.loihi.Rate"
+                )
+        rows = [p.pre_rows.get("r_pre", -1), *(p.post_rows.get(n, -1) for n in ("r_post", "slope", "u"))]
+        self.rows = [*rows, states.get("slope", -1), states.get("u", -1)]
+        self.units = [value_unit(self.pre.model, post), value_unit(post, post), *state_units(post)]
+
+    def _arriving(self) -> None:
+        """Third factors that projections bring, instead of the user."""
+        factors = self.rule.factors
+        self.inlet, self.factor_unit = np.full(len(factors), -1, np.int64), np.ones(len(factors))
+        places = inlets(self.program)
+        for k, name in enumerate(self.rule.third):
+            at = places.get((self.image.post, name))
+            if at is None:
+                continue
+            self.inlet[k] = at
+            if self.post.model.model == "rate":
+                self.factor_unit[k] = 2.0 ** (int(self.post.model.values["input_exp"]) - 20)
+
     def take_levels(self, params: np.ndarray) -> None:
         """Thresholds from the machine's parameters, in the rule's unit."""
         row = self.post.model.threshold_row
         if self.v_row >= 0 and row >= 0:
             self.level = np.ascontiguousarray(params[row, self.post.start : self.post.stop] * self.v_unit, np.float64)
 
-    def prepare(self, steps: int, third: Any) -> None:
-        """Third factors of the coming run, (steps, factors, 1 or post)."""
-        names = self.rule.third
-        self.third = third_array(self.image.name, self.rule.name, names, third, steps, self.post.n)
+    def prepare(self, steps: int, third: Any, phase: Phase = NO_PHASE) -> None:
+        """Third factors of the coming run, (steps, factors, 1 or post), and what its steps are to the rule's phases."""
+        rule = self.rule
+        names = tuple(n for k, n in enumerate(rule.third) if self.inlet[k] < 0)
+        if isinstance(third, Mapping) and set(third) & (set(rule.third) - set(names)):
+            raise RunError(
+                f"projection '{self.image.name}': its third factor '{min(set(third) - set(names))}' arrives through a "
+                "projection; leave it out of third="
+            )
+        given = third_array(self.image.name, rule.name, names, third, steps, self.post.n)
+        if names == rule.factors:
+            self.third = given
+        else:
+            self.third = np.zeros((steps, len(rule.factors), given.shape[2]))
+            self.third[:, [rule.factors.index(n) for n in names]] = given
+        if rule.reads_phase:
+            self.third[:, rule.factors.index("phase")] = (
+                -1.0 if phase.name == rule.phases[0] != rule.phases[-1] else 1.0
+            )
+        if rule.timed:
+            self._time(phase)
         self.done = np.zeros((steps, 2), np.int64)
 
+    def _time(self, phase: Phase) -> None:
+        """Which steps of the run are evaluated, and whether their values are held at its end."""
+        rule, row = self.rule, self.rule.factors.index("when")
+        if phase.name is None:
+            raise RunError(
+                f"projection '{self.image.name}': rule {rule.name} is evaluated by phases: say which one this run is, "
+                f"run(phase={(rule.phases or ('phase',))[0]!r}), or learn=False"
+            )
+        mine = not rule.phases or phase.name in (rule.phases[-1:] if rule.held else rule.phases)
+        if not rule.at_end and mine:
+            self.third[:, row] = EVALUATES
+        if phase.ends:
+            self.third[-1, row] = (EVALUATES if mine else 0) | HOLDS
+
     def after(self, t: int, row: int, pre: np.ndarray, values: np.ndarray, post: np.ndarray) -> None:
-        """One call of the rule's kernel."""
-        p = self.plastic
-        factors = np.array(np.broadcast_to(self.third[row], (len(self.rule.third), self.post.n)))
+        """One call of the rule's kernel, outside the compiled loop."""
+        p, state, part = self.plastic, self.machine_state, slice(self.post.start, self.post.stop)
+        factors = np.array(np.broadcast_to(self.third[row], (len(self.rule.factors), self.post.n)))
+        for k in np.flatnonzero(self.inlet >= 0):
+            factors[k] = state.drive[self.inlet[k] : self.inlet[k] + self.post.n] * self.factor_unit[k]
         v = np.zeros(self.post.n)
         if self.v_row >= 0:
-            v = self.machine_state.rows[self.v_row, self.post.start : self.post.stop] * self.v_unit
+            v = state.rows[self.v_row, part] * self.v_unit
+        if self.rule.values:
+            sent = np.zeros(self.pre.n)
+            sent[pre] = values
+            rows = {n: self.post.model.variables.get(n) for n in ("slope", "u")}
+            known = {
+                n: None if r is None else state.rows[r, part] * self.units[2 + k]
+                for k, (n, r) in enumerate(rows.items())
+            }
+            known |= {"r_pre": sent * self.units[0], "r_post": state.value[part] * self.units[1]}
+            p.take_values(known)
         was = p.counters[:2].copy()
         p.step_ids(pre.astype(np.int32), post.astype(np.int32), v, self.level, factors)
         self.done[row] = p.counters[:2] - was

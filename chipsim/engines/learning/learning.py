@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.checks import floats
-from chipsim.engines.learning.declared import DeclaredLearner
+from chipsim.engines.learning.declared import NO_PHASE, DeclaredLearner, Phase
 from chipsim.engines.learning.eprop import EPropLearner
 from chipsim.engines.learning.lesson import Learned, Lesson, teacher_of
 from chipsim.engines.learning.loihi import LinearLearner, SopLearner
@@ -109,13 +109,16 @@ class Learning:
         state: records.State,
         watch: Mapping[str, Any],
         steps: int,
+        phase: Phase = NO_PHASE,
     ) -> Lesson:
         """Check and take what teaches a run of `steps` steps, of which `learning` learn (all or none)."""
         self._check_targets(targets)
         for name, learner in self.learners.items():
             if isinstance(learner, DeclaredLearner):
                 learner.machine_state = state
-            if learning:
+            if learning and isinstance(learner, DeclaredLearner):
+                learner.prepare(learning, third.get(name), phase)
+            elif learning:
                 learner.prepare(learning, third.get(name))
         for network in self.networks if learning else ():
             network.begin(learning, targets.get(network.group.readout))

@@ -95,7 +95,7 @@ def _moments(weights: np.ndarray) -> tuple[float, float]:
 def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
     """A learner's arrays as the compiled loop takes them."""
     p, n_post = learner.plastic, learner.post.n
-    numbers = [learner.image.pre, learner.image.post, learner.v_row, p.seed, p.step_index, p.address]
+    numbers = [learner.image.pre, learner.image.post, learner.v_row, p.seed, p.step_index, p.address, *learner.rows]
     return machine_plastic.Teacher(
         row_ptr=p.row_ptr,
         col=p.col,
@@ -110,11 +110,13 @@ def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
         const=p.const,
         counters=p.counters,
         third=np.ascontiguousarray(learner.third),
-        factors=np.zeros((len(learner.rule.third), n_post)),
+        factors=np.zeros((len(learner.rule.factors), n_post)),
         v=np.zeros(n_post),
         pre_ids=np.zeros(learner.pre.n, np.int32),
         post_ids=np.zeros(n_post, np.int32),
         where=np.array(numbers, np.int64),
-        unit=np.array([learner.v_unit]),
+        unit=np.array([learner.v_unit, *learner.units]),
+        inlet=learner.inlet,
+        factor_unit=learner.factor_unit,
         done=learner.done,
     )

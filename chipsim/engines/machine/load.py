@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import RunError
 from chipsim.kernels.core import records, update
 from chipsim.kernels.core.delivery import SPARSE
@@ -16,11 +17,12 @@ from chipsim.native.ranges import neuron_problems, synapse_problems
 from chipsim.native.synapses import Conv
 from chipsim.program.program import Program
 
-from .pieces import Piece, PortTable, cut_projection, tile_bounds
+from .pieces import SLOPE, Piece, PortTable, cut_projection, drive_size, inlets, tile_bounds
 from .store import fans_record, homes, ports_record
 
 #: Rows that a machine has at least, whatever its models need: checkpoints of all versions agree in them.
 PARAM_ROWS, REAL_ROWS, STATE_ROWS = 11, 1, 4
+GATE = "gate"  #: the role of sums that act through the slope of a rate unit
 
 
 class Machine(NamedTuple):
@@ -60,7 +62,7 @@ def load(program: Program, tiles: int = 1) -> Machine:
     state = records.State(
         rows=rows,
         acc=np.zeros(size, number),
-        drive=np.zeros(program.n, number),
+        drive=np.zeros(drive_size(program), number),
         value=np.zeros(program.n, number),
         fired=np.zeros(padded, np.uint8),
         active=np.zeros(padded, np.uint8),
@@ -75,12 +77,16 @@ def _neurons(program: Program, number: type, is_float: bool) -> tuple:
     reals = np.zeros((max([REAL_ROWS, *(len(m.reals) for m in models)]), n if not is_float else 1), np.float64)
     rows = np.zeros((max([STATE_ROWS, *(len(m.states) for m in models)]), n), number)
     options = []
-    for image in program.populations:
+    slopes = {p.post: program.populations[p.pre].start for p in program.projections if p.role == SLOPE}
+    gates = {post: at for (post, role), at in inlets(program).items() if role == GATE}
+    for number_of, image in enumerate(program.populations):
         if image.model.is_input:
             options.append([0] * N_OPTIONS)
             continue
         if not image.model.kernel:
-            raise RunError(f"population '{image.name}': chip family {program.chip.family} runs no {image.model!r}")
+            raise RunError(f"population '{image.name}': chip family {program.chip.family} runs no {shown(image.model)}")
+        if image.model.model not in (update.FLOAT_MODELS if is_float else update.INTEGER_MODELS):
+            raise RunError(f"population '{image.name}': {image.model.model} neurons do not run in this arithmetic")
         for problem in neuron_problems(image.model, program.arithmetic):
             raise RunError(f"population '{image.name}': {problem.text}")
         model, built, part = image.model, image.model.rows(program.arithmetic), slice(image.start, image.stop)
@@ -94,6 +100,9 @@ def _neurons(program: Program, number: type, is_float: bool) -> tuple:
         chosen = [0] * N_OPTIONS
         for name, value in built.options.items():
             chosen[model.options.index(name)] = value
+        for name, there in (("slope", slopes), ("gate", gates)):  # how far away a rate unit finds them
+            if number_of in there:
+                chosen[model.options.index(name)] = there[number_of] - image.start
         options.append(chosen)
     return params, reals, rows, options
 

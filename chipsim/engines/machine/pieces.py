@@ -37,7 +37,7 @@ class PortTable:
 
     _ports: dict[tuple, int] = field(default_factory=dict)
 
-    def get(self, tile: int, pop: int, lo: int, hi: int, depth: int, shift: int, wrap: int, own: Any) -> int:
+    def get(self, tile: int, pop: Any, lo: int, hi: int, depth: int, shift: int, wrap: int, own: Any) -> int:
         """Port of neurons [lo, hi); shared by all that shift alike to the left."""
         key = (tile, pop, shift, wrap, own)
         if key not in self.keys:
@@ -61,18 +61,45 @@ class Piece(NamedTuple):
     graded: int
 
 
+SLOPE = "slope"  #: the role of a projection that delivers no sums: its source's slope scales what the target sends
+
+
+def inlets(program: Program) -> dict[tuple[int, str], int]:
+    """Where the sums of projections with a role arrive: (population, role) -> first place in the drive, behind the
+    neurons' own.
+    """
+    places: dict[tuple[int, str], int] = {}
+    at = program.n
+    for projection in program.projections:
+        key = (projection.post, projection.role)
+        if projection.role not in ("", SLOPE) and key not in places:
+            places[key] = at
+            at += program.populations[projection.post].n
+    return places
+
+
+def drive_size(program: Program) -> int:
+    """Sums that a step forms: one per neuron, and one per neuron and role."""
+    return program.n + sum(program.populations[post].n for post, _ in inlets(program))
+
+
 def cut_projection(
     program: Program, projection: ProjectionImage, weights: Any, ports: PortTable, tiles: int, is_float: bool
 ):
     """Cut one projection by tile, and by delay where the shift of a sum must be taken delay by delay."""
     synapses, post = projection.synapses, program.populations[projection.post]
+    if projection.role == SLOPE:
+        return []
+    whose, base = projection.post, post.start
+    if projection.role:
+        whose, base = (projection.post, projection.role), inlets(program)[projection.post, projection.role]
     carries = program.populations[projection.pre].model.carries_values
     graded = int(carries and (is_float or synapses.message_bits > 0))
     if isinstance(synapses, Conv) and not _needs_rows(program):
         # Lava's convolutions give 24 bits; nengo-loihi's accumulator has fewer, others do not overflow
         wrap, shift = 23 if program.arithmetic.number is np.int32 else 0, weights.shift
         own = projection.name if wrap or shift < 0 else None
-        port = ports.get(0, projection.post, post.start, post.stop, 1, shift, wrap, own)
+        port = ports.get(0, whose, base, base + post.n, 1, shift, wrap, own)
         return [Piece(0, port, projection, CONV, replace(synapses, kernel=weights.matrix, exponent=0), 0, graded)]
     matrix, low = _as_matrix(synapses, weights.matrix), 0
     if projection.rule is not None and not sp.issparse(matrix):
@@ -91,7 +118,7 @@ def cut_projection(
             lo, hi = int(cuts[tile]), int(cuts[tile + 1])
             if hi == lo:
                 continue
-            port = ports.get(tile, projection.post, post.start + lo, post.start + hi, depth, shift, 0, own)
+            port = ports.get(tile, whose, base + lo, base + hi, depth, shift, 0, own)
             data, aligned = _rows_of(part, delay, lo, hi)
             kind = _kind(data, aligned, projection, graded, is_float)
             out.append(Piece(tile, port, projection, kind, data, aligned, graded))

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from chipsim.checks import ask, dims_of, numbers, product, sparse_matrix
 from chipsim.errors import NetworkError, RunError
 from chipsim.kept import Kept, checked, like
+from chipsim.native.ranges import synapse_problems
 from chipsim.native.synapses import Conv, FloatSynapses, stored, with_data
 from chipsim.program.program import Program
 
@@ -53,9 +54,12 @@ class Rewritten:
         if np.count_nonzero(stored(kept)) != np.count_nonzero(dense):
             raise RunError(f"{what}: weights are given where it has no synapse")
         try:
-            self.synapses[number] = self._other(old, kept)
+            made = self._other(old, kept)
         except NetworkError as problem:
             raise RunError(f"{what}: {problem}") from None
+        for found in synapse_problems(made, self.program.arithmetic):
+            raise RunError(f"{what}: {found.text}")
+        self.synapses[number] = made
 
     @staticmethod
     def _other(old: Any, matrix: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.engines.reckon.io import ReckonRun, as_run, stimulus
 from chipsim.engines.reckon.random import LFSR_OUTPUTS, SEEDS, window
 from chipsim.errors import RunError
@@ -135,7 +136,7 @@ class ReckonEngine:
         """Copy of one memory as it is now: thr, winp, wrec, wout, u, tinp, trec or tout (full size, raw)."""
         names = ("thr", "winp", "wrec", "wout", "u", "tinp", "trec", "tout")
         if name not in names:
-            raise RunError(f"ReckOn has no memory {name!r}; it has {', '.join(names)}")
+            raise RunError(f"ReckOn has no memory {shown(name)}; it has {', '.join(names)}")
         array = getattr(self._state, name)
         return array[::2].astype(np.int16) if name == "thr" else array.copy()
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import NetworkError
 from chipsim.kernels.chips.odin.izhikevich import FIELDS as IZH_FIELDS
 from chipsim.native.base import NeuronModel, Register
@@ -95,7 +96,7 @@ def pack(*models: NeuronModel) -> np.ndarray:
     start = 0
     for model in models:
         if not isinstance(model, (LIF, Izhikevich)):
-            raise NetworkError(f"odin: {model!r} is not an ODIN neuron; use cs.odin.LIF or cs.odin.Izhikevich")
+            raise NetworkError(f"odin: {shown(model)} is not an ODIN neuron; use cs.odin.LIF or cs.odin.Izhikevich")
         table = LIF_FIELDS if isinstance(model, LIF) else _IZH
         rows = slice(start, start + model.n)
         values = {name: model.per_neuron(name) for name in table}

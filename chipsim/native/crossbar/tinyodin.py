@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import NetworkError
 from chipsim.native.base import NeuronModel, Register
 from chipsim.native.bitfields import check_range, insert, nibbles, synapse_words, unpack
@@ -61,7 +62,7 @@ def pack(*models: NeuronModel) -> np.ndarray:
     start = 0
     for model in models:
         if not isinstance(model, LIF):
-            raise NetworkError(f"tinyodin: {model!r} is not a tinyODIN neuron; use cs.tinyodin.LIF")
+            raise NetworkError(f"tinyodin: {shown(model)} is not a tinyODIN neuron; use cs.tinyodin.LIF")
         rows = slice(start, start + model.n)
         words[rows] = insert(words[rows], LIF_FIELDS, {name: model.per_neuron(name) for name in LIF_FIELDS})
         start += model.n

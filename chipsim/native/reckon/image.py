@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import CompileError
 
 from .neurons import ALPHA_MAX, ALPHA_MIN, INPUTS, NEURONS, OUTPUTS
@@ -158,7 +159,7 @@ def leak_register(tau: Any, dt: float, neurons: int, name: str | None = None) ->
     if fixed.size and fixed.min() < ALPHA_MIN:
         shortest = -dt / np.log(ALPHA_MIN / 32768)
         raise CompileError(
-            f"{f'population {name!r}: ' if name else ''}ReckOn: membrane time constant "
+            f"{f'population {shown(name)}: ' if name else ''}ReckOn: membrane time constant "
             f"{np.min(tau):g} s is below {shortest:g} s (leak factor 0.875 at dt = {dt:g} s); use a shorter "
             f"step",
             population=name,

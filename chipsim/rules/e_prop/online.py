@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chipsim.checks import choice
 from chipsim.errors import NetworkError
 from chipsim.kernels.arithmetic.surrogates import KINDS
 from chipsim.kernels.learning.eprop import online as kernel
@@ -77,8 +78,7 @@ class OnlineEProp:
             ("reset", ("subtract", "to")),
             ("optimizer", ("gradient_descent", "adam")),
         ):
-            if getattr(self, name) not in allowed:
-                raise NetworkError(f"online e-prop: {name}={getattr(self, name)!r}; use one of {', '.join(allowed)}")
+            choice(getattr(self, name), f"online e-prop: {name}", allowed)
 
     @classmethod
     def from_nest(

@@ -32,6 +32,9 @@ class Descent:
 
     eta: float = 1e-4
 
+    def __post_init__(self) -> None:
+        finite(self.eta, "Descent: eta")
+
 
 @dataclass(frozen=True)
 class Adam:
@@ -41,6 +44,10 @@ class Adam:
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        for name in ("eta", "beta_1", "beta_2", "epsilon"):
+            finite(getattr(self, name), f"Adam: {name}")
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,13 @@ class Precision:
     signal: Fixed | None = None
     membrane: Fixed | None = None
     psi_levels: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "trace", "signal", "membrane"):
+            form = getattr(self, name)
+            if form is not None and not isinstance(form, Fixed):
+                raise NetworkError(f"Precision: {name}={shown(form)} is no Fixed, nor None for float64")
+        whole(self.psi_levels, "Precision: psi_levels", 0, 256)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,19 @@ from collections.abc import Callable
 from typing import Any
 
 from chipsim.rules.declaration import Rule, Trace, kept
-from chipsim.rules.declaring import declare
+from chipsim.rules.declaring import declare, rule
 from chipsim.rules.fixed_format import Fixed
-from chipsim.rules.library.pairs import dependence, stdp_facets, stdp_power_law, stdp_pre_centered, stdp_restricted
+from chipsim.rules.library.pairs import assembly_stdp, stdp_facets, stdp_power_law, stdp_pre_centered, stdp_restricted
 from chipsim.rules.library.taught import dopamine_stdp, eprop_alif, resume, span, tempotron
 from chipsim.rules.library.three_factor import btsp, delta, eprop_light, eprop_synapse, reward_stdp, superspike
+from chipsim.rules.library.values import (
+    btsp_gated,
+    continuous_contrastive,
+    contrastive,
+    feedback_alignment,
+    rflo,
+    target_difference,
+)
 
 
 def stdp(
@@ -37,28 +45,37 @@ def stdp(
     Source: `tests.oracles.rules.stdp_pair`. nearest: only the nearest spike of the other side counts.
     """
     mode = "set" if nearest else "add"
-    body = """
-        def stdp(w, x, y, pre, post):
-            if post:
-                w = min(w_max, w + lam * w_max * {up} * x)
-            if pre:
-                w = max(0.0, w - alpha * lam * w_max * {down} * y)
-    """
-    up, down = dependence(mu_plus, mu_minus)
-    body = body.replace("{up} * ", "" if up == "1.0" else f"{up} * ")
-    body = body.replace("{down} * ", "" if down == "1.0" else f"{down} * ")
-    if mu_plus in (0, 1):  # no power of a number below 0 can arise: the bounds cut once, after both
-        body = body.replace("min(w_max, ", "(")
-    if mu_minus in (0, 1):
-        body = body.replace("max(0.0, ", "(")
-    constants = {"w_max": w_max, "lam": lam, "alpha": alpha, "mu_plus": mu_plus, "mu_minus": mu_minus}
-    return declare(
-        body,
-        traces={"x": Trace("pre", tau_plus, mode=mode), "y": Trace("post", tau_minus, mode=mode)},
-        constants=constants,
-        bounds=(0.0, w_max),
-        weight=weight,
-    )
+    declared = {
+        "traces": {"x": Trace("pre", tau_plus, mode=mode), "y": Trace("post", tau_minus, mode=mode)},
+        "bounds": (0.0, w_max),
+        "weight": weight,
+    }
+
+    @rule(**declared)
+    def stdp(w, x, y, pre, post, *, w_max=w_max, lam=lam, alpha=alpha, mu_plus=mu_plus, mu_minus=mu_minus):
+        if post:
+            w = w + lam * w_max * dependence(1.0 - w / w_max, mu_plus) * x
+        if pre:
+            w = w - alpha * lam * w_max * dependence(w / w_max, mu_minus) * y
+
+    if mu_plus in (0, 1) and mu_minus in (0, 1):  # no power of a number below 0 can arise: the bounds cut once
+        return stdp
+    return _stdp_of_powers(declared, w_max, lam, alpha, mu_plus, mu_minus)
+
+
+def _stdp_of_powers(
+    declared: dict[str, Any], w_max: float, lam: float, alpha: float, mu_plus: float, mu_minus: float
+) -> Rule:
+    """Pair STDP with powers of the weight: it is cut to its bounds after either change, as the next may take a root."""
+
+    @rule(**declared)
+    def stdp(w, x, y, pre, post, *, w_max=w_max, lam=lam, alpha=alpha, mu_plus=mu_plus, mu_minus=mu_minus):
+        if post:
+            w = min(w_max, w + lam * w_max * dependence(1.0 - w / w_max, mu_plus) * x)
+        if pre:
+            w = max(0.0, w - alpha * lam * w_max * dependence(w / w_max, mu_minus) * y)
+
+    return stdp
 
 
 def triplet(
@@ -219,4 +236,11 @@ SHIPPED: dict[str, Callable[..., Any]] = {
     "sdsp": sdsp,
     "btsp": btsp,
     "homeostatic": homeostatic,
+    "feedback_alignment": feedback_alignment,
+    "target_difference": target_difference,
+    "contrastive": contrastive,
+    "continuous_contrastive": continuous_contrastive,
+    "rflo": rflo,
+    "btsp_gated": btsp_gated,
+    "assembly_stdp": assembly_stdp,
 }

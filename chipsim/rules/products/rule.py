@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import finite, flag, shown, whole
 from chipsim.errors import NetworkError
 from chipsim.kernels.arithmetic.trace import TRACE_MAX, decay_factor, split_impulse
 from chipsim.kernels.learning.sum_of_products.floats import FloatTraces
@@ -91,14 +92,16 @@ class SumOfProducts:
         for target in ("dw", "dd", "dt"):
             text = getattr(self, target)
             if text is not None and not isinstance(text, str):
-                raise NetworkError(f"{self.name}: {target} must be a text such as '2^-2*x1*y0', not {text!r}")
-        if not (isinstance(self.t_epoch, (int, np.integer)) and 1 <= self.t_epoch <= MAX_EPOCH):
+                raise NetworkError(f"{self.name}: {target} must be a text such as '2^-2*x1*y0', not {shown(text)}")
+        whole(self.t_epoch, f"{self.name}: t_epoch")
+        flag(self.three_factor, f"{self.name}: three_factor")
+        if not 1 <= self.t_epoch <= MAX_EPOCH:
             raise NetworkError(
-                f"{self.name}: t_epoch = {self.t_epoch}, must be a whole number of steps in 1..{MAX_EPOCH}"
+                f"{self.name}: t_epoch = {shown(self.t_epoch)}, must be a whole number of steps in 1..{MAX_EPOCH}"
                 f" ({SPIKE_TIME_BITS} bits); use uK to update less often"
             )
-        if self.graded not in (0, 1, 2, 3):
-            raise NetworkError(f"{self.name}: graded = {self.graded}, must be 0, 1, 2 or 3")
+        if not 0 <= whole(self.graded, f"{self.name}: graded") <= 3:
+            raise NetworkError(f"{self.name}: graded = {shown(self.graded)}, must be 0, 1, 2 or 3")
         for trace in TRACES:
             self._check_trace(trace)
         ks = {p.k for p in self.products if p.k is not None}
@@ -110,11 +113,11 @@ class SumOfProducts:
     def _check_trace(self, trace: str) -> None:
         impulse, tau = getattr(self, f"{trace}_impulse"), getattr(self, f"{trace}_tau")
         for what, value in (("impulse", impulse), ("tau", tau)):
-            if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-                raise NetworkError(f"{self.name}: {trace}_{what} must be a number, not {value!r}")
+            if not (isinstance(value, (float, np.floating)) and np.isnan(value)):
+                finite(value, f"{self.name}: {trace}_{what} must be a number;")
         if not 0 <= impulse <= TRACE_MAX:
             raise NetworkError(
-                f"{self.name}: {trace}_impulse = {impulse}, must be in 0..{TRACE_MAX} (traces have 7 bits); "
+                f"{self.name}: {trace}_impulse = {shown(impulse)}, must be in 0..{TRACE_MAX} (traces have 7 bits); "
                 "scale the product instead"
             )
         if not (tau >= 0 and math.isfinite(tau)):

@@ -13,6 +13,7 @@ from chipsim.kernels.jit import INNER
 
 from .lif import BOUND, INPUT_SHIFT
 
+LOWEST = np.int32(1 - (1 << 31))
 P_KEPT_U, P_KEPT_V, P_VTH, P_BIAS, P_MOST, P_VMIN, P_VMAX, P_TAKEN = 0, 1, 2, 3, 4, 5, 6, 7
 S_U, S_V = 0, 1
 O_SPIKES = 1  #: kind of spike: MANY or WAITS
@@ -29,12 +30,12 @@ def count_lif(rows, params, drive, fired, active, value, lo, hi, kind):
     """
     n_active, clipped, folded = np.int32(0), np.int32(0), np.int32(0)
     for i in range(lo, hi):
-        u0, v0, x = rows[S_U, i], rows[S_V, i], np.int32(drive[i] << INPUT_SHIFT)
-        busy = (u0 | v0 | x | params[P_BIAS, i]) != 0
+        u0, v0, x = rows[S_U, i], rows[S_V, i], np.int64(drive[i]) << np.int64(INPUT_SHIFT)
+        busy = (u0 | v0 | params[P_BIAS, i]) != 0 or x != 0
         active[i] = np.uint8(busy)
         n_active += np.int32(busy)
-        raw = np.int32(decay12(u0, params[P_KEPT_U, i]) + x)
-        u = np.int32(min(max(raw, np.int32(1 - BOUND)), np.int32(BOUND - 1)))
+        raw = np.int64(decay12(u0, params[P_KEPT_U, i])) + x  # in 64 bits: a sum that wraps would not be clipped
+        u = np.int32(min(max(raw, np.int64(1 - BOUND)), np.int64(BOUND - 1)))
         folded += np.int32(u != raw)
         v = np.int32(decay12(v0, params[P_KEPT_V, i]) + u + params[P_BIAS, i])
         kept = np.int32(min(max(v, params[P_VMIN, i]), params[P_VMAX, i]))
@@ -48,7 +49,8 @@ def count_lif(rows, params, drive, fired, active, value, lo, hi, kind):
             clipped += np.int32(sent != wanted)
         clipped += np.int32(kept != v)
         rows[S_U, i] = u
-        rows[S_V, i] = np.int32(kept - sent * params[P_TAKEN, i])
+        left = np.int64(kept) - np.int64(sent) * np.int64(params[P_TAKEN, i])
+        rows[S_V, i] = np.int32(max(left, np.int64(LOWEST)))
         value[i] = sent
         fired[i] = np.uint8(sent != 0)
     return n_active, clipped, folded

@@ -23,7 +23,8 @@ def cut_lif(rows, params, drive, touched, fired, active, lo, hi, first):
     n_active = np.int32(0)
     for i in range(lo, hi):
         v, u = rows[CUT_S_V, i], rows[CUT_S_U, i]
-        busy = v != 0.0 or touched[i] != 0 or params[CUT_P_BIAS, i] != 0.0 or params[CUT_P_FORCE_UPDATE, i] != 0.0
+        came = touched[i] != 0 or drive[i] != 0.0
+        busy = v != 0.0 or came or params[CUT_P_BIAS, i] != 0.0 or params[CUT_P_FORCE_UPDATE, i] != 0.0
         active[i] = np.uint8(busy)
         n_active += np.int32(busy)
         if not first:

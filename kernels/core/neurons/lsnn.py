@@ -64,10 +64,9 @@ def integer(rows, params, drive, fired, active, lo, hi):
     n_active, clipped = np.int32(0), np.int32(0)
     for i in range(lo, hi):
         spiked, threshold = np.int32(fired[i]), params[P_THRESHOLD, i]
-        raw = np.int32(
-            decay12(rows[S_V, i], params[P_KEPT, i]) + np.int32(drive[i] << INPUT_SHIFT) - np.int32(threshold * spiked)
-        )
-        v = np.int32(min(max(raw, -BOUND), BOUND))
+        x = np.int64(drive[i]) << np.int64(INPUT_SHIFT)  # in 64 bits: a sum that wraps would not be clipped
+        raw = np.int64(decay12(rows[S_V, i], params[P_KEPT, i])) + x - np.int64(threshold) * spiked
+        v = np.int32(min(max(raw, np.int64(-BOUND)), np.int64(BOUND)))
         clipped += np.int32(v != raw)
         a = np.int32(
             decay12(rows[S_A, i], params[P_ADAPTATION_KEPT, i]) + np.int32(spiked << np.int32(ADAPTATION_BITS))

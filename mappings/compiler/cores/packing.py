@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chipsim.checks import choice
 from chipsim.chips.schema import Limits, SynapsePacking
 from chipsim.errors import CompileError
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses
@@ -110,8 +111,7 @@ def pack(
     method
         One of `METHODS`.
     """
-    if method not in METHODS:
-        raise CompileError(f"packing={method!r} is not one of {', '.join(METHODS)}")
+    choice(method, "packing", METHODS, CompileError)
     packing, column = limits.synapse_packing, rows.core
     if method == "nengo_loihi":
         bits = _sum(_looked_up(rows.count, np.full(cores, width.bits), column, packing), column, cores)

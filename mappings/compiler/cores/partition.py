@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import choice, whole
 from chipsim.chips.schema import Chip
 from chipsim.errors import CompileError
 from chipsim.mappings.network.network import Network
@@ -110,10 +111,9 @@ def partition(
     CompileError
         If a neuron alone does not fit a core: who, what, how much.
     """
-    if method not in METHODS:
-        raise CompileError(f"partition method {method!r} is not one of {', '.join(METHODS)}")
-    if max_neurons is not None and (not isinstance(max_neurons, (int, np.integer)) or max_neurons < 1):
-        raise CompileError(f"max_neurons={max_neurons!r} must be a whole number of at least 1")
+    choice(method, "partition", METHODS, CompileError)
+    if max_neurons is not None:
+        max_neurons = whole(max_neurons, "max_neurons", 1, error=CompileError)
     neurons = np.flatnonzero(~is_input(net))
     if not neurons.size:
         raise CompileError(f"network '{net.name}' has no neurons, only inputs: add a population of neurons")

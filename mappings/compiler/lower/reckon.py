@@ -255,7 +255,7 @@ def _program(
         arithmetic=chip.arithmetic.resolve(),
         dt=float(dt),
         seed=int(seed),
-        name=name or net.name,
+        name=net.name if name is None else name,
         stages=stage,
     )
 

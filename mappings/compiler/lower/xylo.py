@@ -55,7 +55,7 @@ def lower_xylo(
     )
     return Program(
         chip=chip, populations=tuple(images), projections=projections, core=np.concatenate(core),
-        arithmetic=chip.arithmetic.resolve(), dt=float(dt), seed=int(seed), name=name or net.name,
+        arithmetic=chip.arithmetic.resolve(), dt=float(dt), seed=int(seed), name=net.name if name is None else name,
     )  # fmt: skip
 
 

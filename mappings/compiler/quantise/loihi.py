@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.chips.schema import Chip
 from chipsim.errors import CompileError
 from chipsim.mappings.network.network import Population, Projection
@@ -157,7 +158,7 @@ def _check_counts(name: str, rec: Recurrence, chip: Chip) -> None:
     if rec.spikes == "one" or (models is None and (rec.spikes != "many" or bits is None or bits > 1)):
         return
     raise CompileError(
-        f"population '{name}': spikes={rec.spikes!r} takes neurons in microcode and spikes that carry a count, which "
+        f"population '{name}': spikes={shown(rec.spikes)} takes microcode and spikes that carry a count, which "
         f"chip '{chip.name}' lacks; use spikes='one', or a chip such as loihi2"
     )
 

@@ -58,7 +58,8 @@ def lower_nengo(population: Population, incoming: list[Projection], chip: Chip, 
     for k, p in enumerate(incoming):
         synapses[p.name] = _native(p, got, k)
         reports[p.name] = _projection_report(p, dense[k], got, k, factor)
-    return Lowered(_model(population, rec, got), synapses, _report(population, rec, got, unit), reports, ())
+    lowest = got.vmin if chip.arithmetic.preset == "nengo_loihi" else max(got.vmin, -loihi.STATE_MAX)
+    return Lowered(_model(population, rec, got, lowest), synapses, _report(population, rec, got, unit), reports, ())
 
 
 def _dense(weights: Any, p: Projection) -> np.ndarray:
@@ -75,7 +76,7 @@ def _native(p: Projection, got: IntegerBlock, k: int) -> Synapses:
     return Synapses(mantissa, got.exponents[k], 8, "mixed", p.delay)
 
 
-def _model(population: Population, rec: Recurrence, got: IntegerBlock) -> loihi.LIF:
+def _model(population: Population, rec: Recurrence, got: IntegerBlock, lowest: int) -> loihi.LIF:
     mantissa, exponent = bias_registers(got.bias)
     registers = {
         "du": got.decay_u,
@@ -85,7 +86,7 @@ def _model(population: Population, rec: Recurrence, got: IntegerBlock) -> loihi.
         "bias_exp": exponent,
         "refractory": rec.dead + 1,
     }
-    clip = {"vmin": max(got.vmin, -loihi.STATE_MAX), "vmax": min(got.vmax, loihi.STATE_MAX)}
+    clip = {"vmin": lowest, "vmax": min(got.vmax, loihi.STATE_MAX)}
     return loihi.LIF(population.model.shape, **{k: compact(v) for k, v in registers.items()}, **clip)
 
 

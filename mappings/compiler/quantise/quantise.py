@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import whole
+from chipsim.checks import finite, shown, whole
 from chipsim.chips.arithmetic import PRESETS
 from chipsim.chips.schema import Chip
 from chipsim.errors import CompileError, NetworkError
@@ -104,7 +104,7 @@ def quantise(
             "network from its own neurons, or choose a chip of family loihi or float"
         )
     taught = {k for k in ideal if learns_by_eprop(_into(net, k))}
-    rules = resolved({k: p.rule for k, p in net.projections.items() if p.post.name in taught}, net, chip, bits)
+    rules = resolved({k: p.rule for k, p in net.projections.items() if p.post.name in taught}, net, chip, options.bits)
     runs_whole = not taught and ideal == _neurons(net)
     floats = run_float(net, calibration, dt) if calibration is not None and runs_whole else None
     if method == "data" and floats is None:
@@ -138,17 +138,18 @@ def _options(
     low_bits: int,
     compartments: int,
 ) -> Options:
-    if method not in METHODS:
-        raise NetworkError(f"quantise: method {method!r} is not one of {', '.join(METHODS)}")
-    if granularity not in GRANULARITIES:
-        raise NetworkError(f"quantise: granularity {granularity!r} is not one of {', '.join(GRANULARITIES)}")
+    for what, word, allowed in (("method", method, METHODS), ("granularity", granularity, GRANULARITIES)):
+        if not isinstance(word, str) or word not in allowed:
+            raise NetworkError(f"quantise: {what} {shown(word)} is not one of {', '.join(allowed)}")
+    percentile = finite(percentile, "quantise: percentile")
     if not 0 < percentile <= 100:
         raise NetworkError(f"quantise: percentile={percentile} is outside (0, 100]")
-    whole(bits, "quantise: bits", 1, 8)
-    whole(low_bits, "quantise: low_bits", 0, 8)
-    if not isinstance(compensate, bool) and compensate != "readouts":
-        raise NetworkError(f"quantise: compensate={compensate!r} is not True, False or 'readouts'")
-    whole(compartments, "quantise: compartments", 1, 2)
+    bits, low_bits = whole(bits, "quantise: bits", 1, 8), whole(low_bits, "quantise: low_bits", 0, 8)
+    if not isinstance(compensate, (bool, np.bool_)) and not (isinstance(compensate, str) and compensate == "readouts"):
+        raise NetworkError(f"quantise: compensate={shown(compensate)} is not True, False or 'readouts'")
+    compensate = compensate if isinstance(compensate, str) else bool(compensate)
+    compartments = whole(compartments, "quantise: compartments", 1, 2)
+    headroom, undershoot = finite(headroom, "quantise: headroom"), finite(undershoot, "quantise: undershoot")
     if low_bits == 1:
         raise NetworkError("quantise: low_bits=1 has no value above 0; give 0, or 2 to 8")
     if not headroom >= 1:
@@ -209,10 +210,10 @@ def _rebuild(net: Network, lowered: dict[str, Lowered], rules: Mapping[str, EPro
         native.add(name, lowered[name].model if name in lowered else population.model)
     for name, p in net.projections.items():
         weights = lowered[p.post.name].synapses[name] if p.post.name in lowered else p.synapses
-        native.connect(p.pre.name, p.post.name, weights, rule=rules.get(name, p.rule), name=name)
+        native.connect(p.pre.name, p.post.name, weights, rule=rules.get(name, p.rule), name=name, **p.use)
         low = lowered[p.post.name].seconds.get(name) if p.post.name in lowered else None
         if low is not None:
-            native.connect(p.pre.name, p.post.name, low, name=second_name(name))
+            native.connect(p.pre.name, p.post.name, low, name=second_name(name), **p.use)
     return native
 
 

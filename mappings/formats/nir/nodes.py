@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import NetworkError
 from chipsim.mappings.network.network import Network
 from chipsim.native.base import NeuronModel
@@ -44,7 +45,7 @@ def options_of(net: Network, scheme: str, dt: float) -> tuple[dict[str, Any], di
         Populations that the scheme cannot say.
     """
     if scheme not in SCHEMES:
-        raise NetworkError(f"scheme {scheme!r} is not one of {', '.join(SCHEMES)}")
+        raise NetworkError(f"scheme {shown(scheme)} is not one of {', '.join(SCHEMES)}")
     units: dict[str, Any] = {n: p.model for n, p in net.populations.items() if not p.model.is_input}
     own = {n: _own(n, u, scheme) for n, u in units.items() if _spikes(u)}
     found: dict[str, Any] = {

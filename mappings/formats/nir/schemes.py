@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import NetworkError
 from chipsim.native.floats import Unit
 
@@ -80,13 +81,13 @@ def scheme_of(given: dict[str, Any], metadata: dict[str, Any], notes: list[str],
             f"give dt= (the unit of its time constants) and scheme= one of {', '.join(SCHEMES)}"
         )
     if name not in SCHEMES:
-        raise NetworkError(f"scheme {name!r} is not one of {', '.join(SCHEMES)}")
+        raise NetworkError(f"scheme {shown(name)} is not one of {', '.join(SCHEMES)}")
     try:
         dt = float(stated["dt"])
     except (TypeError, ValueError):
         dt = float("nan")
     if not (np.isfinite(dt) and dt > 0):
-        raise NetworkError(f"dt={stated['dt']!r} is not a positive number")
+        raise NetworkError(f"dt={shown(stated['dt'])} is not a positive number")
     chosen: dict[str, Any] = dict(zip(CHOICES, DEFAULTS[name]))
     relevant = {"snntorch": ("reset", "reset_delay"), "sinabs": ("spike_fn",), "rockpool": ()}.get(name, ("reset",))
     for key in chosen:

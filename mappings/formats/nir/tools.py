@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.checks import shown
 from chipsim.errors import NetworkError
 from chipsim.mappings.network.network import Network, Population, Projection
 from chipsim.native.floats import Unit
@@ -34,7 +35,7 @@ def fitted_to(net: Network, tool: str) -> Network:
         What the importer cannot be brought to, naming the population.
     """
     if tool not in TOOLS:
-        raise NetworkError(f"to_nir: tool={tool!r} is not one of {', '.join(TOOLS)}")
+        raise NetworkError(f"to_nir: tool={shown(tool)} is not one of {', '.join(TOOLS)}")
     out = Network(net.name)
     out.metadata = dict(net.metadata)
     factors: dict[str, np.ndarray | None] = {}

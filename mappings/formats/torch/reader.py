@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import NetworkError
 from chipsim.mappings.builders.layers import Dense
 from chipsim.mappings.builders.relu import Conversion, convert_relu
@@ -85,7 +86,7 @@ def from_torch(
             f"from_torch: {', '.join(options)}: only for networks of ReLUs; a spiking module is taken as it is"
         )
     if scheme not in (None, SCHEMES[tool], tool):
-        raise NetworkError(f"from_torch: scheme {scheme!r}, but the neurons are {tool}'s; leave it out")
+        raise NetworkError(f"from_torch: scheme {shown(scheme)}, but the neurons are {tool}'s; leave it out")
     graph, notes = _spiking_graph(tool, module, tensor, dt)
     net = from_nir(graph, name=label)
     net.metadata["nir"]["notes"] = [*notes, *_worth_telling(net.metadata["nir"]["notes"])]
