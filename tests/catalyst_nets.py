@@ -1,8 +1,9 @@
-"""Random Catalyst N1 configurations for tests: every register, all interconnects."""
+"""Catalyst N1 configurations and networks for tests: random registers, all interconnects, two small layers."""
 
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 
 import chipsim as cs
 
@@ -78,3 +79,21 @@ def part(drive: dict, lo: int, hi: int) -> dict:
         else:
             out[name] = values[lo:hi]
     return out
+
+
+def two_layers(seed: int = 1, delay: int = 2, **registers) -> cs.Network:
+    """Sources, LIF neurons with delayed recurrence, CUBA neurons behind them."""
+    rng = np.random.default_rng(seed)
+    net = cs.Network("two layers")
+    x = net.add("x", cs.SpikeSource(5))
+    a = net.add("a", cs.catalyst.LIF(8, thr=100, leak=2, refractory=1, **registers))
+    b = net.add("b", cs.catalyst.CUBA(6, thr=300, decay_v=200, decay_u=800))
+    net.connect(x, a, cs.catalyst.Synapses(rng.integers(-20, 90, (8, 5))))
+    net.connect(a, b, cs.catalyst.Synapses(sp.csc_array(rng.integers(-20, 90, (6, 8))), delays=delay))
+    net.connect(a, a, cs.catalyst.Synapses(rng.integers(-30, 20, (8, 8)), delays=rng.integers(1, 4, (8, 8))))
+    return net
+
+
+def drive(steps: int = 60, n: int = 5, rate: float = 0.4, seed: int = 0) -> np.ndarray:
+    """Random input spikes (steps, n)."""
+    return (np.random.default_rng(seed).random((steps, n)) < rate).astype(int)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 
 import chipsim as cs
 from chipsim.engines.catalyst.image import build_of, program_image
+
+from .catalyst_nets import drive, two_layers
 
 
 def chip(**limits):
@@ -17,22 +18,6 @@ def chip(**limits):
     topology = base.topology.model_copy(update={"width": cores})
     limits = base.limits.model_copy(update={"cores": cores, "neurons": 32, "synapses": 256, **limits})
     return base.model_copy(update={"topology": topology, "limits": limits})
-
-
-def two_layers(seed: int = 1, delay: int = 2, **registers) -> cs.Network:
-    rng = np.random.default_rng(seed)
-    net = cs.Network("two layers")
-    x = net.add("x", cs.SpikeSource(5))
-    a = net.add("a", cs.catalyst.LIF(8, thr=100, leak=2, refractory=1, **registers))
-    b = net.add("b", cs.catalyst.CUBA(6, thr=300, decay_v=200, decay_u=800))
-    net.connect(x, a, cs.catalyst.Synapses(rng.integers(-20, 90, (8, 5))))
-    net.connect(a, b, cs.catalyst.Synapses(sp.csc_array(rng.integers(-20, 90, (6, 8))), delays=delay))
-    net.connect(a, a, cs.catalyst.Synapses(rng.integers(-30, 20, (8, 8)), delays=rng.integers(1, 4, (8, 8))))
-    return net
-
-
-def drive(steps: int = 60, n: int = 5, rate: float = 0.4, seed: int = 0) -> np.ndarray:
-    return (np.random.default_rng(seed).random((steps, n)) < rate).astype(int)
 
 
 def run(net: cs.Network, target, inputs: np.ndarray, placement=None, **options) -> cs.Result:
@@ -343,3 +328,35 @@ def test_a_build_of_ones_own_is_a_description(tmp_path) -> None:
         (tmp_path / "wrong.yaml").write_text(f"base: catalyst_n1\nname: wrong\ntitle: Wrong\nlimits: {limits}\n")
         with pytest.raises(cs.CompileError, match=message):
             cs.compile(two_layers(), tmp_path / "wrong.yaml")
+
+
+def test_axon_formats_mean_the_same_and_cost_less() -> None:
+    def made(form: str) -> cs.Network:
+        net = cs.Network(form)
+        x, a = net.add("x", cs.SpikeSource(3)), net.add("a", cs.catalyst.LIF(9, thr=60))
+        weights = np.repeat([[20, 30, -10]], 9, axis=0)
+        net.connect(x, a, cs.catalyst.Synapses(weights, delays=1, format=form))
+        return net
+
+    inputs = drive(60, 3)
+    runs = {
+        form: run(made(form), "catalyst_n1", inputs, record={"a": ["v"]}) for form in ("sparse", "dense", "population")
+    }
+    used = {form: program_image(r.program).usage[0]["synapses"] for form, r in runs.items()}
+    assert used == {"sparse": 27, "dense": 27, "population": 3}
+    assert np.array_equal(runs["sparse"].trace["a"]["v"], runs["population"].trace["a"]["v"])
+    assert np.array_equal(runs["sparse"].trace["a"]["v"], runs["dense"].trace["a"]["v"])
+    assert runs["population"].cycles.sum() < runs["sparse"].cycles.sum() == runs["dense"].cycles.sum()
+    emulator = cs.Emulator(runs["population"].program)
+    assert np.array_equal(emulator.weights("x->a"), np.repeat([[20, 30, -10]], 9, axis=0))
+    with pytest.raises(cs.RunError, match="one weight for all"):
+        emulator.set_weights("x->a", np.arange(1, 28).reshape(9, 3))
+    net = net_of(3)
+    net.connect("x", "a", cs.catalyst.Synapses(np.ones((3, 1), int), format="population"))
+    with pytest.raises(cs.CompileError, match="has sparse synapses on that core already"):
+        cs.compile(net, "catalyst_n1")
+    uneven = cs.Network()
+    x, a = uneven.add("x", cs.SpikeSource(1)), uneven.add("a", cs.catalyst.LIF(3))
+    uneven.connect(x, a, cs.catalyst.Synapses(np.array([[1], [2], [1]]), format="population"))
+    with pytest.raises(cs.CompileError, match="one weight and delay for all"):
+        cs.compile(uneven, "catalyst_n1")

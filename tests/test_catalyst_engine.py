@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import chipsim as cs
 from chipsim.engines.catalyst import engine as module
 from chipsim.engines.catalyst.engine import N1Engine
+from chipsim.kernels.chips.n1 import run as kernel
 
 from .catalyst_nets import BARRIER, LINK, MESH, WIDE, part, random_drive, random_operations
 
@@ -192,3 +193,25 @@ def test_a_damaged_checkpoint_is_refused_whole(name, place, value) -> None:
     with pytest.raises(cs.RunError, match=name):
         engine.restore(wrong)
     assert all(np.array_equal(before[k], v) for k, v in engine.state().items())
+
+
+def test_an_event_driven_step_longer_than_the_log_is_run_again_with_room() -> None:
+    """A neuron that excites itself until homeostasis has raised its threshold: hundreds of spikes in one timestep."""
+    values = {"thr": 500, "leak": 0, "refractory": 0, "epoch": 1 << 12 | 2, "rate_target": 1, "rate_eta": 1}
+    operations = [cs.catalyst.parameter(0, 1, name, value) for name, value in values.items()]
+    operations.append((3, 0, 1, 0, 0, 1, 1000))
+    engine = N1Engine(BARRIER.with_(cores=1), operations)
+    run_once = engine.run(2, [(0, 0, 1, 1000)], flags=8)
+    assert len(run_once.spikes) == run_once.total_spikes[0] > 2 * 32  # more than the log had room for
+    assert np.all(np.diff(run_once.spikes[:, 1]) > 0) and run_once.cycles[1] < 10
+    assert engine.memory("core_regs")[0, 4] == len(run_once.spikes)
+
+
+def test_all_runs_share_one_compiled_form() -> None:
+    """A second one would cost every user half a minute."""
+    engine = N1Engine(BARRIER, random_operations(np.random.default_rng(1), BARRIER))
+    engine.run(1)
+    engine.run(3, [(0, 0, 0, 1)], flags=[0, 1, 2], reward=[1, 2, 3], watch=[(0, 0, 0)])
+    engine.restore(engine.state())
+    engine.run(2, link=())
+    assert len(kernel.run.signatures) == 1

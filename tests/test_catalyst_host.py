@@ -11,8 +11,7 @@ from chipsim.engines.catalyst.export import operations, read_stream, stream
 from chipsim.engines.catalyst.host import Host
 from chipsim.engines.catalyst.image import build_of
 
-from .catalyst_nets import BARRIER, random_operations
-from .test_catalyst_compile import drive, two_layers
+from .catalyst_nets import BARRIER, drive, random_operations, two_layers
 
 KRIA = cs.catalyst.KRIA
 

@@ -241,3 +241,11 @@ def test_ideal_networks_learn_within_their_bounds() -> None:
     free.connect(x, h, np.ones((1, 1)), rule=cs.rules.declare("def r(w, pre): w = w + 0.1 * pre"))
     with pytest.raises(cs.CompileError, match="needs finite bounds="):
         cs.compile(free, "catalyst_n1")
+
+
+def test_other_chips_take_no_microcode() -> None:
+    net = cs.Network()
+    x, a = net.add("x", cs.SpikeSource(1)), net.add("a", cs.loihi.LIF(1))
+    net.connect(x, a, cs.loihi.Synapses(np.array([[1]])), rule=cs.catalyst.Program("ltp:\n halt"))
+    with pytest.raises(cs.CompileError, match="runs no microcode of the Catalyst N1"):
+        cs.compile(net, "unlimited")

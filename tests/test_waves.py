@@ -10,7 +10,7 @@ import pytest
 
 import chipsim as cs
 
-from .test_catalyst_compile import drive, two_layers
+from .catalyst_nets import drive, two_layers
 
 
 def parse(path: Path) -> tuple[dict[str, str], list[tuple[int, str, str]]]:

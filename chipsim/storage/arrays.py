@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.errors import FileError
+from chipsim.errors import ChipsimError, FileError
 from chipsim.storage.atomic import write_file
 from chipsim.storage.limit import check_unfolded
 
@@ -63,6 +63,8 @@ def _guarded(source: Path, read: Callable[[Path], Any]) -> Any:
         return read(source)
     except FileError as error:
         raise error if str(error).startswith("cannot read") else naming(source, error) from None
+    except ChipsimError:
+        raise
     except DAMAGE as error:
         raise FileError(f"{plain(str(source))} is cut short or damaged: {reason(error)}") from None
 
@@ -138,6 +140,8 @@ def _members(source: Path, check: Check | None) -> dict[str, np.ndarray]:
 def _asked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, check: Check | None) -> int:
     """Bytes that a member will take, by its own header; it is refused if the directory says fewer."""
     what = f"'{entry.filename}'"
+    if not entry.filename.isprintable() or len(entry.filename) > 1000:
+        raise FileError(f"a member's name {entry.filename[:40]!a} is no name of an array")
     with archive.open(entry) as stream:
         shape, _, dtype = _header(stream, what)
     need = _bytes(shape, dtype)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import floats
 from chipsim.errors import NetworkError
 from chipsim.mappings.network.ideal import LI, LSNN
 from chipsim.mappings.network.network import Network
@@ -23,7 +24,8 @@ def eprop_network(
     rule : EProp
         Its constants, in steps, become the neurons' in seconds.
     w_in (n, n_in), w_rec (n, n), w_out (m, n)
-        Start weights, (post, pre), ndarray or scipy.sparse; a zero of an ndarray is no synapse.
+        Start weights, (post, pre), ndarray (every pair is a synapse, but a zero of a neuron onto itself) or
+        scipy.sparse (its stored entries are).
     feedback : (n, m) array or None
         B; None keeps the rule's own (drawn from the program's seed if it has none).
     dt : float
@@ -46,6 +48,10 @@ def eprop_network(
     >>> emulator.end_episode()["out"].output.shape
     (48, 1)
     """
+    w_in, w_rec, w_out = (
+        w if hasattr(w, "toarray") else floats(w, f"eprop_network: {name}")
+        for name, w in (("w_in", w_in), ("w_rec", w_rec), ("w_out", w_out))
+    )
     shapes = [np.shape(w) for w in (w_in, w_rec, w_out)]
     if any(len(s) != 2 for s in shapes):
         raise NetworkError(f"eprop_network: weights have shapes {', '.join(map(str, shapes))}; all are (post, pre)")
@@ -53,7 +59,7 @@ def eprop_network(
     if feedback is not None:
         from dataclasses import replace
 
-        rule = replace(rule, feedback_weights=np.array(feedback, np.float64))
+        rule = replace(rule, feedback_weights=floats(feedback, "eprop_network: feedback"))
     beta = np.broadcast_to(np.asarray(rule.beta, np.float64), (n,)) if np.size(rule.beta) in (1, n) else rule.beta
     net = Network(name)
     net.add("in", SpikeSource(n_in))

@@ -18,17 +18,19 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import shown
+from chipsim.checks import ask, choice, finite, floats, numbers, shown, whole
 from chipsim.errors import NetworkError
 from chipsim.mappings.network.ideal import IF
 from chipsim.mappings.network.network import Network
 from chipsim.native.base import SpikeSource
 
-from .layers import ACTIVATIONS, Dense, Layer, forward
+from .layers import ACTIVATIONS, Dense, Layer, forward, rows_of
 
 RESETS = ("subtract", "zero")
 READOUTS = ("spikes", "signed")
 INPUTS = ("positive", "range", "each")
+
+MOST_STEPS = (1 << 31) - 1  #: of a presentation
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,12 @@ class Conversion:
         Each value fires round((value - low) / (span * scale) * input_rate * steps) times, evenly spaced; values
         outside the range of the data that the network was balanced on are taken as its ends.
         """
-        values = np.asarray(data, dtype=np.float64).reshape(len(data), -1)
+        values, steps = rows_of(data, "encode"), whole(steps, "encode: steps", 1, MOST_STEPS)
+        if values.shape[1] != self.layers[0].n_in:
+            raise NetworkError(
+                f"encode: samples have {values.shape[1]} values; the network takes {self.layers[0].n_in}"
+            )
+        ask(16 * len(values) * (steps + 1) * values.shape[1], "encode: the spikes", "give fewer samples at once")
         x = np.clip((values - self.low) / (self.span * self.scales[0]), 0, 1)
         t = np.arange(steps + 1)[None, :, None]
         count = np.floor(t * x[:, None, :] * self.input_rate + 0.5)
@@ -91,7 +98,7 @@ class Conversion:
 
     def decode(self, counts: np.ndarray, steps: int) -> np.ndarray:
         """Values of the outputs (m, out) from the output neurons' spike counts (m, n) in `steps` steps."""
-        values = np.asarray(counts, dtype=np.float64)
+        values = floats(counts, "decode: counts")
         if self.readout == "signed":
             half = values.shape[-1] // 2
             values = values[..., :half] - values[..., half:]
@@ -163,7 +170,7 @@ def convert_relu(
     """
     _check(layers, data, percentile, reset, readout, max_rate, input_rate, inputs)
     activations = forward(layers, data)
-    low, span, top = _input_range(np.asarray(data, np.float64).reshape(len(data), -1), inputs)
+    low, span, top = _input_range(rows_of(data, "convert_relu: data"), inputs)
     scales = [top]
     net = Network(name)
     before = net.add("in", SpikeSource(layers[0].n_in))
@@ -214,12 +221,11 @@ def _check(
         raise NetworkError("convert_relu: no layers were given")
     choices = (("reset", reset, RESETS), ("readout", readout, READOUTS), ("inputs", inputs, INPUTS))
     for name, value, allowed in choices:
-        if value not in allowed:
-            raise NetworkError(f"convert_relu: {name}={shown(value)} is not one of {', '.join(allowed)}")
+        choice(value, f"convert_relu: {name}", allowed)
     for name, value, top in (("percentile", percentile, 100), ("max_rate", max_rate, 1), ("input_rate", input_rate, 1)):
-        if not 0 < value <= top:
+        if not 0 < finite(value, f"convert_relu: {name}") <= top:
             raise NetworkError(f"convert_relu: {name}={value} is outside (0, {top}]")
-    samples = np.asarray(data)
+    samples = numbers(data, "convert_relu: data", exact=True)
     if samples.ndim < 2 or not len(samples) or int(np.prod(samples.shape[1:])) != layers[0].n_in:
         raise NetworkError(f"convert_relu: data has shape {samples.shape}; give (samples, {layers[0].n_in})")
     if not np.all(np.isfinite(samples)) or (samples.min() < 0 and inputs == "positive"):

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import shown
+from chipsim.checks import NO_NUMBERS, integers, numbers, shown
 from chipsim.chips.read import load_chip
 from chipsim.emulator import Emulator
 from chipsim.errors import NetworkError
+from chipsim.mappings.builders.layers import rows_of
 from chipsim.mappings.compiler.compile import compile
 from chipsim.mappings.compiler.quantise.quantise import quantise
 from chipsim.mappings.network.network import Network
@@ -57,14 +58,14 @@ class Measured:
 
     def accuracy(self, labels: Any) -> np.ndarray:
         """(steps,) share of samples whose largest output is the label (0, 1, ...), if read after 1, 2, ... steps."""
-        truth = np.asarray(labels)
+        truth = integers(labels, "labels: a class", 0, 2**31 - 1)
         if truth.shape != (len(self.values),):
             raise NetworkError(f"labels have shape {truth.shape}; give one for each of the {len(self.values)} samples")
         return (self.values.argmax(axis=2) == truth[:, None]).mean(axis=0)
 
     def original_accuracy(self, labels: Any) -> float:
         """Share of samples that the original network gets right."""
-        return float((self.wanted.argmax(axis=1) == np.asarray(labels)).mean())
+        return float((self.wanted.argmax(axis=1) == integers(labels, "labels: a class", 0, 2**31 - 1)).mean())
 
 
 def program_of(conversion: Conversion, chip: Any = "float", steps: int = 32, **options: Any) -> Program:
@@ -101,12 +102,12 @@ def measure(
     NetworkError
         Samples of another size than the network's input, NaN, no step.
     """
-    samples, n_in = np.asarray(data, dtype=np.float64), conversion.layers[0].n_in
+    samples, n_in = numbers(data, "measure: samples", exact=True), conversion.layers[0].n_in
     if samples.ndim < 2 or not samples.size or samples[0].size != n_in or not np.all(np.isfinite(samples)):
         raise NetworkError(f"measure: samples have shape {samples.shape}; give finite numbers, {n_in} for each sample")
-    if not isinstance(steps, (int, np.integer)) or steps < 1:
+    if isinstance(steps, NO_NUMBERS) or not isinstance(steps, (int, np.integer)) or steps < 1:
         raise NetworkError(f"measure: steps={shown(steps)}; a sample is shown for one step at least")
-    samples = samples.reshape(len(samples), -1)
+    samples = rows_of(samples, "measure: samples")
     program = program_of(conversion, chip, int(steps), **options)
     spikes = (_apart if program.chip.family == "float" else _together)(conversion, program, samples, steps)
     windows = conversion.window(spikes["out"], "out", steps)

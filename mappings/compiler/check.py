@@ -193,7 +193,7 @@ def learning(net: Network, chip: Chip) -> Iterator[CompileError]:
                 population=projection.post.name,
                 resource="learning",
             )
-        problem = engine_problem(rule, chip)
+        problem = engine_problem(rule, chip) or numbers_problem(rule, projection)
         if problem is not None:
             yield CompileError(f"projection '{name}': {problem}", population=projection.post.name, resource="learning")
         top = chip.limits.trace_impulse
@@ -217,6 +217,8 @@ def engine_problem(rule: Any, chip: Chip) -> str | None:
     kind, engines = kind_of(rule), chip.learning.rules
     if kind == "pes":
         return None if "pes" in engines else f"chip {chip.name} has no PES engine; use 'loihi' or 'unlimited'"
+    if kind == "microcode":
+        return f"chip {chip.name} runs no microcode of the Catalyst N1; use 'catalyst_n1', or a rule of cs.rules"
     if kind == "sum_of_products":
         fits = chip.family == "float" or "sum_of_products" in engines
         return None if fits else f"chip {chip.name} has no sum-of-products engine; use 'loihi', 'unlimited' or 'float'"
@@ -236,6 +238,28 @@ def engine_problem(rule: Any, chip: Chip) -> str | None:
         f"({why}); give rule=SumOfProducts(**cs.rules.verdict(rule, 'sum_of_products').export), or 'research' or "
         "'unlimited'"
     )
+
+
+def numbers_problem(rule: Any, projection: Any) -> str | None:
+    """A declared rule reads numbers where there are spikes, or takes numbers for spikes; None if neither."""
+    from chipsim.rules.declaration import Rule
+
+    if not isinstance(rule, Rule):
+        return None
+    for side, population in (("pre", projection.pre), ("post", projection.post)):
+        numbers, read = population.model.carries_values, f"r_{side}" in rule.values
+        if read and not numbers:
+            return (
+                f"rule {rule.name} reads the numbers that '{population.name}' sends, but its spikes carry none: use "
+                "rate units (cs.floats.Rate, cs.loihi.Rate) or a graded source"
+            )
+        spikes = side in rule.reads or any(t.side == side and t.of == "spikes" for t in rule.traces.values())
+        if numbers and spikes and not read:
+            return (
+                f"rule {rule.name} reads spikes of '{population.name}', whose neurons send numbers: it would take them "
+                f"for 0 and 1; read r_{side} or Trace({side!r}, ..., of='value'), or let the neurons send spikes"
+            )
+    return None
 
 
 def _no_eprop(chip: Chip) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import floats
 from chipsim.errors import NetworkError
 from chipsim.mappings.builders.layers import Dense
 from chipsim.mappings.builders.relu import Conversion, convert_relu
@@ -76,7 +77,7 @@ def _data(data: Any, n_in: int) -> np.ndarray:
     if hasattr(data, "toarray"):
         raise NetworkError("from_sklearn: data is a sparse matrix; give data.toarray()")
     try:
-        samples = np.asarray(data, dtype=np.float64)
+        samples = floats(data, "from_sklearn: data")
     except (TypeError, ValueError):
         raise NetworkError(f"from_sklearn: data is no table of numbers: {type(data).__name__}") from None
     if samples.ndim != 2 or not samples.size or samples.shape[1] != n_in:

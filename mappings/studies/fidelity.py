@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import integers, numbers
 from chipsim.emulator import Emulator
 from chipsim.errors import NetworkError
 from chipsim.mappings.compiler.compile import compile
@@ -157,9 +158,9 @@ def samples_of(net: Network, samples: Any) -> dict[str, np.ndarray]:
     for name in inputs:
         if name not in samples:
             raise NetworkError(f"no samples for input '{name}'; there are {', '.join(samples)}")
-        array, shape = np.asarray(samples[name]), net.population(name).shape
+        array, shape = numbers(samples[name], f"samples of '{name}'", exact=True), net.population(name).shape
         n = net.population(name).n
-        if array.ndim < 3 or not len(array) or array[0, 0].size != n:
+        if array.ndim < 3 or not array.size or array[0, 0].size != n:
             raise NetworkError(f"samples of '{name}' have shape {array.shape}; give (samples, steps, *{shape})")
         out[name] = array.reshape(*array.shape[:2], n)
     if len({a.shape[:2] for a in out.values()}) > 1:
@@ -183,7 +184,7 @@ def most_spikes(net: Network, samples: dict[str, np.ndarray]) -> int:
 
 
 def _labels(labels: Any, count: int) -> np.ndarray:
-    truth = np.asarray(labels)
+    truth = integers(labels, "labels: a class", 0, 2**31 - 1)
     if truth.shape != (count,):
         raise NetworkError(f"labels have shape {truth.shape}; give one for each of {count} samples")
     return truth

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import mapping
+from chipsim.checks import floats, mapping, numbers
 from chipsim.emulator import Emulator
 from chipsim.engines.learning.eprop_network import LAG, Episode
 from chipsim.errors import RunError
@@ -74,18 +74,19 @@ class Trainer:
         return shifted / shifted.sum(axis=1, keepdims=True)
 
     def _padded(self, x: np.ndarray) -> np.ndarray:
-        x = np.asarray(x)
+        x = numbers(x, "input", RunError)
         return np.concatenate([x, np.zeros((LAG, *x.shape[1:]), x.dtype)])
 
     def _goal(self, target: Any, steps: int) -> np.ndarray:
         m = self.emulator.program.population("out").n
         goal = np.full((steps + LAG, m), np.nan)
         first = LAG + steps - (self.rule.window or steps)
-        rows = np.asarray(target, np.float64)
+        rows = floats(target, "target", RunError, nan=True)
         if rows.ndim == 0 and self.rule.loss == "cross_entropy":
-            if not 0 <= int(target) < m:
-                raise RunError(f"target {target} is no class of the readout, which has 0..{m - 1}")
-            rows = np.broadcast_to(np.eye(m)[int(target)], (steps, m))
+            label = float(rows)
+            if label not in range(m):
+                raise RunError(f"target {label:g} is no class of the readout, which has 0..{m - 1}")
+            rows = np.broadcast_to(np.eye(m)[int(label)], (steps, m))
         if rows.shape != (steps, m):
             raise RunError(f"target has shape {rows.shape}; a sequence of {steps} steps needs ({steps}, {m})")
         goal[first:] = rows[first - LAG :]

@@ -12,6 +12,7 @@ from ...errors import CompileError
 from ...native.catalyst import operations as ops
 from ...native.catalyst.build import Build
 from ...native.catalyst.neurons import NO_PARENT
+from ...native.catalyst.synapses import FORMATS
 from ...program.program import PopulationImage, Program
 from .wiring import FLAGS, UNIT_PAYLOAD, Core, Wiring, build_of
 
@@ -84,7 +85,10 @@ class _Writer(Wiring):
         for k, projection in enumerate(self.program.projections):
             self._connect(k, projection)
         flags = self._flags()
+        self.shared: dict[tuple[int, int], list[np.ndarray]] = {}
         rows = np.concatenate([np.zeros((0, 7), np.int64), *self._operations()])
+        for key, parts in self.shared.items():
+            self.spans[key] = np.concatenate([self.spans.get(key, np.zeros((0, 2), np.int64)), *parts])
         high = max(self.cores, default=0) + 1
         usage = [
             {
@@ -196,11 +200,16 @@ class _Writer(Wiring):
         blocks: list[np.ndarray] = []
         for neuron in sorted(core.synapses):
             block = np.concatenate(core.synapses[neuron])
-            dense = core.rule is not None and neuron in core.fixed
-            rows = _dense(block) if dense else block
+            form = core.form[neuron]
+            rows = _dense(block) if form == "dense" else _population(block) if form == "population" else block
             base, count = core.pool, len(rows)
-            self._check_axon(c, base, count)
-            yield np.array([[ops.INDEX, c, neuron, base, count, int(dense), 0]])
+            length = len(block) if form == "population" else count
+            self._check_axon(c, base, count, length)
+            yield np.array([[ops.INDEX, c, neuron, base, length, FORMATS.index(form), 0]])
+            dense = core.rule is not None and neuron in core.fixed
+            if form == "population":
+                self._share(c, block, base)
+                rows[:, 5] = -1
             blocks.append(np.column_stack([np.full(count, int(dense)), np.full(count, neuron),
                                            base + np.arange(count), rows]))  # fmt: skip
             core.pool += count
@@ -220,10 +229,18 @@ class _Writer(Wiring):
         if core.rule is not None:
             yield from self._reverse(c, core, table)
 
-    def _check_axon(self, c: int, base: int, count: int) -> None:
+    def _share(self, c: int, block: np.ndarray, base: int) -> None:
+        """All synapses of a population axon lie at one address."""
+        for projection in np.unique(block[:, 5]):
+            mine = block[block[:, 5] == projection, 4]
+            span = np.column_stack([mine, np.full(mine.size, base)])
+            known = self.shared.setdefault((int(projection), c), [])
+            known.append(span)
+
+    def _check_axon(self, c: int, base: int, count: int, length: int) -> None:
         most = (1 << self.build.count_bits) - 1
-        if count > most:
-            raise self._beyond("synapses of one axon", count, most, "spread its targets over more cores", c)
+        if length > most:
+            raise self._beyond("synapses of one axon", length, most, "spread its targets over more cores", c)
         if base + count > self.build.pool:
             raise self._beyond("synapse pool", base + count, self.build.pool, "use fewer synapses or more cores", c)
 
@@ -288,6 +305,19 @@ def _dense(block: np.ndarray) -> np.ndarray:
     rows[:, 0], rows[:, 5] = np.arange(low, high + 1), -1
     rows[keys - low] = block
     return rows
+
+
+def _population(block: np.ndarray) -> np.ndarray:
+    """An axon in population format: one entry for targets side by side."""
+    order = block[np.argsort(block[:, 0], kind="stable")]
+    alike = np.all(order[:, 1:4] == order[:1, 1:4])
+    if not alike or np.any(np.diff(order[:, 0]) != 1):
+        raise CompileError(
+            "a source with synapses in population format needs one weight and delay for all, and targets side by side "
+            "on their core: use format='sparse'",
+            resource="format",
+        )
+    return order[:1].copy()
 
 
 __all__ = ["FLAGS", "UNIT_PAYLOAD", "N1Image", "build_of", "program_image"]

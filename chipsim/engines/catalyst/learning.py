@@ -12,7 +12,8 @@ from chipsim.kernels.chips.n1.rows import WEIGHT_MAX, S
 from ...errors import RunError
 from ...native.synapses import with_data
 from ...rules.carried import LearningReport
-from ..learning.lesson import ACTS, Learned
+from ..contract import Learned
+from ..learning.lesson import ACTS
 from .engine import N1Engine
 from .image import N1Image
 
@@ -68,6 +69,10 @@ class Pools:
         if sum(len(span) for span in found.values()) != values.size:
             raise RunError(f"projection '{name}' leads over routes between cores, which cannot be rewritten from here")
         for core, span in found.items():
+            order = np.argsort(span[:, 1], kind="stable")
+            same, value = np.diff(span[order, 1]) == 0, values[span[order, 0]]
+            if np.any(same & (np.diff(value) != 0)):
+                raise RunError(f"projection '{name}' is written in population format: one weight for all of a source")
             self.chip.machine.pool[core, S.WEIGHT, span[:, 1]] = values[span[:, 0]]
 
 

@@ -40,6 +40,7 @@ class Core:
     number: dict[Any, int] = field(default_factory=dict)  # ("n", id), ("r", id, fixed) or ("p", id, fixed) -> neuron
     synapses: dict[int, list[np.ndarray]] = field(default_factory=dict)  # neuron -> blocks (target, w, comp, delay)
     fixed: set[int] = field(default_factory=set)  # neurons whose synapses do not learn
+    form: dict[int, str] = field(default_factory=dict)  # neuron -> how its axon is written
     rule: Microcode | None = None
     pool: int = 0
 
@@ -226,6 +227,7 @@ class Wiring:
         place = self.cores[core]
         if place.rule is not None:
             self._keep_apart(place, neuron, learns, projection)
+        self._write_as(place, neuron, learns, projection)
         block = np.stack([targets[rest], weights[rest], np.full(kept.size, compartment), kept, index[rest],
                           np.full(kept.size, k)], axis=1)  # fmt: skip
         place.synapses.setdefault(neuron, []).append(block)
@@ -241,6 +243,23 @@ class Wiring:
             )  # fmt: skip
         if not learns:
             place.fixed.add(neuron)
+
+    def _write_as(self, place: Core, neuron: int, learns: bool, projection: Any) -> None:
+        """The format of an axon: one for all of a source on a core; fixed ones beside learning are dense."""
+        form = projection.synapses.format
+        if learns and form != "sparse":
+            raise CompileError(
+                f"projection '{projection.name}' learns in {form} format, which LTD passes over: use format='sparse'",
+                resource="format",
+            )
+        if form == "sparse" and place.rule is not None and not learns:
+            form = "dense"
+        known = place.form.setdefault(neuron, form)
+        if form != known:
+            raise CompileError(
+                f"projection '{projection.name}': its source has {known} synapses on that core already, and an axon "
+                f"has one format, not {form} as well: give both the same", resource="format",
+            )  # fmt: skip
 
     def _flags(self) -> int:
         program, names = self.program, set()

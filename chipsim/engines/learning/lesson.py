@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from chipsim.engines.contract import Learned
 from chipsim.kernels.learning import machine_declared as machine_plastic
 from chipsim.rules.carried import LearningReport
+from chipsim.rules.e_prop.rule import EProp
 
-from .declared import DeclaredLearner
-
-if TYPE_CHECKING:
-    from .learning import Learning
+from .declared import DeclaredLearner, Learner
 
 ACTS = ("trace_update", "weight_read", "weight_write", "synapse_update", "third_factor")
-
-
-class Learned(NamedTuple):
-    """What learning adds to a run: acts per step (t,) int64 by name, a report by projection."""
-
-    counts: dict[str, np.ndarray]
-    reports: dict[str, LearningReport]
 
 
 class Lesson:
     """One learning run: what it started from, what is recorded on the way."""
 
-    def __init__(self, learning: Learning, steps: int, watch: Mapping[str, Any]) -> None:
-        self.learning, self.steps, self.watch = learning, steps, watch
-        self.started = {n: learning.reported.get(n) or standing(x) for n, x in learning.learners.items()}
+    def __init__(
+        self, learners: Mapping[str, Learner], reported: dict[str, Any], steps: int, watch: Mapping[str, Any]
+    ) -> None:
+        self.learners, self.reported, self.steps, self.watch = learners, reported, steps, watch
+        self.started = {n: reported.get(n) or standing(x) for n, x in learners.items()}
         self.step: list[int] = []
         self.kept: dict[str, dict[str, list[np.ndarray]]] = {n: {v: [] for v in vs} for n, vs in watch.items()}
 
@@ -42,20 +36,20 @@ class Lesson:
         self.step.append(done)
         for name, variables in self.kept.items():
             for variable, values in variables.items():
-                values.append(self.learning.learners[name].value(variable))
+                values.append(self.learners[name].value(variable))
 
     def end(self, learned: bool) -> Learned:
         """The run's counts and reports."""
         counts = {act: np.zeros(self.steps, np.int64) for act in ACTS}
         reports = {}
-        for name, learner in self.learning.learners.items():
+        for name, learner in self.learners.items():
             if learned:
                 for act, values in learner.counts().items():
                     counts[act] += values
             trace = {v: np.array(rows) for v, rows in self.kept.get(name, {}).items()}
             reports[name] = self._report(name, learner, trace, learned)
             if learner.late:
-                self.learning.reported[name] = standing(learner)
+                self.reported[name] = standing(learner)
         return Learned(counts, reports)
 
     def _report(self, name: str, learner: Any, trace: dict[str, np.ndarray], learned: bool) -> LearningReport:
@@ -72,8 +66,21 @@ class Lesson:
             after=_moments(learner.weights),
             step=np.array(self.step if trace else [], np.int64),
             trace=trace,
+            stochastic=rounds_stochastically(learner),
             **delta,
         )
+
+
+def rounds_stochastically(learner: Any) -> bool:
+    """True for declared rules with such a weight format, and Loihi's own engines, which always do."""
+    rule = learner.image.rule
+    if isinstance(rule, EProp):
+        form = None if rule.precision is None else rule.precision.weights
+    elif isinstance(learner, DeclaredLearner):
+        form = learner.rule.weight
+    else:
+        return not learner.is_float
+    return form is not None and form.rounding == "stochastic"
 
 
 def standing(learner: Any) -> tuple[Any, tuple[float, float]]:
@@ -115,8 +122,9 @@ def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
         pre_ids=np.zeros(learner.pre.n, np.int32),
         post_ids=np.zeros(n_post, np.int32),
         where=np.array(numbers, np.int64),
-        unit=np.array([learner.v_unit, *learner.units]),
+        unit=np.array([learner.v_unit, *learner.units, learner.v_offset]),
         inlet=learner.inlet,
         factor_unit=learner.factor_unit,
         done=learner.done,
+        queue=learner.queue,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import integers, numbers, shown
 from chipsim.errors import RunError
 from chipsim.kernels.chips.reckon import state as rk
 from chipsim.native.reckon.registers import INPUTS, OUTPUTS
@@ -118,7 +119,7 @@ def stimulus(
     given = np.ones(ticks, np.uint8) if target is not None and target_given is None else target_given
     goals = np.zeros((ticks, OUTPUTS), np.int16)
     if target is not None:
-        values = np.asarray(target)
+        values = integers(target, "targets (16 bits):", -32768, 32767, RunError)
         if values.ndim != 2 or values.shape[0] != ticks or values.shape[1] > OUTPUTS:
             raise RunError(f"targets: expected ({ticks}, up to {OUTPUTS}), got {values.shape}")
         if values.size and (values.min() < -32768 or values.max() > 32767):
@@ -138,14 +139,16 @@ def stimulus(
 
 
 def _levels(name: str, values: Any, ticks: int) -> np.ndarray:
-    array = np.asarray(values)
+    array = numbers(values, name, RunError)
     if array.ndim and array.shape != (ticks,):
         raise RunError(f"{name}: expected one value or {ticks} (one per tick), got shape {array.shape}")
     return np.ascontiguousarray(np.broadcast_to(array != 0, (ticks,))).astype(np.uint8)
 
 
 def _labels(name: str, values: Any, ticks: int) -> np.ndarray:
-    array = np.asarray(values)
+    array = numbers(values, name, RunError)
+    if array.dtype.kind == "f":
+        array = integers(array, name, -1, 15, RunError)
     if array.ndim and array.shape != (ticks,):
         raise RunError(f"{name}: expected one value or {ticks} (one per tick), got shape {array.shape}")
     if array.size and (array.min() < -1 or array.max() > 15):
@@ -175,11 +178,19 @@ def _as_events(events: Any) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(events, np.ndarray) and events.ndim == 2:
         ptr, addr = spike_events(events)
     elif isinstance(events, tuple):
-        ptr, addr = np.asarray(events[0]), np.asarray(events[1])
+        if len(events) != 2:
+            raise RunError(f"events are (pointers, addresses), not {len(events)} things")
+        ptr = integers(events[0], "event pointers", 0, 2**62, RunError)
+        addr = integers(events[1], "input event address", -(2**31), 2**31 - 1, RunError).reshape(-1)
         if ptr.ndim != 1 or ptr.size < 1 or ptr[0] != 0 or ptr[-1] != addr.size or np.any(np.diff(ptr) < 0):
             raise RunError(f"event pointers must rise from 0 to the number of events ({addr.size})")
     else:
-        lists = [np.asarray(list(e), np.int64) for e in events]
+        try:
+            lists = [integers(list(e), "input event address", -(2**31), 2**31 - 1, RunError) for e in events]
+        except TypeError:
+            raise RunError(
+                f"events are (t, inputs) spikes, (pointers, addresses) or lists, not {shown(events)}"
+            ) from None
         ptr = np.concatenate([[0], np.cumsum([e.size for e in lists])])
         addr = np.concatenate(lists) if lists else np.zeros(0, np.int64)
     if addr.size and (addr.min() < 0 or addr.max() >= INPUTS):

@@ -12,6 +12,7 @@ from ..synapses import Synapses as MatrixSynapses
 from ..synapses import as_delays, as_matrix, stored
 
 WEIGHTS = (-32768, 32767)
+FORMATS = ("sparse", "dense", "population")  #: in the order of the index entry's numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,10 @@ class Synapses(MatrixSynapses):
         0 the soma, 1, 2, 3 a dendrite.
     graded : bool
         The weight is multiplied by the spike's payload / 128 (a flag of the chip: all projections must agree).
+    format : "sparse", "dense" or "population"
+        How the axon of a source is written: an entry a synapse; an entry for every target from the first to the last
+        of its core; one entry for all, where weight and delay are the same and the targets lie side by side. Only
+        sparse synapses learn.
 
     Raises
     ------
@@ -39,6 +44,7 @@ class Synapses(MatrixSynapses):
     sign: str | None = "mixed"
     compartment: int = 0
     graded: bool = False
+    format: str = "sparse"
 
     def __post_init__(self) -> None:
         """Check everything once."""
@@ -51,10 +57,17 @@ class Synapses(MatrixSynapses):
             raise NetworkError(f"{what}: weights {values.min():g} .. {values.max():g} are outside {list(WEIGHTS)}")
         if self.exponent or self.message_bits or self.bits != 16:
             raise NetworkError(f"{what}: weights have 16 bits, no exponents and no message bits here: leave them out")
+        if self.format not in FORMATS:
+            raise NetworkError(f"{what}: format={self.format!r} is not one of {', '.join(FORMATS)}")
         whole(self.compartment, f"{what}: compartment", 0, 3)
         object.__setattr__(self, "mantissa", matrix.astype(np.int32))
         object.__setattr__(self, "sign", "mixed")
         object.__setattr__(self, "delays", as_delays(self.delays, self.mantissa, what))
+
+    def dense(self) -> np.ndarray:
+        """(post, pre) int64 weights."""
+        matrix = self.mantissa
+        return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray(), np.int64)
 
     def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Every synapse as (post, pre, weight, delay), each (s,) int64, ordered by pre, then post."""
@@ -70,4 +83,4 @@ class Synapses(MatrixSynapses):
         return tuple(np.asarray(a, np.int64) for a in (post, pre, weight, delay))  # type: ignore[return-value]
 
 
-__all__ = ["WEIGHTS", "Synapses"]
+__all__ = ["FORMATS", "WEIGHTS", "Synapses"]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chipsim.checks import shown
+from chipsim.checks import integers, shown
 from chipsim.errors import NetworkError
 from chipsim.kernels.chips.odin.izhikevich import FIELDS as IZH_FIELDS
 from chipsim.native.base import NeuronModel, Register
@@ -228,10 +228,10 @@ class OdinProgram:
 
     def __post_init__(self) -> None:
         """Check shapes, and that nothing needs the burst scheduler, which is not modelled."""
-        _shape("neurons", self.neurons, (NEURONS, WORD_BYTES))
-        _shape("synapses", self.synapses, (8192,))
+        object.__setattr__(self, "neurons", _words("neurons", self.neurons, (NEURONS, WORD_BYTES), 8))
+        object.__setattr__(self, "synapses", _words("synapses", self.synapses, (8192,), 32))
         if self.flags is not None:
-            _shape("flags", self.flags, (NEURONS,))
+            object.__setattr__(self, "flags", _words("flags", self.flags, (NEURONS,), 8))
         if self.registers.burst_timeref and not self.registers.open_loop:
             izh = unpack_izh(self.neurons)
             bursting = (izh["lif_izh_sel"] == 0) & (izh["spk_ref"] > 0) & (izh["disable"] == 0)
@@ -242,9 +242,12 @@ class OdinProgram:
                 )
 
 
-def _shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    if np.shape(array) != shape:
-        raise NetworkError(f"odin.OdinProgram: {name} has shape {np.shape(array)}, not {shape}")
+def _words(name: str, given: Any, shape: tuple[int, ...], bits: int) -> np.ndarray:
+    """Memory words of so many bits, in an unsigned type; NetworkError for other shapes and values."""
+    words = integers(given, f"odin.OdinProgram: {name}", 0, (1 << bits) - 1)
+    if words.shape != shape:
+        raise NetworkError(f"odin.OdinProgram: {name} has shape {words.shape}, not {shape}")
+    return words.astype(np.uint8 if bits <= 8 else np.uint32)
 
 
 def power_law_energy(

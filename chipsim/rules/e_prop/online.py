@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chipsim.checks import choice
+from chipsim.checks import choice, floats, integers, whole
 from chipsim.errors import NetworkError
 from chipsim.kernels.arithmetic.surrogates import KINDS
 from chipsim.kernels.learning.eprop import online as kernel
@@ -152,8 +152,13 @@ class OnlineEProp:
         steps: length of the run, default repeats T + 5 so that the last row's error has arrived. After the
         last row the target generator holds its last value. Matrices are (post, pre), feedback (n, m).
         """
-        rows = np.asarray(x, dtype=np.uint8)
-        goal = np.asarray(target, dtype=np.float64)
+        rows = integers(x, "online e-prop: input", 0, 1).astype(np.uint8)
+        goal = floats(target, "online e-prop: target")
+        whole(repeats, "online e-prop: repeats", 1, 2**31 - 1)
+        if steps is not None:
+            whole(steps, "online e-prop: steps", TARGET_DELAY + 1, 2**31 - 1)
+        if rows.ndim != 2:
+            raise NetworkError(f"online e-prop: input has shape {rows.shape}, expected (steps, inputs)")
         if goal.ndim != 2 or goal.shape[0] != rows.shape[0]:
             raise NetworkError(f"online e-prop: target has shape {goal.shape}, expected ({rows.shape[0]}, outputs)")
         total = repeats * rows.shape[0]
@@ -174,7 +179,7 @@ class OnlineEProp:
         z = np.zeros((n_steps, n), np.uint8)
         psi, v, signal, regular = (np.zeros((n_steps, n)) for _ in range(4))
         y, error = np.zeros((n_steps, m)), np.zeros((n_steps, m))
-        back = np.array(feedback, dtype=np.float64, order="C")
+        back = np.array(floats(feedback, "online e-prop: feedback"), order="C")
         if back.shape != (n, m):
             raise NetworkError(f"online e-prop: feedback has shape {back.shape}, expected {(n, m)}")
         kernel.run(
@@ -204,7 +209,10 @@ class OnlineEProp:
 
 def fresh_synapses(weights: ArrayLike) -> kernel.Synapses:
     """State of a projection with these (post, pre) weights, all traces empty."""
-    w = np.array(np.asarray(weights, dtype=np.float64).T, order="C")
+    given = floats(weights, "online e-prop: weights")
+    if given.ndim != 2:
+        raise NetworkError(f"online e-prop: weights have shape {given.shape}, expected (post, pre)")
+    w = np.array(given.T, order="C")
     a, b, c, d, e, f = (np.zeros_like(w) for _ in range(6))
     n_pre = w.shape[0]
     return kernel.Synapses(w, a, b, c, d, e, f, np.full(n_pre, kernel.NEVER), np.zeros(n_pre, np.int64), w.copy())

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.errors import FileError, NetworkError
 from chipsim.storage.file import DAMAGE, naming, open_hdf5, reason
 from chipsim.storage.reader import array_of
@@ -163,8 +164,8 @@ def _check_whole(name: str, kind: str, params: Mapping[str, Any]) -> None:
         value = np.asarray(params[key])
         sound = value.dtype.kind in "iuf" and value.size <= most and bool(np.all(np.abs(value.astype(float)) < 2**62))
         if not sound or np.any(value != np.floor(value)):
-            shown = "text" if value.dtype.kind in "USO" else f"{value.dtype} {value.shape}"
-            raise NetworkError(f"node '{name}' ({kind}): {key} must be at most {most} whole numbers, it is {shown}")
+            found = "text" if value.dtype.kind in "USO" else f"{value.dtype} {value.shape}"
+            raise NetworkError(f"node '{name}' ({kind}): {key} must be at most {most} whole numbers, it is {found}")
 
 
 def _value(node: Any) -> Any:
@@ -189,8 +190,29 @@ def _from_library(graph: Any, source: str, depth: int) -> Graph:
     if depth > DEPTH:
         raise NetworkError(f"{source}: graphs lead back into themselves")
     nodes = {str(name): _library_node(str(name), node, source, depth) for name, node in graph.nodes.items()}
-    edges = tuple(dict.fromkeys((str(a), str(b)) for a, b in graph.edges))
+    try:
+        pairs = [(a, b) for a, b in graph.edges]
+    except (TypeError, ValueError):
+        raise NetworkError(f"{source}: edges are pairs (source, target) of nodes, not {shown(graph.edges)}") from None
+    edges = tuple(dict.fromkeys((_end(a, source), _end(b, source)) for a, b in pairs))
     return Graph(nodes, edges, dict(getattr(graph, "metadata", None) or {}), source)
+
+
+def _end(name: Any, source: str) -> str:
+    if not isinstance(name, str):
+        raise NetworkError(f"{source}: an edge ends at {shown(name)}; nodes have names")
+    return name
+
+
+def _array(value: Any, what: str) -> np.ndarray:
+    """A field as an array of any type, which the nodes' own checks judge; what numpy cannot read is refused."""
+    try:
+        array = np.asanyarray(value)
+    except Exception:
+        raise NetworkError(f"{what} is {shown(value)}, which is no array") from None
+    if isinstance(array, np.ma.MaskedArray) and np.any(np.ma.getmaskarray(array)):
+        raise NetworkError(f"{what} holds masked values; fill them first, e.g. x.filled(0)")
+    return np.asarray(array)
 
 
 def _library_node(name: str, node: Any, source: str, depth: int) -> Any:
@@ -202,11 +224,12 @@ def _library_node(name: str, node: Any, source: str, depth: int) -> Any:
         raise NetworkError(f"{source}: node '{name}' is a {type(node).__name__}, no NIR node")
     kind = type(node).__name__
     values = {f.name: getattr(node, f.name) for f in fields(node) if f.name not in KEPT_ASIDE}
-    params = {k: v if isinstance(v, str) else np.asarray(v) for k, v in values.items() if v is not None}
+    where = f"node '{name}' ({kind})"
+    params = {k: v if isinstance(v, str) else _array(v, f"{where}: {k}") for k, v in values.items() if v is not None}
     if kind in ("Input", "Output"):
-        types = getattr(node, f"{kind.lower()}_type", None) or {}
+        types = getattr(node, f"{kind.lower()}_type", None)
         shape = next(iter(types.values()), None) if isinstance(types, Mapping) else None
         if shape is not None:
-            params["shape"] = np.asarray(shape)
+            params["shape"] = _array(shape, f"{where}: shape")
     _check_whole(name, kind, params)
     return Node(name, kind, params, dict(getattr(node, "metadata", None) or {}))

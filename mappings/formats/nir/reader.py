@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.checks import numbers
 from chipsim.errors import NetworkError
 from chipsim.mappings.network.network import Network
 from chipsim.mappings.network.substeps import gathered, spread
@@ -60,6 +61,8 @@ def from_nir(
         Length of a step in the unit of the graph's time constants: seconds (snnTorch 1e-4), or 1 where they count
         steps (sinabs). Taken from the graph's metadata if it has it; never guessed.
     scheme : {"snntorch", "norse_box", "norse_import", "sinabs", "rockpool", "exact"}
+        Potentials start at 0 in all of them, as the tools do, also where v_leak is not 0 (an ideal `cs.LIF` starts at
+        v_leak).
         Whose arithmetic: see `chipsim.mappings.formats.nir.schemes`.
     reset : {"zero", "subtract", "none"}
         snnTorch, Norse and exact; left out: the tool's default, with a note. A node whose own metadata says reset,
@@ -232,7 +235,7 @@ def padded(net: Network, inputs: dict[str, Any], substeps: int = 1) -> tuple[dic
     steps = max(len(v) for v in inputs.values()) * substeps
     out = {}
     for name, values in inputs.items():
-        array = spread(np.asarray(values), substeps)
+        array = spread(numbers(values, f"input '{name}'"), substeps)
         out[name] = np.concatenate([array, np.zeros((steps + late - len(array), *array.shape[1:]), array.dtype)])
     return out, steps + late
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import shown
+from chipsim.checks import NO_NUMBERS, finite, shown
 from chipsim.errors import NetworkError
 from chipsim.native.floats import Unit
 
@@ -73,21 +73,20 @@ def scheme_of(given: dict[str, Any], metadata: dict[str, Any], notes: list[str],
     stated = {
         k: v if v is not None else _plain(metadata.get(f"chipsim_{k}", metadata.get(k))) for k, v in given.items()
     }
-    name = ALIASES.get(str(stated["scheme"]), stated["scheme"])
+    name = stated["scheme"]
+    name = ALIASES.get(name, name) if isinstance(name, str) else name
     if name is None or stated["dt"] is None:
         missing = " and ".join(k for k in ("dt", "scheme") if stated[k] is None)
         raise NetworkError(
             f"{source}: the file does not say {missing}, and results depend on it; "
             f"give dt= (the unit of its time constants) and scheme= one of {', '.join(SCHEMES)}"
         )
-    if name not in SCHEMES:
+    if not isinstance(name, str) or name not in SCHEMES:
         raise NetworkError(f"scheme {shown(name)} is not one of {', '.join(SCHEMES)}")
-    try:
-        dt = float(stated["dt"])
-    except (TypeError, ValueError):
-        dt = float("nan")
-    if not (np.isfinite(dt) and dt > 0):
+    dt = stated["dt"]
+    if isinstance(dt, NO_NUMBERS) or not isinstance(dt, (int, float, np.integer, np.floating)) or not dt > 0:
         raise NetworkError(f"dt={shown(stated['dt'])} is not a positive number")
+    dt = finite(dt, "dt")
     chosen: dict[str, Any] = dict(zip(CHOICES, DEFAULTS[name]))
     relevant = {"snntorch": ("reset", "reset_delay"), "sinabs": ("spike_fn",), "rockpool": ()}.get(name, ("reset",))
     for key in chosen:
@@ -101,6 +100,13 @@ def scheme_of(given: dict[str, Any], metadata: dict[str, Any], notes: list[str],
 def _options(scheme: Scheme, chosen: dict[str, Any]) -> Scheme:
     """`scheme` with these options, checked; None keeps what it has."""
     given = {k: v for k, v in chosen.items() if v is not None}
+    for name, value in given.items():
+        kind = CHOICES[name]
+        fits = isinstance(value, str) if kind is str else isinstance(value, (bool, int, float, np.number, np.bool_))
+        if not fits or (kind is bool and value not in (0, 1)):
+            raise NetworkError(f"{name}={shown(value)}: give {'a word' if kind is str else f'a {kind.__name__}'}")
+        if kind is float and value == value:  # NaN stands for "not stated"
+            finite(value, name)
     made = replace(scheme, **{k: CHOICES[k](v) for k, v in given.items()})
     if made.reset not in RESETS or made.spike_fn not in SPIKES:
         raise NetworkError(f"reset must be one of {', '.join(RESETS)}, spike_fn one of {', '.join(SPIKES)}")
