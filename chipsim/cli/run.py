@@ -11,8 +11,8 @@ import typer
 from chipsim.errors import ChipsimError, FileError, RunError
 
 from .common import Json, progress, say, table, working
-from .convert import MinVMem, Reset, ResetDelay, Scheme, SpikeFn, nir_options
 from .fidelity import Calibrate, Quantise, Substeps, compared, quantise_options, read_samples, shown
+from .formats import with_format_options
 
 if TYPE_CHECKING:
     from chipsim.mappings.studies.fidelity import Fidelity
@@ -90,11 +90,6 @@ def run(
     masks: Annotated[bool, typer.Option("--masks", help="Keep what --timing detailed and noc need.")] = False,
     chip: Annotated[str, typer.Option("--chip", help="Chip, if PROGRAM is a network.")] = "",
     dt: Annotated[float | None, typer.Option(help="Seconds per step, if PROGRAM is a network; 1e-3.")] = None,
-    scheme: Scheme = "",
-    reset: Reset = "",
-    reset_delay: ResetDelay = None,
-    spike_fn: SpikeFn = "",
-    min_v_mem: MinVMem = None,
     quantise: Quantise = None,
     substeps: Substeps = 1,
     compare_float: Annotated[bool, typer.Option("--compare-float", help="NIR: how well the chip agrees.")] = False,
