@@ -109,5 +109,5 @@ def test_names_that_cannot_be_printed(name: str) -> None:
             enter()
         text = str(caught.value)
         assert len(text.splitlines()) <= 2 and all(line.isprintable() for line in text.splitlines()), (what, text)
-    with pytest.raises(ValueError, match="printable|unprintable|letters|surrogates|unicode"):
+    with pytest.raises(ValueError, match=r"printable|unprintable|letters|surrogates|unicode"):
         Chip.model_validate({**chip, "name": name})

@@ -13,11 +13,17 @@ from chipsim.rules.verdicts import PROCESSORS, Verdict, best_verdict
 
 MARKS = {"runs": "runs", "runs with changes": "changes", "cannot": "-"}
 SDSP_WINDOW = {"theta_m": 1.0, "t1": 0.5, "t2": 2.0, "t3": 3.0}
-VARIANTS: dict[str, Callable[[], Rule]] = {  # settings of one declaration that have names of their own
-    "stdp_multiplicative": lambda: library.stdp(mu_plus=1.0, mu_minus=1.0),
-    "stdp_guetig": lambda: library.stdp(mu_plus=0.4, mu_minus=0.4),
-    "stdp_van_rossum": lambda: library.stdp(mu_plus=0.0, mu_minus=1.0),
-    "stdp_nearest": lambda: library.stdp(nearest=True),
+#: Settings of a declaration that have names of their own, after its name.
+VARIANTS: dict[str, dict[str, Callable[[], Rule]]] = {
+    "stdp": {
+        "stdp_multiplicative": lambda: library.stdp(mu_plus=1.0, mu_minus=1.0),
+        "stdp_guetig": lambda: library.stdp(mu_plus=0.4, mu_minus=0.4),
+        "stdp_van_rossum": lambda: library.stdp(mu_plus=0.0, mu_minus=1.0),
+        "stdp_nearest": lambda: library.stdp(nearest=True),
+    },
+    "feedback_alignment": {"direct_feedback_alignment": lambda: library.feedback_alignment()},
+    "contrastive": {"contrastive_weight": lambda: library.contrastive(memory="weight")},
+    "rflo": {"rflo_late": lambda: library.rflo(late=2)},
 }
 
 REWRITABLE = ("loihi", "float")  #: families whose emulator takes `set_weights`
@@ -35,17 +41,11 @@ class Other(NamedTuple):
     change: str
 
 
-_RATE = "neurons send spikes: the rate of a unit becomes a trace of its spikes, its slope a pseudo-derivative"
 _HOST = "the host perturbs, runs, reads the cost and writes the weights; the chip needs no learning engine"
 OTHERS: dict[str, Other] = {
     "weight_perturbation_serial": Other("weight_perturbation", None, f"{_HOST}; N + 1 runs per update, central 2 N"),
     "weight_perturbation_parallel": Other("weight_perturbation", None, f"{_HOST}; 2 runs per update"),
     "node_perturbation": Other("node_perturbation", None, f"{_HOST}; 2 runs per update, and rates read back"),
-    "feedback_alignment": Other("feedback_alignment", "eprop_light", f"{_RATE}; the host sends each neuron's error"),
-    "direct_feedback_alignment": Other(
-        "feedback_alignment", "eprop_light", f"{_RATE}; the host sends each neuron its share of the output's error"
-    ),
-    "rflo": Other("rflo", "eprop_synapse", f"{_RATE}; the error is sent as the learning signal"),
 }
 
 
@@ -54,8 +54,7 @@ def shipped_rules() -> dict[str, Rule]:
     found: dict[str, Rule] = {}
     for name, make in library.SHIPPED.items():
         found[name] = make(**SDSP_WINDOW) if name == "sdsp" else make()
-        if name == "stdp":
-            found |= {variant: build() for variant, build in VARIANTS.items()}
+        found |= {variant: build() for variant, build in VARIANTS.get(name, {}).items()}
     return found
 
 

@@ -71,7 +71,7 @@ def microcode(rule: Rule, weight_step: float | None = None) -> Verdict:
     except NotPolynomial as problem:
         return Verdict(ENGINE, "cannot", (str(problem),))
     plan.reasons.append(
-        "changes are rounded down to whole units, then every stored weight gets the same random bit of the timestep"
+        "changes are rounded down to whole units; the timestep's random bit, the same for all, makes their mean right"
     )
     export: dict = {
         "text": text, "three_factor": plan.three_factor, "taus": plan.taus, "weight_step": plan.unit["w"],
@@ -240,7 +240,7 @@ def _section(plan: Plan, name: str, spiking: str, values: dict[str, Value]) -> s
         if not places:
             raise NotPolynomial("needs more registers than the five that are free")
         place = plan.register[n] if _in_place(n, value, changed) else places.pop(0)
-        _evaluate(plan, out, value, place, places, plan.unit[n])
+        _evaluate(plan, out, value, place, places, n)
         moves.append((n, place))
     for n, place in moves:
         w = plan.writing[n]
@@ -282,13 +282,18 @@ def _common(plan: Plan, changed: dict[str, Value]) -> str | None:
     return plan.register[found[0]] if found else None
 
 
-def _evaluate(plan: Plan, out: list[str], value: Value, place: str, places: list[str], unit: float) -> None:
-    """Instructions that leave `value`, in steps of `unit`, in register `place`."""
+def _evaluate(plan: Plan, out: list[str], value: Value, place: str, places: list[str], name: str) -> None:
+    """Instructions that leave `value`, in units of the variable `name`, in register `place`.
+
+    Terms of the weight are rounded down, also negative ones, so that the random bit of STORE_W makes the mean right;
+    those of tags and eligibilities, which get none, towards zero.
+    """
+    unit = plan.unit[name]
     if isinstance(value, tuple):
         if not places:
             raise NotPolynomial("needs more registers than the five that are free")
-        _evaluate(plan, out, value[1], place, places[1:], unit)
-        _evaluate(plan, out, value[2], places[0], places[1:], unit)
+        _evaluate(plan, out, value[1], place, places[1:], name)
+        _evaluate(plan, out, value[2], places[0], places[1:], name)
         out.append(f"{value[0]} {place}, {place}, {places[0]}")
         return
     terms = dict(value)
@@ -303,12 +308,13 @@ def _evaluate(plan: Plan, out: list[str], value: Value, place: str, places: list
             out.append(f"max {place}, {register}, {register}")
     for factors, c in sorted(terms.items()):
         real = c * math.prod(plan.unit[f] for f in factors) / unit
-        _term(plan, out, factors, abs(real))
-        out.append(f"{'add' if real > 0 else 'sub'} {place}, {place}, {SCRATCH}")
+        down = real < 0 and name == "w"
+        _term(plan, out, factors, abs(real), down)
+        out.append(f"{'add' if real > 0 or down else 'sub'} {place}, {place}, {SCRATCH}")
 
 
-def _term(plan: Plan, out: list[str], factors: tuple[str, ...], k: float) -> None:
-    """|k| times the product of registers, rounded down, in the scratch register."""
+def _term(plan: Plan, out: list[str], factors: tuple[str, ...], k: float, negative: bool) -> None:
+    """k (> 0) times the product of registers in the scratch register, or minus that; rounded down."""
     spelled = "*".join(factors) or "1"
     most = math.prod(plan.top[f] for f in factors) * k
     if most > WORD_TOP:
@@ -322,7 +328,7 @@ def _term(plan: Plan, out: list[str], factors: tuple[str, ...], k: float) -> Non
             "learning rate or a finer weight"
         )
     if not factors:
-        out.append(f"loadi {SCRATCH}, {round(k)}")
+        out.append(f"loadi {SCRATCH}, {-round(k) if negative else round(k)}")
         return
     source, top = plan.register[factors[0]], plan.top[factors[0]]
     for factor in factors[1:]:
@@ -333,11 +339,11 @@ def _term(plan: Plan, out: list[str], factors: tuple[str, ...], k: float) -> Non
         out.append(f"mul {SCRATCH}, {source}, {plan.register[factor]}, {shift}")
         source, top, k = SCRATCH, top * plan.top[factor] / 2**shift, k * 2.0**shift
     exponent = round(math.log2(k))
-    if abs(k / 2.0**exponent - 1) < 0.01:
+    if abs(k / 2.0**exponent - 1) < 0.01 and not negative:
         _shifted(out, source, exponent)
         return
     mantissa, shift = _mantissa(k, top)
-    out.append(f"loadi {FACTOR}, {mantissa}")
+    out.append(f"loadi {FACTOR}, {-mantissa if negative else mantissa}")
     out.append(f"mul {SCRATCH}, {source}, {FACTOR}, {min(shift, 7)}")
     if shift > 7:
         _shifted(out, SCRATCH, 7 - shift)

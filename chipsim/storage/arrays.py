@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.errors import FileError
+from chipsim.errors import ChipsimError, FileError
 from chipsim.storage.atomic import write_file
 from chipsim.storage.limit import check_unfolded
 
@@ -63,6 +63,8 @@ def _guarded(source: Path, read: Callable[[Path], Any]) -> Any:
         return read(source)
     except FileError as error:
         raise error if str(error).startswith("cannot read") else naming(source, error) from None
+    except ChipsimError:
+        raise
     except DAMAGE as error:
         raise FileError(f"{plain(str(source))} is cut short or damaged: {reason(error)}") from None
 

@@ -93,7 +93,7 @@ STIMULUS: dict[str, set[str]] = {
     },
     "lava": {"w", "w_rec", "w_in", "w0", "d_aa", "d_xa", "d_eo", "err", "d0", "t0", "pre", "post", "reward",
              "w_mant_in", "w_mant_rec", *(f"w_{a}{b}" for a in "aeiox" for b in "abceio")},
-    "learning": set(),
+    "learning": {"sp_w", "resume_params"},  # a synapse that is late; an amplitude that another rule left there
     "nir": {"input"},
     "odin": {"conn", "dest_axon", "dest_tick", "dx", "dy", "ev_addr", "ev_t", "grid", "leak", "negthr", "neur0",
              "run_limit", "syn0", "thr", "types", "v0", "w", "flags0", "packets", "cfg_regs", "delays", "mode",

@@ -44,6 +44,7 @@ STARTS = 1200.0  #: seconds for the first good inputs, in which kernels may be c
 SLOW = 3.0  #: seconds that one input may take in the child before it is a finding
 MEMORY = 1 << 30  #: bytes that reading one input may add to the child's peak
 LINES, LETTERS = 2, 1000  #: of a refusal
+BATCH = 500  #: inputs between two answers of a child
 
 
 @dataclass(frozen=True)
@@ -307,16 +308,18 @@ def campaign(name: str, executions: int, seed: int = 0, child: Child | None = No
     known: dict[str, Finding] = {}
     try:
         while at < executions and deaths < stop_after:
-            answer, reached, finding = child.run(name, seed, at, min(at + 500, executions))
+            answer, reached, finding = child.run(name, seed, at, min(at + BATCH, executions))
+            if finding is not None:
+                deaths += 1
+                known.setdefault(f"{finding.kind} {finding.where}", finding)
+                if finding.index > at:  # what came before it was lost with the child
+                    answer, _, _ = child.run(name, seed, at, finding.index)
             report.executions += reached - at
             if answer is not None:
                 report.accepted += answer["accepted"]
                 report.refused += answer["refused"]
                 for kind, where, index, detail in answer["findings"]:
                     known.setdefault(f"{kind} {where}", Finding(kind, where, index, detail))
-            if finding is not None:
-                deaths += 1
-                known.setdefault(f"{finding.kind} {finding.where}", finding)
             at = reached
     finally:
         if own:

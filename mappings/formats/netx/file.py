@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import ask
 from chipsim.errors import ChipsimError, FileError
 from chipsim.storage.file import DAMAGE, open_hdf5, reason
 from chipsim.storage.file import naming as naming_file
 from chipsim.storage.reader import MAX_NEURONS, array_of
 
 MAX_LAYERS = 10_000
+LARGE = 1 << 20  #: numbers from which an array is read in parts
+_EACH = 6  #: bytes that a number of a large array takes here and in the synapses made of it
 MAX_DIMS = 4  #: of a layer's shape
 ARRAYS = ("shape", "weight", "weight_rec", "bias", "delay", "stride", "padding", "dilation", "groups")
 NUMBERS = ("iDecay", "vDecay", "vThMant", "refDelay", "gradedSpike", "messageBits")
@@ -120,7 +123,7 @@ def _layer(group: Any, index: int) -> Layer:
                 continue
             if hasattr(node, "keys"):
                 raise FileError(f"{name} is complex (real and imag), for resonate-and-fire neurons; not read")
-            arrays[name] = _numbers(array_of(node), name)
+            arrays[name] = _numbers(array_of(node), name) if (node.size or 0) < LARGE else _narrow(node, name)
         if "shape" in arrays:
             _check_shape(arrays["shape"])
         return Layer(index, kind, arrays, _neuron(_member(found, "neuron")))
@@ -138,6 +141,19 @@ def _numbers(array: np.ndarray, name: str) -> np.ndarray:
         if np.any(np.abs(array) > 2**53):
             raise FileError(f"{name} holds numbers beyond 2**53")
     return array.astype(np.int64)
+
+
+def _narrow(node: Any, name: str) -> np.ndarray:
+    """A large array as int16, read and checked a few rows at a time: weights have 9 bits, whatever holds them."""
+    ask(_EACH * node.size, f"{name} of shape {node.shape}", "split the layer", FileError)
+    made = np.empty(node.shape, np.int16)
+    rows = max(1, LARGE // max(node.size // node.shape[0], 1))
+    for first in range(0, node.shape[0], rows):
+        part = _numbers(np.asarray(node[first : first + rows]), name)
+        if part.min() < -(1 << 15) or part.max() >= 1 << 15:
+            raise FileError(f"{name} spans {part.min()}..{part.max()}, beyond 16 bits")
+        made[first : first + rows] = part
+    return made
 
 
 def _check_shape(shape: np.ndarray) -> None:
