@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from chipsim.engines.choose import engine_of
+from chipsim.engines.contract import Episode, Episodes, Holds, Learns, Phase, Plasticity, Probe, Teaching
 from chipsim.program.program import Program
 
 from .checks import MEMORY_LIMIT, finite, flag, mapping, shown, whole
 from .errors import FileError, RunError
-
-if TYPE_CHECKING:
-    from .results import Result
+from .results import Result
 
 Record = Mapping[str, Sequence[str] | str]
 MAX_THREADS = 1024
@@ -48,7 +48,7 @@ class Emulator:
             )
         self.program = program
         self.threads = threads = whole(threads, "threads", 1, MAX_THREADS, RunError)
-        self._engine = _engine(program, threads)
+        self._engine = engine_of(program, threads)
 
     @property
     def step(self) -> int:
@@ -115,8 +115,6 @@ class Emulator:
         """
         from chipsim.run.inputs import gather
 
-        from .results import Result
-
         masks = flag(masks, "masks", RunError)
         inputs = mapping(inputs, "inputs", "population -> spikes", RunError)
         record = mapping(record, "record", "population -> variables", RunError)
@@ -128,9 +126,9 @@ class Emulator:
         self._check_memory(count, sum(p.hi - p.lo for p in probes), masks)
         train, dropped = gather(self.program, inputs, count)
         first = self._engine.step
-        extra = self._learning(learn, third, targets, watch, record_every)
-        self._phase(phase, phase_ends, hold or {}, nudge or {}, extra)
-        raw = self._engine.run(train, count, probes, masks=masks, progress=progress, **extra)
+        teaching = self._teaching(learn, third, targets, watch, record_every, self._phase(phase, phase_ends))
+        self._hold(hold or {}, nudge or {})
+        raw = self._engine.run(train, count, probes, masks=masks, progress=progress, learning=teaching)
         traces: dict[str, dict[str, np.ndarray]] = {}
         column = 0
         for name, variable, size in layout:
@@ -142,7 +140,7 @@ class Emulator:
         """What is recorded of projections, checked, and the rest."""
         whole(every, "record_every", 1, error=RunError)
         names = {p.name for p in self.program.populations}
-        learners = getattr(getattr(self._engine, "learning", None), "learners", {})
+        learners = self._learners()
         watch: dict[str, list[str]] = {}
         for name, wanted in record.items():
             if name in names or name not in {p.name for p in self.program.projections}:
@@ -156,44 +154,49 @@ class Emulator:
                     raise RunError(f"projection '{name}' has no variable '{variable}' to record; it has {known}")
         return watch, {k: v for k, v in record.items() if k not in watch}
 
-    def _learning(
+    def _teaching(
         self,
         learn: bool,
         third: Mapping[str, Any],
         targets: Mapping[str, Any],
         watch: dict[str, list[str]],
         every: int,
-    ) -> dict[str, Any]:
-        """Arguments of the engine that concern learning; none where nothing learns."""
+        phase: Phase,
+    ) -> Teaching | None:
+        """What the engine is told of learning; None where nothing learns."""
         if not isinstance(learn, (bool, np.bool_)):
             raise RunError(f"learn={shown(learn)}: give True or False")
-        learners = getattr(getattr(self._engine, "learning", None), "learners", {})
+        learners = self._learners()
         for name in third:
             if name not in learners:
                 known = ", ".join(learners) or "none"
                 raise RunError(f"third factor for '{name}', which is no learning projection; those are: {known}")
         if targets and not learners:
             raise RunError(f"targets for '{next(iter(targets))}', but no projection learns: give one a rule")
-        given = {"learn": bool(learn), "third": third, "targets": targets, "watch": watch, "every": int(every)}
-        return given if learners else {}
+        return Teaching(bool(learn), third, targets, watch, int(every), phase) if learners else None
 
-    def _phase(self, phase: Any, ends: Any, hold: Mapping[str, Any], nudge: Mapping[str, Any], extra: dict) -> None:
-        """Check the phase of a run, and hold and nudge what is to be."""
+    def _learners(self) -> Mapping[str, Plasticity]:
+        """The projections that can learn, by name."""
+        return self._engine.learners if isinstance(self._engine, Learns) else {}
+
+    def _phase(self, phase: Any, ends: Any) -> Phase:
+        """The phase of a run, checked."""
         if phase is not None and (not isinstance(phase, str) or not phase):
             raise RunError(f"phase={phase!r} must be a name such as 'free'")
         if not isinstance(ends, (bool, np.bool_)):
             raise RunError(f"phase_ends={ends!r}: give True or False")
-        if not hasattr(self._engine, "hold"):
-            if phase is not None or hold or nudge:
-                raise RunError(f"programs of family '{self.program.chip.family}' have no phases, hold or nudge")
-            return
-        from chipsim.engines.learning.declared import Phase
+        if phase is not None and not isinstance(self._engine, Holds):
+            raise RunError(f"programs of family '{self.program.chip.family}' have no phases, hold or nudge")
+        return Phase(phase, bool(ends))
 
-        self._engine.hold(hold, nudge)
-        if extra:
-            extra["phase"] = Phase(phase, bool(ends))
+    def _hold(self, hold: Mapping[str, Any], nudge: Mapping[str, Any]) -> None:
+        """Hold and nudge what is to be."""
+        if isinstance(self._engine, Holds):
+            self._engine.hold(hold, nudge)
+        elif hold or nudge:
+            raise RunError(f"programs of family '{self.program.chip.family}' have no phases, hold or nudge")
 
-    def end_episode(self, *, update: bool = True, rate: float = 1.0) -> dict[str, Any]:
+    def end_episode(self, *, update: bool = True, rate: float = 1.0) -> dict[str, Episode]:
         """End a trial: neurons, spikes in flight and traces go back to rest; weights and random streams stay.
 
         Parameters
@@ -208,14 +211,14 @@ class Emulator:
         -------
         dict readout -> Episode
             Loss, output and error of each network that learns by e-prop and learned in this episode
-            (`chipsim.engines.learning.eprop_network.Episode`); empty for other rules.
+            (`chipsim.engines.contract.Episode`); empty for other rules.
 
         Raises
         ------
         RunError
             Chips whose engine has no episodes, an episode too short to reach the readout, a rate that is no number.
         """
-        if not hasattr(self._engine, "end_episode"):
+        if not isinstance(self._engine, Episodes):
             raise RunError(f"programs of family '{self.program.chip.family}' have no episodes here; use reset()")
         if not isinstance(update, (bool, np.bool_)):
             raise RunError(f"end_episode: update={shown(update)}: give True or False")
@@ -243,8 +246,8 @@ class Emulator:
         """
         self._plastic().set_weights(projection, weights)
 
-    def _plastic(self) -> Any:
-        if not hasattr(self._engine, "learning"):
+    def _plastic(self) -> Learns:
+        if not isinstance(self._engine, Learns):
             raise RunError(f"weights of programs of family '{self.program.chip.family}' cannot be read from here")
         return self._engine
 
@@ -268,9 +271,7 @@ class Emulator:
             self._engine.restore(before)
             raise
 
-    def _probes(self, record: Record) -> tuple[list[Any], list[tuple[str, str, int]]]:
-        from chipsim.engines.timestep import Probe
-
+    def _probes(self, record: Record) -> tuple[list[Probe], list[tuple[str, str, int]]]:
         probes, layout = [], []
         for name, wanted in record.items():
             image = self.program.population(name)
@@ -301,47 +302,19 @@ class Emulator:
 
     def save(self, path: str | Path) -> Path:
         """Write a checkpoint from which `load` continues bit for bit."""
-        from chipsim.storage.documents import save_state
+        from chipsim.run.files import save_state
 
         return save_state(self._engine.state(), self.program, path)
 
     def load(self, path: str | Path) -> None:
         """Continue from a checkpoint of the same program; raises FileError otherwise."""
-        from chipsim.storage.documents import load_state
+        from chipsim.run.files import load_state
 
         state = load_state(self.program, path)
         try:
             self.restore(state)
         except RunError as error:
             raise FileError(f"{path} was saved by another version, or is damaged: {error}") from None
-
-
-def _engine(program: Program, threads: int) -> Any:
-    if program.chip.family in ("loihi", "float"):
-        from chipsim.engines.timestep import TimeStepEngine
-
-        return TimeStepEngine(program, threads)
-    if program.chip.family == "reckon":
-        from chipsim.engines.reckon.program import ReckonProgramEngine
-
-        return ReckonProgramEngine(program, threads)
-    if program.chip.family == "xylo":
-        from chipsim.engines.xylo import XyloEngine
-
-        return XyloEngine(program, threads)
-    if program.chip.family in ("odin", "tinyodin"):
-        from chipsim.engines.crossbar.program import CrossbarProgramEngine
-
-        return CrossbarProgramEngine(program, threads)
-    if program.chip.family == "truenorth":
-        from chipsim.engines.grid.program import GridProgramEngine
-
-        return GridProgramEngine(program, threads)
-    if program.chip.family == "catalyst":
-        from .engines.catalyst.program import N1ProgramEngine
-
-        return N1ProgramEngine(program, threads)
-    raise RunError(f"no engine runs programs of family '{program.chip.family}'")
 
 
 def _variables(name: str, wanted: Any) -> list[str]:

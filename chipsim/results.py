@@ -2,57 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from chipsim.run.activity import Activity, count
-
-from .errors import RunError
+from chipsim.run.record import Run
 
 if TYPE_CHECKING:
-    from chipsim.engines.timestep import RawRun
-    from chipsim.program.program import PopulationImage, Program
-
-EVENT = np.dtype([("step", np.int64), ("neuron", np.int64)])
+    from chipsim.estimate.estimate import Estimate
 
 
-class _PerPopulation(Mapping[str, Any]):
-    """A read-only dict over population names whose values are made when asked for."""
-
-    def __init__(self, result: Result, make: Any, names: list[str]) -> None:
-        self._make, self._names, self._kept = make, names, {}
-        self._result = result
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._names:
-            known = ", ".join(self._names) or "nothing"
-            raise RunError(f"nothing of that kind is recorded for '{name}'; recorded: {known}")
-        if name not in self._kept:
-            self._kept[name] = self._make(self._result.program.population(name))
-        return self._kept[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
-class _Traces(dict[str, dict[str, np.ndarray]]):
-    """What was recorded, by population; a name that is missing is refused with what there is."""
-
-    def __missing__(self, name: str) -> Any:
-        raise RunError(
-            f"nothing is recorded of '{name}': run with record={{'{name}': [...]}}; recorded: "
-            f"{', '.join(self) or 'nothing'}"
-        )
-
-
-class Result:
+class Result(Run):
     """What a run produced.
 
     Attributes
@@ -67,88 +26,7 @@ class Result:
         Steps that had been run before this run.
     """
 
-    def __init__(
-        self,
-        program: Program,
-        raw: RawRun,
-        traces: dict[str, dict[str, np.ndarray]],
-        dropped: int,
-        first_step: int,
-    ) -> None:
-        self.program, self.raw, self.trace = program, raw, _Traces(traces)
-        self.dropped_input, self.first_step = dropped, first_step
-        names = [p.name for p in program.populations]
-        self.spikes: Mapping[str, np.ndarray] = _PerPopulation(self, self._spikes_of, names)
-        self.events: Mapping[str, np.ndarray] = _PerPopulation(self, self._events_of, names)
-        self.volts: Mapping[str, dict[str, np.ndarray]] = _PerPopulation(
-            self, self._volts_of, [n for n in traces if program.population(n).unit is not None]
-        )
-
-    @property
-    def steps(self) -> int:
-        """Number of steps of the run."""
-        return self.raw.spikes.ptr.size - 1
-
-    @property
-    def duration(self) -> float:
-        """Time that the run stands for on the chip's own step, s."""
-        return self.steps * self.program.dt
-
-    @property
-    def cycles(self) -> np.ndarray | None:
-        """Clock cycles of each step, (t,) int64, where the engine counts them; else None.
-
-        On the TrueNorth-class grid they are those of the open hardware; its time follows the chip's own tick.
-        """
-        return getattr(self.raw, "cycles", getattr(self.raw, "grid_cycles", None))
-
-    @cached_property
-    def activity(self) -> Activity:
-        """Counters per step and core."""
-        return count(self.program, self.raw, self.dropped_input)
-
-    @property
-    def learning(self) -> dict[str, Any]:
-        """Reports of the projections that can learn, by name."""
-        learned = getattr(self.raw, "learned", None)
-        return {} if learned is None else dict(learned.reports)
-
-    def _select(self, image: PopulationImage) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        train = self.raw.spikes
-        mine = (train.ids >= image.start) & (train.ids < image.stop)
-        step = np.repeat(np.arange(self.steps), np.diff(train.ptr))[mine]
-        value = train.value[mine] if train.value.size == train.ids.size else np.ones(step.size, np.int32)
-        return step, train.ids[mine].astype(np.int64) - image.start, value
-
-    def _spikes_of(self, image: PopulationImage) -> np.ndarray:
-        step, neuron, value = self._select(image)
-        if image.model.carries_values:
-            out = np.zeros((self.steps, image.n), self.raw.spikes.value.dtype)
-            out[step, neuron] = value
-            return out
-        out = np.zeros((self.steps, image.n), bool)
-        out[step, neuron] = True
-        return out
-
-    def _events_of(self, image: PopulationImage) -> np.ndarray:
-        step, neuron, _ = self._select(image)
-        events = np.empty(step.size, EVENT)
-        events["step"], events["neuron"] = step, neuron
-        return events
-
-    def _volts_of(self, image: PopulationImage) -> dict[str, np.ndarray]:
-        return {
-            name: values * image.unit + (image.offset if name == "v" else 0.0)
-            for name, values in self.trace[image.name].items()
-            if name in ("v", "u", "i")
-        }
-
-    def rates(self) -> dict[str, np.ndarray]:
-        """Spikes per step of every neuron, by population."""
-        totals = np.bincount(self.raw.spikes.ids, minlength=self.program.n) / max(self.steps, 1)
-        return {p.name: totals[p.start : p.stop] for p in self.program.populations}
-
-    def estimate(self, **options: Any) -> Any:
+    def estimate(self, **options: Any) -> Estimate:
         """Energy and time (chipsim.estimate.estimate.estimate); options: cost_set, timing, steps_per_inference, …"""
         from chipsim.estimate.estimate import estimate_result
 
@@ -156,16 +34,17 @@ class Result:
 
     def save(self, path: str | Path) -> Path:
         """Write program, spikes, traces and counters to one HDF5 file (docs/formats.md)."""
-        from chipsim.storage.documents import save_result
+        from chipsim.run.files import save_result
 
         return save_result(self, path)
 
     @staticmethod
     def load(path: str | Path) -> Result:
         """Read a saved result; raises FileError for a file that is missing or cut short."""
-        from chipsim.storage.documents import load_result
+        from chipsim.run.files import load_result
 
-        return load_result(path)
+        run = load_result(path)
+        return Result(run.program, run.raw, run.trace, run.dropped_input, run.first_step)
 
     def waves(self, path: str | Path, populations: Any = None) -> Path:
         """Write spikes and recorded variables as a value change dump (.vcd) for waveform viewers."""

@@ -14,7 +14,7 @@ import pytest
 
 import chipsim as cs
 from chipsim.mappings.network.files import load_network, save_network
-from chipsim.storage.documents import fingerprint
+from chipsim.program.program import fingerprint
 
 FILES = Path(__file__).parent / "golden" / "files"
 STEPS, CUT = 30, 14

@@ -18,9 +18,8 @@ from chipsim.errors import FileError
 from chipsim.mappings.formats import read_network
 from chipsim.mappings.network.files import load_network, run_script, save_network
 from chipsim.native.synapses import Conv
-from chipsim.program.program import PopulationImage, Program, ProjectionImage
+from chipsim.program.program import PopulationImage, Program, ProjectionImage, fingerprint
 from chipsim.storage import codec
-from chipsim.storage.documents import fingerprint
 from chipsim.storage.file import kind_of, writing
 from chipsim.storage.reader import Reader
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from chipsim.engines.learning.declared import NO_PHASE, Phase
-from chipsim.engines.learning.learning import Episode, Learned, Learning
+from chipsim.engines.contract import Episode, Probe, Progress, RawRun, SpikeTrain, Teaching
+from chipsim.engines.learning.declared import Learner
+from chipsim.engines.learning.learning import Learning
 from chipsim.engines.machine.load import Machine, load
 from chipsim.engines.machine.noise import NoiseSource
 from chipsim.engines.machine.ranges import row_ranges
@@ -26,42 +27,10 @@ from chipsim.program.program import Program
 
 from .machine.rates import set_held
 
-__all__ = ["Probe", "RawRun", "SpikeTrain", "TimeStepEngine"]
-
-Progress = Callable[[int, int], None]
 #: Estimated work per step, ns, from which threads pay: below it the meetings of a step cost more than they give.
 THREADS_FROM = 30_000
 SECONDS_PER_CALL = 0.1  #: work handed to the compiled loop at once, so that a progress bar can move
 LOG_ROOM = 1 << 20  #: spikes that the log of one call holds at least
-
-
-class SpikeTrain(NamedTuple):
-    """Spikes in steps: those of step i are ids[ptr[i]:ptr[i + 1]], ascending; `value` as long as ids, or of size 1."""
-
-    ptr: np.ndarray  # (t + 1,) int64
-    ids: np.ndarray  # uint32
-    value: np.ndarray  # int32 or float64
-
-
-class Probe(NamedTuple):
-    """One recorded state variable of neurons [lo, hi): its kernel row (-1: the step's input sum)."""
-
-    row: int
-    lo: int
-    hi: int
-
-
-class RawRun(NamedTuple):
-    """What a run of the machine leaves: all spikes, updates per core, saturations, probes."""
-
-    spikes: SpikeTrain
-    updates: np.ndarray  # (t, c) int64 active neuron updates
-    saturated: np.ndarray  # (p, 2) int64
-    active: np.ndarray  # (t, n padded / 8) uint8 masks, or (0, 1)
-    trace: np.ndarray  # (t, columns)
-    learned: Learned | None = None  # what learning did, None if nothing can learn
-    #: Spikes of the last steps before this run, as many as the longest delay: their events may still be waiting.
-    before: SpikeTrain | None = None
 
 
 class TimeStepEngine:
@@ -124,24 +93,16 @@ class TimeStepEngine:
         *,
         masks: bool = False,
         progress: Progress | None = None,
-        learn: bool = True,
-        third: Mapping[str, Any] | None = None,
-        targets: Mapping[str, Any] | None = None,
-        watch: Mapping[str, Sequence[str]] | None = None,
-        every: int = 1,
-        phase: Phase = NO_PHASE,
+        learning: Teaching | None = None,
     ) -> RawRun:
-        """Advance `steps` steps; `inputs` hold the spikes of exactly these steps.
-
-        `third`: third factors by projection; `targets`: by readout; `watch`: variables of learning projections kept
-        after `every` steps.
-        """
+        """Advance `steps` steps; `inputs` hold the spikes of exactly these steps."""
+        learn, third, targets, watch, every, phase = learning or Teaching()
         self._reload()
         net = self.machine.net
         lesson = None
         if self.learning.any:
             taught = steps if learn else 0
-            lesson = self.learning.begin(taught, third or {}, targets or {}, self._state, watch or {}, steps, phase)
+            lesson = self.learning.begin(taught, third, targets, self._state, watch, steps, phase)
         # Only the general LIF kernel keeps the input sum: take it when that is recorded.
         net.segments.options[:, O_PLAIN] = self._plain & (not any(p.row == S_INPUT for p in probes))
         asked = int(sum(p.hi - p.lo for p in probes))
@@ -238,6 +199,11 @@ class TimeStepEngine:
             np.zeros(2, np.int64), log.ids[last].copy(), log.value[last].copy() if graded else value
         )
         return SpikeTrain(ptr, log.ids[lo:hi].copy(), value)
+
+    @property
+    def learners(self) -> Mapping[str, Learner]:
+        """The projections that can learn, by name."""
+        return self.learning.learners
 
     def hold(self, held: Mapping[str, Any], nudged: Mapping[str, Any]) -> None:
         """Hold rate units at values, or nudge them towards some, from now on; those not named are free."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from chipsim.engines.contract import Probe, Progress, RawRun, SpikeTrain, Teaching
 from chipsim.errors import RunError
 from chipsim.kept import checked, like, number
 from chipsim.kernels.chips import xylo
 from chipsim.program.program import Program
-
-from .timestep import Probe, RawRun, SpikeTrain
 
 
 class XyloEngine:
@@ -65,7 +63,8 @@ class XyloEngine:
         probes: list[Probe],
         *,
         masks: bool = False,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
+        learning: Teaching | None = None,
     ) -> RawRun:
         """Advance `steps` steps; `inputs` hold the spikes of exactly these steps."""
         n = self.chip.threshold.size

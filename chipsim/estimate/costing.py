@@ -5,7 +5,7 @@ with.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from chipsim.checks import shown
 from chipsim.errors import RunError
 
 from .timing import Timing
-from .traffic import Counts
+from .traffic import Counts, Spikes
 
 if TYPE_CHECKING:
     from chipsim.chips.costs import CostSet
@@ -138,3 +138,65 @@ def booked(costs: CostSet, acts: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     parts = stages.weight_read.energy is not None or stages.weight_write.energy is not None
     inside = ("weight_read", "weight_write") if whole or not parts else ("synapse_update",)
     return {act: count for act, count in acts.items() if act not in inside}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Priced:
+    """Energy and time of a run on a chip: the numbers of an `Estimate`.
+
+    Attributes
+    ----------
+    chip, costs
+        Descriptions; `cost_set` is the name of the costs in use.
+    counts, timing
+        The work done, and the time of each step.
+    items
+        Every constant with what it was multiplied with.
+    names, members : tuple of str, (n,)
+        Populations and the one of each neuron, if given.
+    """
+
+    chip: Chip
+    costs: CostSet
+    cost_set: str
+    counts: Counts
+    timing: Timing
+    items: tuple[Item, ...]
+    spikes: Spikes | None = None
+    names: tuple[str, ...] = ()
+    members: np.ndarray | None = field(default=None, repr=False)
+    steps_per_inference: int | None = None
+
+    @cached_property
+    def energy(self) -> Energy:
+        """Joules of the run by line; unknown constants count nothing, see `unknown`."""
+        out = Energy()
+        for item in self.items:
+            if item.value is not None or item.count.sum() == 0:
+                out[item.line] = out.get(item.line, 0.0) + item.total
+        return out
+
+    @property
+    def total_energy(self) -> float:
+        """Joules of the run; a lower bound if `unknown` is not empty."""
+        return float(sum(self.energy.values()))
+
+    @property
+    def dynamic_energy(self) -> float:
+        """Joules of events only: without static power, barrier, host."""
+        return self.energy["dynamic"]
+
+    @property
+    def step_time(self) -> np.ndarray:
+        """Seconds of each step, (t,)."""
+        return self.timing.step
+
+    @property
+    def latency(self) -> float:
+        """Seconds of the run."""
+        return float(self.timing.step.sum())
+
+    @property
+    def edp(self) -> float:
+        """Energy-delay product of the run, J s."""
+        return self.total_energy * self.latency

@@ -8,7 +8,7 @@ of magnitude.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +17,16 @@ import numpy as np
 from chipsim.checks import shown, whole
 from chipsim.errors import RunError
 
-from .costing import Energy, Item, booked, event_items, standing_items
-from .timing import STAGES, TIMINGS, Timing, latency_summary, time_cycles, time_steps
+from .costing import Priced, booked, event_items, standing_items
+from .timing import STAGES, TIMINGS, latency_summary, time_cycles, time_steps
 from .traffic import Counts, Spikes, link_loads
 
 if TYPE_CHECKING:
-    from chipsim.chips.costs import CostSet
     from chipsim.chips.schema import Chip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Estimate:
+class Estimate(Priced):
     """Energy and time of a run on a chip; printable, and plain data by `to_dict`.
 
     Attributes
@@ -41,51 +40,6 @@ class Estimate:
     names, members : tuple of str, (n,)
         Populations and the one of each neuron, if given.
     """
-
-    chip: Chip
-    costs: CostSet
-    cost_set: str
-    counts: Counts
-    timing: Timing
-    items: tuple[Item, ...]
-    spikes: Spikes | None = None
-    names: tuple[str, ...] = ()
-    members: np.ndarray | None = field(default=None, repr=False)
-    steps_per_inference: int | None = None
-
-    @cached_property
-    def energy(self) -> Energy:
-        """Joules of the run by line; unknown constants count nothing, see `unknown`."""
-        out = Energy()
-        for item in self.items:
-            if item.value is not None or item.count.sum() == 0:
-                out[item.line] = out.get(item.line, 0.0) + item.total
-        return out
-
-    @property
-    def total_energy(self) -> float:
-        """Joules of the run; a lower bound if `unknown` is not empty."""
-        return float(sum(self.energy.values()))
-
-    @property
-    def dynamic_energy(self) -> float:
-        """Joules of events only: without static power, barrier, host."""
-        return self.energy["dynamic"]
-
-    @property
-    def step_time(self) -> np.ndarray:
-        """Seconds of each step, (t,)."""
-        return self.timing.step
-
-    @property
-    def latency(self) -> float:
-        """Seconds of the run."""
-        return float(self.timing.step.sum())
-
-    @property
-    def edp(self) -> float:
-        """Energy-delay product of the run, J s."""
-        return self.total_energy * self.latency
 
     @cached_property
     def unknown(self) -> tuple[str, ...]:

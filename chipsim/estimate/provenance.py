@@ -4,17 +4,15 @@ data.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from chipsim.text import human
 
+from .costing import Priced
 from .timing import STAGES
 from .traffic import fan_hops
-
-if TYPE_CHECKING:
-    from .estimate import Estimate
 
 _ACTS = {
     "synapse": "synaptic events",
@@ -41,7 +39,7 @@ def _act(path: str) -> str:
     return _ACTS[path.split(".")[0]]
 
 
-def unknown(est: Estimate) -> tuple[str, ...]:
+def unknown(est: Priced) -> tuple[str, ...]:
     """What the run did that has no published cost, one sentence per constant."""
     out = []
     for item in est.items:
@@ -58,7 +56,7 @@ def unknown(est: Estimate) -> tuple[str, ...]:
     return tuple(out)
 
 
-def _timed(est: Estimate) -> list[tuple[str, float]]:
+def _timed(est: Priced) -> list[tuple[str, float]]:
     """Acts whose time enters the timing, by path of the constant."""
     c = est.counts
     acts = [
@@ -73,7 +71,7 @@ def _timed(est: Estimate) -> list[tuple[str, float]]:
     return [(f"{name}.time", float(count.sum())) for name, count in acts]
 
 
-def sources(est: Estimate) -> list[dict[str, Any]]:
+def sources(est: Priced) -> list[dict[str, Any]]:
     """One record per constant in use, largest share of the energy first, those of time after them."""
     total = est.total_energy
     constants = est.costs.constants()
@@ -98,7 +96,7 @@ def sources(est: Estimate) -> list[dict[str, Any]]:
     return out if est.timing.cycles is not None else out + _time_sources(est)
 
 
-def _time_sources(est: Estimate) -> list[dict[str, Any]]:
+def _time_sources(est: Priced) -> list[dict[str, Any]]:
     """Seconds that each time constant contributes on the busiest core of each step, and the barrier."""
     column, stage = est.timing.bottleneck
     c, t = est.counts, np.arange(est.counts.steps)
@@ -138,7 +136,7 @@ def _time_sources(est: Estimate) -> list[dict[str, Any]]:
     return sorted(out, key=lambda record: -record["time"])
 
 
-def by_population(est: Estimate) -> dict[str, dict[str, float]]:
+def by_population(est: Priced) -> dict[str, dict[str, float]]:
     """Joules by population: "soma" of its neurons, and packets, hops and synaptic events that its spikes cause.
 
     Without a record of the active neurons, the updates of a core are shared evenly among its neurons.
@@ -176,7 +174,7 @@ def _updates(spikes: Any, fired: np.ndarray) -> np.ndarray:
     return total
 
 
-def _shared_updates(est: Estimate, core: np.ndarray, costly: np.ndarray) -> np.ndarray:
+def _shared_updates(est: Priced, core: np.ndarray, costly: np.ndarray) -> np.ndarray:
     """Updates of each core divided by its neurons, (n,)."""
     if not len(est.counts.cores):
         return np.zeros(len(core))
@@ -185,7 +183,7 @@ def _shared_updates(est: Estimate, core: np.ndarray, costly: np.ndarray) -> np.n
     return np.where(costly, (est.counts.updates.sum(axis=0) / np.maximum(size, 1))[column], 0.0)
 
 
-def summary(est: Estimate) -> dict[str, Any]:
+def summary(est: Priced) -> dict[str, Any]:
     """The figures people ask for first."""
     step = est.step_time
     core, stage = est.bottleneck
@@ -208,11 +206,11 @@ def summary(est: Estimate) -> dict[str, Any]:
         "worst_link": est.worst_link,
         "network_latency_s": est.network_latency,
         "inference": est.inference,
-        "complete": not est.unknown,
+        "complete": not unknown(est),
     }
 
 
-def to_dict(est: Estimate) -> dict[str, Any]:
+def to_dict(est: Priced) -> dict[str, Any]:
     """Plain data: summary, energy by line, core, population and step, time by step, sources, unknown."""
     return {
         **summary(est),
@@ -225,16 +223,16 @@ def to_dict(est: Estimate) -> dict[str, Any]:
         "energy_by_population_J": est.energy_populations,
         "energy_by_step_J": {line: np.asarray(v).tolist() for line, v in est.energy_steps.items()},
         "step_time_s": est.step_time.tolist(),
-        "sources": est.sources,
-        "unknown": list(est.unknown),
+        "sources": sources(est),
+        "unknown": list(unknown(est)),
     }
 
 
-def table(est: Estimate) -> Any:
+def table(est: Priced) -> Any:
     """Energy by line as a rich table that prints as text; the caption says what is unknown."""
     from chipsim.printed_table import PrintedTable
 
-    bound = ">= " if est.unknown else ""
+    bound = ">= " if unknown(est) else ""
     out = PrintedTable(title=f"{est.chip.title}: {bound}{human(est.total_energy, 'J')} in {human(est.latency, 's')}")
     for name, justify in (("line", "left"), ("energy", "right"), ("share", "right"), ("status", "left")):
         out.add_column(name, justify=justify)  # type: ignore[arg-type]
@@ -250,15 +248,15 @@ def table(est: Estimate) -> Any:
         said = ", ".join(sorted(status.get(line, {"no events"})))
         shown = human(joules, "J") if line in est.energy else "unknown"
         out.add_row(line, shown, f"{share:.1%}", said)
-    if est.unknown:
-        out.caption = "not published: " + ", ".join(sorted({u.split(":")[0] for u in est.unknown}))
+    if unknown(est):
+        out.caption = "not published: " + ", ".join(sorted({u.split(":")[0] for u in unknown(est)}))
     return out
 
 
-def text(est: Estimate) -> str:
+def text(est: Priced) -> str:
     """A few lines: totals, pace, the largest constants, what is unknown."""
     s = summary(est)
-    bound = "at least " if est.unknown else ""
+    bound = "at least " if unknown(est) else ""
     lines = [
         f"{est.chip.title}, costs {est.cost_set}, timing {s['timing']}: "
         f"{bound}{human(s['total_energy_J'], 'J')} (events {human(s['dynamic_energy_J'], 'J')}) "
@@ -266,11 +264,11 @@ def text(est: Estimate) -> str:
         f"a step takes {human(s['step_mean_s'], 's')} on average, {human(s['step_worst_s'], 's')} at worst; "
         f"core {s['bottleneck_core']} sets the pace with its {s['bottleneck_stage']}",
     ]
-    top = [r for r in est.sources if "energy" in r and r["energy"] > 0][:3]
+    top = [r for r in sources(est) if "energy" in r and r["energy"] > 0][:3]
     lines += [
         f"  {r['share']:.0%} {r['constant']} {r['value']:g} {r['unit']} ({r['status']}: {r['source']})" for r in top
     ]
-    return "\n".join(lines + [f"  unknown: {u}" for u in est.unknown])
+    return "\n".join(lines + [f"  unknown: {u}" for u in unknown(est)])
 
 
 __all__ = ["STAGES", "by_population", "sources", "summary", "table", "text", "to_dict", "unknown"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .traffic import Counts, Spikes, crossings
 
 if TYPE_CHECKING:
     from chipsim.program.program import Program
+    from chipsim.run.record import Run
 
 
 def free_neurons(program: Program) -> np.ndarray:
@@ -45,7 +46,7 @@ def learning_share(program: Program) -> np.ndarray:
     return held / held.sum()
 
 
-def counts_of(result: Any) -> Counts:
+def counts_of(result: Run) -> Counts:
     """Counts of a run, (t, c) with one column per core in use; those of learning are shared out, not whole numbers."""
     program, activity = result.program, result.activity
     own = _spikes_of_free(result, activity.spikes.shape)
@@ -65,7 +66,7 @@ def counts_of(result: Any) -> Counts:
     )
 
 
-def spikes_of(result: Any, need_active: bool) -> Spikes:
+def spikes_of(result: Run, need_active: bool) -> Spikes:
     """Spikes of a run with the fan-out of its program.
 
     Raises `RunError` if `need_active` and the run kept no record of which neurons were active.
@@ -90,7 +91,7 @@ def spikes_of(result: Any, need_active: bool) -> Spikes:
     )
 
 
-def _spikes_of_free(result: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _spikes_of_free(result: Run, shape: tuple[int, ...]) -> np.ndarray:
     """Spikes of input lines that sit on a core, (t, c)."""
     program, train = result.program, result.raw.spikes
     out = np.zeros(shape, np.int64)

@@ -1,16 +1,26 @@
-"""Where the spikes of each neuron go: destination cores, synapses met there, hops, delays. Counted once per program."""
+"""Where the spikes of each neuron go: destination cores, synapses met there, hops, delays. Counted once per placed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from chipsim.native.synapses import Conv, FloatSynapses
 
-if TYPE_CHECKING:
-    from .program import Program
+from .images import PopulationImage, ProjectionImage
+
+
+class Placed(NamedTuple):
+    """What is read of a program: its parts, the physical cores in use (c,), each neuron's column among them (n,)."""
+
+    populations: tuple[PopulationImage, ...]
+    projections: tuple[ProjectionImage, ...]
+    n: int
+    cores: np.ndarray
+    column: np.ndarray
+    topology: Any
 
 
 class FanOut(NamedTuple):
@@ -39,14 +49,14 @@ def pattern(synapses: Any) -> sp.csc_array:
     return sp.csc_array((matrix != 0).astype(np.int64))
 
 
-def fan_out(program: Program) -> FanOut:
-    """Count the fan-out of every neuron of `program`."""
-    n, columns = program.n, max(len(program.cores), 1)
+def fan_out(placed: Placed) -> FanOut:
+    """Count the fan-out of every neuron of what is placed."""
+    n, columns = placed.n, max(len(placed.cores), 1)
     total = sp.csr_array((n, columns), dtype=np.int64)
-    for projection in program.projections:
-        pre, post = program.populations[projection.pre], program.populations[projection.post]
+    for projection in placed.projections:
+        pre, post = placed.populations[projection.pre], placed.populations[projection.post]
         ones = pattern(projection.synapses)
-        home = program.column[post.start : post.stop]
+        home = placed.column[post.start : post.stop]
         if home.size and np.all(home == home[0]):
             counts = np.diff(ones.indptr).astype(np.int64)
             rows = np.flatnonzero(counts)
@@ -62,20 +72,20 @@ def fan_out(program: Program) -> FanOut:
         total.indptr.astype(np.int64),
         total.indices.astype(np.int32),
         total.data.astype(np.int64),
-        _hops(program, total),
-        *_delays(program),
+        _hops(placed, total),
+        *_delays(placed),
     )
 
 
-def _hops(program: Program, total: sp.csr_array) -> np.ndarray:
+def _hops(placed: Placed, total: sp.csr_array) -> np.ndarray:
     """Links crossed by one spike of each neuron, by direction: dimension order, x before y."""
-    hops = np.zeros((program.n, 4), np.int64)
-    top = program.chip.topology
-    if not len(program.cores) or top is None or top.interconnect in ("barrier", "events"):
+    hops = np.zeros((placed.n, 4), np.int64)
+    top = placed.topology
+    if not len(placed.cores) or top is None or top.interconnect in ("barrier", "events"):
         return hops  # a table walk has no links
-    x, y = tile_xy(program)
-    source = np.repeat(np.arange(program.n), np.diff(total.indptr))
-    home = program.column[source]
+    x, y = tile_xy(placed)
+    source = np.repeat(np.arange(placed.n), np.diff(total.indptr))
+    home = placed.column[source]
     on_chip = home >= 0
     source, home, target = source[on_chip], home[on_chip], total.indices[on_chip]
     dx, dy = x[target] - x[home], y[target] - y[home]
@@ -84,19 +94,19 @@ def _hops(program: Program, total: sp.csr_array) -> np.ndarray:
     return hops
 
 
-def tile_xy(program: Program) -> tuple[np.ndarray, np.ndarray]:
+def tile_xy(placed: Placed) -> tuple[np.ndarray, np.ndarray]:
     """Mesh position of each core in use, (c,) int64 each: tile t at x = t // height, y = t % height."""
-    topology = program.chip.topology
-    tile = program.cores.astype(np.int64) // topology.cores_per_tile
+    topology = placed.topology
+    tile = placed.cores.astype(np.int64) // topology.cores_per_tile
     if topology.interconnect == "xy":  # numbered row by row
         return tile % topology.width, tile // topology.width
     return tile // topology.height, tile % topology.height
 
 
-def _delays(program: Program) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _delays(placed: Placed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     neurons, steps, events = [], [], []
-    for projection in program.projections:
-        synapses, pre = projection.synapses, program.populations[projection.pre]
+    for projection in placed.projections:
+        synapses, pre = projection.synapses, placed.populations[projection.pre]
         if synapses.max_delay == 0:
             continue
         ones = pattern(synapses)
@@ -112,8 +122,8 @@ def _delays(program: Program) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         steps.append(found % 64)
         events.append(count)
     if not neurons:
-        return np.zeros(program.n + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return np.zeros(placed.n + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
     who = np.concatenate(neurons)
     order = np.argsort(who, kind="stable")
-    ptr = np.searchsorted(who[order], np.arange(program.n + 1)).astype(np.int64)
+    ptr = np.searchsorted(who[order], np.arange(placed.n + 1)).astype(np.int64)
     return ptr, np.concatenate(steps)[order].astype(np.int64), np.concatenate(events)[order].astype(np.int64)

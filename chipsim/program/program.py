@@ -2,80 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chipsim.checks import quoted
-from chipsim.chips.arithmetic import Arithmetic
 from chipsim.errors import RunError
-from chipsim.native.base import NeuronModel
+
+from .images import PopulationImage as PopulationImage
+from .images import ProgramData
+from .images import ProjectionImage as ProjectionImage
 
 if TYPE_CHECKING:
-    from chipsim.chips.schema import Chip
+    import h5py
 
     from .fan_out import FanOut
 
 
-#: Of a field that files of older versions lack: it is not written (and not hashed) while it holds its default.
-ADDED = {"added": True}
-
-
 @dataclass(frozen=True, eq=False)
-class PopulationImage:
-    """One population as loaded.
-
-    Attributes
-    ----------
-    name, model
-        Its name and native neurons.
-    start : int
-        Its first neuron in the program's order (population by population).
-    unit : float or None
-        What one unit of the chip's voltage means in the ideal network, None if that has no meaning.
-    offset : float
-        Ideal voltage where the chip's is 0: v_ideal = unit * v + offset.
-    """
-
-    name: str
-    model: NeuronModel
-    start: int
-    unit: float | None = None
-    offset: float = 0.0
-
-    @property
-    def n(self) -> int:
-        """Number of neurons (or input lines)."""
-        return self.model.n
-
-    @property
-    def stop(self) -> int:
-        """One past its last neuron."""
-        return self.start + self.model.n
-
-
-@dataclass(frozen=True, eq=False)
-class ProjectionImage:
-    """One projection as loaded: `pre` and `post` index the program's populations; `unit` is the ideal weight of 1.
-
-    `role`: "" for input of the neurons; "gate" for input that acts through their slope (rate units); else the name of
-    the third factor of their learning synapses that the sums are.
-    """
-
-    name: str
-    pre: int
-    post: int
-    synapses: Any
-    rule: Any = None
-    unit: float | None = None
-    role: str = field(default="", metadata=ADDED)
-
-
-@dataclass(frozen=True, eq=False)
-class Program:
+class Program(ProgramData):
     """A network on a chip.
 
     Attributes
@@ -95,25 +44,6 @@ class Program:
         What each compiler pass reported, by pass name (plain data, for people and reports).
     """
 
-    chip: Chip
-    populations: tuple[PopulationImage, ...]
-    projections: tuple[ProjectionImage, ...]
-    core: np.ndarray
-    arithmetic: Arithmetic
-    dt: float = 1e-3
-    seed: int = 0
-    name: str = "program"
-    stages: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Freeze the placement."""
-        self.core.setflags(write=False)
-
-    @property
-    def n(self) -> int:
-        """Neurons and input lines."""
-        return self.populations[-1].stop if self.populations else 0
-
     @cached_property
     def cores(self) -> np.ndarray:
         """Physical cores in use, ascending, (c,) int32. Counters have one column for each."""
@@ -130,9 +60,10 @@ class Program:
     @cached_property
     def fan_out(self) -> FanOut:
         """Where each neuron's spikes go (counted when first asked for)."""
-        from .fan_out import fan_out
+        from .fan_out import Placed, fan_out
 
-        return fan_out(self)
+        topology = self.chip.topology
+        return fan_out(Placed(self.populations, self.projections, self.n, self.cores, self.column, topology))
 
     def population(self, name: str) -> PopulationImage:
         """The population of that name; raises RunError naming those that exist."""
@@ -152,18 +83,80 @@ class Program:
 
     def save(self, path: str | Path) -> Path:
         """Write the program to one HDF5 file (docs/formats.md); nothing is left behind if it fails."""
-        from chipsim.storage.documents import save_program
-
         return save_program(self, path)
 
     @staticmethod
     def load(path: str | Path) -> Program:
         """Read a saved program; raises FileError for a file that is missing, cut short or not a program."""
-        from chipsim.storage.documents import load_program
-
         return load_program(path)
 
     def __repr__(self) -> str:
         """Name, chip and size."""
         neurons = int(np.count_nonzero(self.core >= 0))
         return f"Program({self.name!r} on {self.chip.name}: {neurons} neurons on {len(self.cores)} cores)"
+
+
+#: What a program consists of, in files.
+PARTS = ("chip", "populations", "projections", "core", "arithmetic", "dt", "seed", "name", "stages")
+
+
+def save_program(program: Program, path: str | Path) -> Path:
+    """Write `program` to the HDF5 file `path` and return that path.
+
+    Raises
+    ------
+    FileError
+        The place cannot be written, or the program holds an object that no file could give back.
+    """
+    from chipsim.storage.file import writing
+
+    with writing(path, "program") as file:
+        write_program(file, program)
+    return Path(path)
+
+
+def load_program(path: str | Path) -> Program:
+    """The program saved in `path` (also the one inside a result file).
+
+    Raises
+    ------
+    FileError
+        The file is missing, cut short, of another kind, of a newer version, or contradicts itself.
+    """
+    from chipsim.storage.file import reading
+
+    with reading(path, "program", "result") as file:
+        root = file["program"] if file.attrs["kind"] == "result" else file
+        return read_program(root)
+
+
+def write_program(group: h5py.Group, program: Program) -> None:
+    """The parts of `program` into an open file."""
+    from chipsim.storage.codec import write
+
+    for name in PARTS:
+        write(group, name, getattr(program, name))
+
+
+def read_program(group: h5py.Group) -> Program:
+    """The program in an open file, checked; raises FileError for parts that contradict each other."""
+    from chipsim.storage.reader import Reader
+
+    from .sound import check_program
+
+    reader = Reader()
+    parts = {name: reader.read(group, name) for name in PARTS}
+    program = Program(**parts)
+    check_program(program)
+    return program
+
+
+def fingerprint(program: Program) -> str:
+    """SHA-256 over all that decides a run: chip, registers, synapses, placement, arithmetic, dt and seed."""
+    from chipsim.storage.codec import walk
+
+    digest = sha256()
+    for name in PARTS:
+        if name not in ("name", "stages"):
+            walk(getattr(program, name), digest.update)
+    return digest.hexdigest()

@@ -18,7 +18,7 @@ from chipsim.native.base import NeuronModel
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses
 from chipsim.rules.carried import kind_of
 
-from .program import PopulationImage, Program, ProjectionImage
+from .images import PopulationImage, ProgramData, ProjectionImage
 
 #: Family of a chip -> module of its synapses, where these are its own.
 _OWN = {
@@ -30,7 +30,7 @@ _DIRECT = ("", "gate", "slope")  #: roles of what neurons take; others name a th
 _ANY_CORE = 1 << 20  #: chips of a description that does not say how many there are
 
 
-def check_program(program: Program) -> None:
+def check_program(program: ProgramData) -> None:
     """Raise FileError for a program whose fields contradict its chip, or each other."""
     chip, arithmetic = program.chip, program.arithmetic
     if not isinstance(chip, Chip) or not isinstance(arithmetic, Arithmetic):
@@ -61,7 +61,7 @@ def _check_names(images: Any, kind: type, what: str) -> None:
         raise FileError(f"two {what}s have the same name")
 
 
-def _check_populations(program: Program) -> None:
+def _check_populations(program: ProgramData) -> None:
     start = 0
     for image in program.populations:
         if not isinstance(image.model, NeuronModel) or type(image.start) is not int or image.start != start:
@@ -85,7 +85,7 @@ def _check_unit(unit: Any, what: str) -> None:
         finite(unit, f"{what}: unit")
 
 
-def _check_projection(projection: ProjectionImage, program: Program) -> None:
+def _check_projection(projection: ProjectionImage, program: ProgramData) -> None:
     count, what = len(program.populations), f"projection '{projection.name}'"
     ends = projection.pre, projection.post
     if not all(type(end) is int and 0 <= end < count for end in ends):

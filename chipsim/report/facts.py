@@ -17,7 +17,7 @@ from chipsim.native.synapses import Conv
 from .learning import learning
 
 if TYPE_CHECKING:
-    from chipsim.results import Result
+    from chipsim.run.record import Run
 
 COUNTERS = ("spikes", "packets_out", "packets_in", "synaptic_events", "updates_active", "updates_idle")
 #: What the second count of losses is on chips that lose something else than input sums, by family.
@@ -31,7 +31,7 @@ OVERFLOWS = {
 DIRECTIONS = ("east", "west", "north", "south")
 
 
-def collect(result: Result, **estimate_options: Any) -> tuple[dict[str, Any], Any]:
+def collect(result: Run, **estimate_options: Any) -> tuple[dict[str, Any], Any]:
     """Everything the report states about `result`, and its estimate (None where the chip has no costs).
 
     Parameters
@@ -63,11 +63,13 @@ def collect(result: Result, **estimate_options: Any) -> tuple[dict[str, Any], An
     return data, estimate
 
 
-def _estimate(result: Result, options: dict[str, Any]) -> tuple[Any, str]:
+def _estimate(result: Run, options: dict[str, Any]) -> tuple[Any, str]:
     """The estimate, or None and why there is none; a wrong option is the caller's error and is raised."""
+    from chipsim.estimate.estimate import estimate_result
+
     if not result.program.chip.costs and not options:
         return None, f"chip '{result.program.chip.name}' has no published costs"
-    return result.estimate(**options), ""
+    return estimate_result(result, **options), ""
 
 
 def versions() -> dict[str, str]:
@@ -83,7 +85,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _run(result: Result) -> dict[str, Any]:
+def _run(result: Run) -> dict[str, Any]:
     program = result.program
     return {
         "program": program.name,
@@ -97,7 +99,7 @@ def _run(result: Result) -> dict[str, Any]:
     }
 
 
-def _chip(result: Result) -> dict[str, Any]:
+def _chip(result: Run) -> dict[str, Any]:
     chip = result.program.chip
     top = chip.topology
     out = {"name": chip.name, "title": chip.title, "family": chip.family, "note": chip.note}
@@ -106,7 +108,7 @@ def _chip(result: Result) -> dict[str, Any]:
     return out
 
 
-def populations(result: Result) -> list[dict[str, Any]]:
+def populations(result: Run) -> list[dict[str, Any]]:
     """Name, model, size, cores, mean rate and losses of each population."""
     program, rates = result.program, result.rates()
     out = []
@@ -130,7 +132,7 @@ def populations(result: Result) -> list[dict[str, Any]]:
     return out
 
 
-def projections(result: Result) -> list[dict[str, Any]]:
+def projections(result: Run) -> list[dict[str, Any]]:
     """Name, ends, kind, number of synapses and delays of each projection."""
     from chipsim.program.fan_out import pattern
 
@@ -162,7 +164,7 @@ def _count(pattern: Any, synapses: Any) -> int | None:
     return int(pattern(synapses).nnz) if shaped else None
 
 
-def mapping(result: Result) -> dict[str, Any]:
+def mapping(result: Run) -> dict[str, Any]:
     """Cores in use, the allocation's table and limits, and the share of every limit in use per core."""
     program = result.program
     table = dict((program.stages.get("allocate") or {}).get("table") or {})
@@ -198,7 +200,7 @@ def _neurons_per_core(program: Any) -> np.ndarray:
     return np.bincount(program.column[on & (program.column >= 0)], minlength=len(program.cores))
 
 
-def _activity(result: Result) -> dict[str, Any]:
+def _activity(result: Run) -> dict[str, Any]:
     totals = result.activity.totals()
     return {
         "totals": totals,
@@ -207,7 +209,7 @@ def _activity(result: Result) -> dict[str, Any]:
     }
 
 
-def losses(result: Result) -> list[dict[str, Any]]:
+def losses(result: Run) -> list[dict[str, Any]]:
     """Everything that was cut, clipped or dropped, one record each; empty if nothing was."""
     activity = result.activity
     found = [("clipped", name, n, "voltages clipped at their bounds") for name, n in activity.clipped.items()]
@@ -226,7 +228,7 @@ def summary(estimate: Any) -> dict[str, Any]:
     return {k: v for k, v in data.items() if k not in ("energy_by_step_J", "step_time_s")}
 
 
-def step_table(result: Result, estimate: Any) -> dict[str, np.ndarray]:
+def step_table(result: Run, estimate: Any) -> dict[str, np.ndarray]:
     """One column per counter, one row per step."""
     activity = result.activity
     table: dict[str, np.ndarray] = {"step": np.arange(result.steps) + result.first_step}
@@ -242,7 +244,7 @@ def step_table(result: Result, estimate: Any) -> dict[str, np.ndarray]:
     return table
 
 
-def core_table(result: Result, estimate: Any) -> dict[str, np.ndarray]:
+def core_table(result: Run, estimate: Any) -> dict[str, np.ndarray]:
     """One column per counter and energy line, one row per core in use."""
     program, activity = result.program, result.activity
     top = program.chip.topology
@@ -274,7 +276,7 @@ def csv_text(table: Mapping[str, np.ndarray]) -> str:
     return "\n".join([",".join(table), *rows, ""])
 
 
-def link_loads(result: Result) -> np.ndarray | None:
+def link_loads(result: Run) -> np.ndarray | None:
     """Packets over the links of each tile, (tiles, 4), or None for a chip without a mesh."""
     from chipsim.estimate.traffic import link_loads as count_links
     from chipsim.estimate.work import spikes_of

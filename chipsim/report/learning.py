@@ -13,10 +13,10 @@ from chipsim.rules.declaration import Rule
 from chipsim.rules.products.rule import SumOfProducts
 
 if TYPE_CHECKING:
-    from chipsim.results import Result
+    from chipsim.run.record import Run
 
 
-def learning(result: Result, estimate: Any) -> dict[str, Any] | None:
+def learning(result: Run, estimate: Any) -> dict[str, Any] | None:
     """The section, or None where nothing can learn.
 
     "projections": memory, acts, operations and warnings of each; "acts": totals of the run; "memory_bits": of all
@@ -52,7 +52,7 @@ def _price(estimate: Any, updates: int) -> dict[str, Any]:
     return dict(zip(names, values)) | {"unknown": [u for u in estimate.unknown if u.startswith("learning.")]}
 
 
-def _row(result: Result, image: Any, report: Any) -> dict[str, Any]:
+def _row(result: Run, image: Any, report: Any) -> dict[str, Any]:
     from chipsim.program.fan_out import pattern
 
     state = rule_state(image.rule)

@@ -19,7 +19,7 @@ from chipsim.text import human
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from chipsim.results import Result
+    from chipsim.run.record import Run
 
 WINDOW = 200  #: steps that the raster shows, unless asked for others
 _HEAVY = 150_000  #: bytes of SVG from which a figure is embedded as PNG
@@ -28,7 +28,7 @@ _STANDING = ("static", "barrier", "clock", "host")
 
 
 def write_report(
-    result: Result,
+    result: Run,
     folder: str | Path,
     *,
     title: str | None = None,
@@ -95,7 +95,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _window(result: Result, window: tuple[int, int] | None) -> tuple[int, int]:
+def _window(result: Run, window: tuple[int, int] | None) -> tuple[int, int]:
     lo, hi = window or (0, min(result.steps, WINDOW))
     lo = min(max(int(lo), 0), result.steps - 1)
     return lo, min(max(int(hi), lo + 1), result.steps)
@@ -111,7 +111,7 @@ def _picture(made: Figure, alt: str) -> dict[str, str]:
     return {"uri": f"data:image/{kind};base64,{base64.b64encode(content).decode()}", "alt": alt}
 
 
-def _pictures(result: Result, estimate: Any, data: dict[str, Any], window: tuple[int, int]) -> dict[str, Any]:
+def _pictures(result: Run, estimate: Any, data: dict[str, Any], window: tuple[int, int]) -> dict[str, Any]:
     """The figures of the page by place, each {uri, alt}."""
     from chipsim.plots import chip as plots_chip
     from chipsim.plots import figures as plots
@@ -152,7 +152,7 @@ def _over_time(activity: Any) -> dict[str, np.ndarray]:
     }
 
 
-def _map(result: Result, data: dict[str, Any]) -> Figure:
+def _map(result: Run, data: dict[str, Any]) -> Figure:
     from chipsim.plots import chip as plots_chip
 
     top, cores = result.program.chip.topology, result.program.cores
@@ -167,7 +167,7 @@ def _map(result: Result, data: dict[str, Any]) -> Figure:
     return plots_chip.core_map(width, top.height, top.cores_per_tile, cores, share, loads=loads, what=what)
 
 
-def _trace(result: Result, name: str, lo: int, hi: int) -> Figure:
+def _trace(result: Run, name: str, lo: int, hi: int) -> Figure:
     from chipsim.plots import figures as plots
 
     v = result.trace[name]["v"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from chipsim.engines.timestep import RawRun
+    from chipsim.engines.contract import RawRun
     from chipsim.program.program import Program
 
 
@@ -101,8 +101,8 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
     updates = [np.full(p.n, 0 if p.model.is_input else p.model.compartments) for p in program.populations]
     held = program.column >= 0
     size = np.bincount(program.column[held], weights=np.concatenate(updates)[held], minlength=columns).astype(np.int64)
-    if getattr(raw, "sops", None) is not None:  # an event-driven core reads whole rows: its engine counts them
-        events = raw.sops if raw.sops.ndim == 2 else raw.sops[:, None]  # type: ignore[attr-defined]
+    if raw.sops is not None:  # an event-driven core reads whole rows: its engine counts them
+        events = raw.sops if raw.sops.ndim == 2 else raw.sops[:, None]
     names = [p.name for p in program.populations]
     return Activity(
         cores=program.cores,
@@ -118,7 +118,7 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
         dropped_input=dropped,
         clipped=dict(zip(names, raw.saturated[:, 0].tolist())),
         overflowed=dict(zip(names, raw.saturated[:, 1].tolist())),
-        learning={} if getattr(raw, "learned", None) is None else dict(raw.learned.counts),  # type: ignore[union-attr]
+        learning={} if raw.learned is None else dict(raw.learned.counts),
     )
 
 
@@ -129,7 +129,7 @@ def _waiting(program: Program, raw: RawRun) -> np.ndarray:
         return np.zeros(steps, np.int64)
     from chipsim.kernels.core.count import count_waiting
 
-    before = getattr(raw, "before", None)
+    before = raw.before
     first = 0 if before is None else before.ptr.size - 1
     change = np.zeros(first + steps + int(fan.delay_steps.max()) + 1, np.int64)
     for train, at in ((before, 0), (raw.spikes, first)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chipsim.checks import floats, integers, numbers
-from chipsim.engines.timestep import SpikeTrain
+from chipsim.engines.contract import SpikeTrain
 from chipsim.errors import RunError
 from chipsim.native.base import fits
 

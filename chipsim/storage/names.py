@@ -29,20 +29,14 @@ LABELS: dict[str, tuple[str, ...]] = {
         "chipsim.native.catalyst.build",
     ),
     "image": ("chipsim.native.crossbar.image", "chipsim.native.reckon.image", "chipsim.native.grid.image"),
-    "program": ("chipsim.program.program", "chipsim.program.fan_out"),
+    "program": ("chipsim.program.images", "chipsim.program.program", "chipsim.program.fan_out"),
     "run": (
-        "chipsim.engines.timestep",
-        "chipsim.engines.learning.lesson",
-        "chipsim.engines.crossbar.program",
-        "chipsim.engines.grid.program",
-        "chipsim.engines.catalyst.program",
+        "chipsim.engines.contract",
         "chipsim.engines.catalyst.engine",
-        "chipsim.engines.reckon.program",
         "chipsim.engines.event_engine",
         "chipsim.engines.crossbar.steps",
         "chipsim.engines.grid.core",
         "chipsim.engines.reckon.io",
-        "chipsim.engines.learning.eprop_network",
         "chipsim.run.activity",
     ),
     "rules": (
@@ -124,6 +118,14 @@ FORMER: dict[str, str] = {
     "chipsim.metrics": "estimate",
 }
 
+#: Classes of 0.1.0 that are one class now, and what their fields are called in it.
+MERGED: dict[str, tuple[str, dict[str, str]]] = {
+    "run.CrossbarRaw": ("run.RawRun", {}),
+    "run.GridRaw": ("run.RawRun", {"lost": "drops", "grid_cycles": "cycles"}),
+    "run.ReckonRaw": ("run.RawRun", {}),
+    "run.N1Raw": ("run.RawRun", {}),
+}
+
 
 def add_label(label: str, *modules: str, former: str = "") -> None:
     """Give the record classes of `modules` names in files, `label.Class`; `former` is a module path of older files.
@@ -152,6 +154,14 @@ def name_of(kind: type) -> str:
     if is_own(kind.__module__):
         raise FileError(f"cannot save a {kind.__module__}.{kind.__qualname__}: files have no name for it")
     return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def current(name: str) -> tuple[str, dict[str, str]]:
+    """What a class named in a file is called now, and the new names of its fields where they differ."""
+    module, colon, kind = name.partition(":")
+    if colon and module in FORMER:
+        name = f"{FORMER[module]}.{kind}"
+    return MERGED.get(name, (name, {}))
 
 
 def is_own(name: str) -> bool:

@@ -17,7 +17,7 @@ from chipsim.errors import ChipsimError, FileError
 from chipsim.rules.files import rule_from
 
 from .codec import PLAIN, is_rule, untagged
-from .names import class_of, is_own
+from .names import class_of, current, is_own
 
 DEPTH = 24  #: groups inside groups; a file that goes deeper leads back into itself
 MAX_NEURONS = 1 << 27  #: of one population read from a file
@@ -83,8 +83,9 @@ class Reader:
         return matrix
 
     def _object(self, node: h5py.Group, kind: str, depth: int) -> Any:
-        found = self._class(kind, node.name)
-        values = self._fields(node, depth)
+        name, renamed = current(kind)
+        found = self._class(name, node.name)
+        values = {renamed.get(k, k): v for k, v in self._fields(node, depth).items()}
         try:
             return construct(found, values)
         except ChipsimError as error:

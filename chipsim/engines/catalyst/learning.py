@@ -12,7 +12,8 @@ from chipsim.kernels.chips.n1.rows import WEIGHT_MAX, S
 from ...errors import RunError
 from ...native.synapses import with_data
 from ...rules.carried import LearningReport
-from ..learning.lesson import ACTS, Learned
+from ..contract import Learned
+from ..learning.lesson import ACTS
 from .engine import N1Engine
 from .image import N1Image
 

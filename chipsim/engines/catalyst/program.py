@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +11,7 @@ from chipsim.kernels.chips.n1.rows import N
 from chipsim.program.program import Program
 
 from ...errors import RunError
-from ..learning.lesson import Learned
-from ..timestep import Probe, SpikeTrain
+from ..contract import Probe, Progress, RawRun, SpikeTrain, Teaching
 from .engine import N1Engine, N1Run
 from .image import FLAGS, UNIT_PAYLOAD, N1Image, program_image
 from .learning import N1Learning, Pools
@@ -22,20 +21,6 @@ PROBED = np.array([N.V, N.U, N.REF, N.ACC, N.THR, N.T1, N.T3, N.T2, N.T4, N.T5])
 LEARNING = FLAGS["learn"] | FLAGS["threefactor"]
 #: Timesteps that one call of the kernel is given, so that a progress bar can move.
 CHUNK = 1000
-
-
-class N1Raw(NamedTuple):
-    """What a run leaves: as `RawRun`, and the chip's clock cycles, synaptic operations and losses per step."""
-
-    spikes: SpikeTrain  # a neuron that fires in several passes of a timestep stands there as often
-    updates: np.ndarray  # (t, c) int64 neuron updates that had something to do
-    saturated: np.ndarray  # (p, 2) int64: 0, and all losses at the first population of neurons
-    active: np.ndarray  # (1, 1) uint8, not kept
-    trace: np.ndarray  # (t, columns) int32
-    cycles: np.ndarray  # (t,) int64 controller cycles of each timestep
-    sops: np.ndarray  # (t, c) int64 connections delivered
-    drops: np.ndarray  # (t,) int64 spikes and packets lost, delays given up
-    learned: Learned | None = None  # what learning did, None if nothing can learn
 
 
 class N1ProgramEngine:
@@ -70,19 +55,16 @@ class N1ProgramEngine:
         probes: list[Probe],
         *,
         masks: bool = False,
-        progress: Callable[[int, int], None] | None = None,
-        learn: bool = True,
-        third: Mapping[str, Any] | None = None,
-        targets: Mapping[str, Any] | None = None,
-        watch: Mapping[str, list[str]] | None = None,
-        every: int = 1,
-    ) -> N1Raw:
+        progress: Progress | None = None,
+        learning: Teaching | None = None,
+    ) -> RawRun:
         """Advance `steps` steps; `inputs` hold the spikes of exactly these steps."""
+        learn, third, targets, watch, every, _ = learning or Teaching()
         if targets:
             raise RunError(f"targets for '{next(iter(targets))}', but no projection learns by e-prop")
-        reward = self.learning.level(third or {}, steps) if learn else np.zeros(steps, np.int64)
+        reward = self.learning.level(third, steps) if learn else np.zeros(steps, np.int64)
         before = {name: learner.weights() for name, learner in self.learning.learners.items()}
-        seen = {name: {variable: [] for variable in wanted} for name, wanted in (watch or {}).items()}
+        seen = {name: {variable: [] for variable in wanted} for name, wanted in watch.items()}
         looks: list[int] = []
         stimuli = self.stimuli(inputs, steps)
         flags = self.image.flags & (0xFF if learn else ~LEARNING & 0xFF)
@@ -138,7 +120,7 @@ class N1ProgramEngine:
             parts.append(np.column_stack([spot[:, 0], np.full(len(spot), PROBED[p.row]), spot[:, 1]]))
         return np.concatenate(parts)
 
-    def _raw(self, inputs: SpikeTrain, steps: int, runs: list[tuple[int, N1Run]], columns: int) -> N1Raw:
+    def _raw(self, inputs: SpikeTrain, steps: int, runs: list[tuple[int, N1Run]], columns: int) -> RawRun:
         fired = [np.zeros((0, 2), np.int64)]
         for at, run in runs:
             who = self._owner[run.spikes[:, 2], run.spikes[:, 3]]
@@ -163,10 +145,14 @@ class N1ProgramEngine:
         first = next((k for k, p in enumerate(self.program.populations) if not p.model.is_input), 0)
         saturated[first, 1] = drops.sum()
         trace = np.concatenate([np.zeros((0, columns), np.int32), *(r.trace for _, r in runs)])
-        return N1Raw(
-            train, joined("updates", cores)[:, used], saturated, np.zeros((1, 1), np.uint8), trace,
-            joined("cycles", ()), joined("synops", cores)[:, used], drops,
-        )  # fmt: skip
+        updates, sops = joined("updates", cores)[:, used], joined("synops", cores)[:, used]
+        counted = {"cycles": joined("cycles", ()), "sops": sops, "drops": drops}
+        return RawRun(train, updates, saturated, np.zeros((1, 1), np.uint8), trace, **counted)
+
+    @property
+    def learners(self) -> Mapping[str, Any]:
+        """The projections that can learn, by name."""
+        return self.learning.learners
 
     def weights(self, projection: str) -> Any:
         """Weights now, (post, pre) int64 dense, or CSC if they were given so."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from chipsim.engines.timestep import Probe, SpikeTrain
+from chipsim.engines.contract import Probe, Progress, RawRun, SpikeTrain, Teaching
 from chipsim.errors import RunError
 from chipsim.native.crossbar.image import CrossbarImage, lower_odin, lower_tinyodin
 from chipsim.program.program import PopulationImage, Program
@@ -15,19 +14,6 @@ from chipsim.program.program import PopulationImage, Program
 from .steps import StepEngine
 
 MODELS = {"odin": ("odin_lif", "odin_izh"), "tinyodin": ("tinyodin_lif",)}
-
-
-class CrossbarRaw(NamedTuple):
-    """What a run leaves: as `RawRun`, and the chip's clock cycles, synaptic operations and losses per step."""
-
-    spikes: SpikeTrain  # a neuron that fires several times in a step stands there as often
-    updates: np.ndarray  # (t, 1) int64 neuron updates
-    saturated: np.ndarray  # (p, 2) int64: 0, and all drops at the first population of neurons
-    active: np.ndarray  # (1, 1) uint8, not kept
-    trace: np.ndarray  # (t, columns) int32
-    cycles: np.ndarray  # (t,) int64 clock cycles of each step
-    sops: np.ndarray  # (t,) int64 synaptic operations: all synapses of every spike event served
-    drops: np.ndarray  # (t,) int64 spikes lost to a full FIFO
 
 
 def layout(program: Program) -> tuple[list[PopulationImage], list[PopulationImage]]:
@@ -97,8 +83,9 @@ class CrossbarProgramEngine:
         probes: list[Probe],
         *,
         masks: bool = False,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> CrossbarRaw:
+        progress: Progress | None = None,
+        learning: Teaching | None = None,
+    ) -> RawRun:
         """Advance `steps` steps; `inputs` hold the spikes of exactly these steps."""
         counts = np.zeros((steps, self.lines), np.int64)
         step = np.repeat(np.arange(steps), np.diff(inputs.ptr))
@@ -116,7 +103,9 @@ class CrossbarProgramEngine:
         lost = np.zeros((len(self.program.populations), 2), np.int64)
         lost[self.program.populations.index(self.neurons[0]), 1] = run.drops.sum()
         updates, trace = run.neuron_updates[:, None], self._trace(run.potentials, steps, probes)
-        return CrossbarRaw(train, updates, lost, np.zeros((1, 1), np.uint8), trace, run.cycles, run.sops, run.drops)
+        active = np.zeros((1, 1), np.uint8)
+        counted = {"cycles": run.cycles, "sops": run.sops, "drops": run.drops}
+        return RawRun(train, updates, lost, active, trace, **counted)
 
     def _trace(self, potentials: np.ndarray | None, steps: int, probes: list[Probe]) -> np.ndarray:
         parts = [np.zeros((steps, 0), np.int32)]

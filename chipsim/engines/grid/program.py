@@ -5,34 +5,16 @@ A spike of step t, given from outside or fired, acts in step t + 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from chipsim.engines.timestep import Probe, SpikeTrain
+from chipsim.engines.contract import Probe, Progress, RawRun, SpikeTrain, Teaching
 from chipsim.errors import CompileError
 from chipsim.native.grid.image import GridImage, lower_truenorth, to_packets
 from chipsim.program.program import PopulationImage, Program
 
 from .core import GridEngine, GridRun
-
-
-class GridRaw(NamedTuple):
-    """What a run leaves: as `RawRun`, and synaptic events, lost packets and clock cycles per step.
-
-    The cycles are those of the open hardware (RANC); time and energy of the chip that the description names follow its
-    own tick, hence they are not called `cycles`.
-    """
-
-    spikes: SpikeTrain
-    updates: np.ndarray  # (t, 1) int64 neuron updates
-    saturated: np.ndarray  # (p, 2) int64: 0, and all lost packets at the first population of neurons
-    active: np.ndarray  # (1, 1) uint8, not kept
-    trace: np.ndarray  # (t, columns) int32
-    sops: np.ndarray  # (t,) int64 connected synapses of the packets that arrived
-    lost: np.ndarray  # (t,) int64 packets lost in the cycle in which a core clears its scheduler
-    grid_cycles: np.ndarray  # (t,) int64
 
 
 def layers(program: Program) -> list[list[PopulationImage]]:
@@ -130,8 +112,9 @@ class GridProgramEngine:
         probes: list[Probe],
         *,
         masks: bool = False,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> GridRaw:
+        progress: Progress | None = None,
+        learning: Teaching | None = None,
+    ) -> RawRun:
         """Advance `steps` ticks; `inputs` hold the spikes of exactly these steps."""
         given = np.zeros((steps, self.lines), np.int64)
         when = np.repeat(np.arange(steps), np.diff(inputs.ptr))
@@ -166,7 +149,8 @@ class GridProgramEngine:
         quiet = np.zeros((len(self.program.populations), 2), np.int64)
         quiet[next(k for k, p in enumerate(self.program.populations) if not p.model.is_input), 1] = drops.sum()
         cycles = np.full(steps, int(self.image.program.period or 0))
-        return GridRaw(train, updates, quiet, np.zeros((1, 1), np.uint8), trace, sops, drops, cycles)
+        active = np.zeros((1, 1), np.uint8)
+        return RawRun(train, updates, quiet, active, trace, cycles=cycles, sops=sops, drops=drops)
 
     def _potentials(self, probes: list[Probe]) -> np.ndarray:
         v = self.grid.potentials

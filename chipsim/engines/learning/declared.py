@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from chipsim.chips.arithmetic import Arithmetic
+from chipsim.engines.contract import NO_PHASE, Phase
 from chipsim.engines.machine.pieces import inlets
 from chipsim.errors import RunError
 from chipsim.kept import FOREVER, Kept, like, number
@@ -30,16 +31,6 @@ from chipsim.rules.source import COUNTERS
 from .third import third_array
 
 DEFAULT_BITS = 9  #: of a learned weight on an integer chip, if the rule declares no format
-
-
-class Phase(NamedTuple):
-    """The phase that a run is (None: of none), and whether it ends with the run."""
-
-    name: str | None = None
-    ends: bool = True
-
-
-NO_PHASE = Phase()
 
 
 def value_unit(model: Any, post: Any) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,7 +13,32 @@ from chipsim.kept import Kept
 from .declared import Learner, Tally
 
 if TYPE_CHECKING:
-    from .eprop_network import EPropNetwork
+    from chipsim.rules.e_prop.group import Group
+    from chipsim.rules.e_prop.net import EPropNet
+    from chipsim.rules.e_prop.rule import EProp
+
+
+class Home(Protocol):
+    """The network that a projection belongs to, as far as it is read here."""
+
+    net: EPropNet
+    rule: EProp
+    group: Group
+    taught: np.ndarray
+    rows: dict[str, list[np.ndarray]]
+    written: dict[str, int]
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """What it keeps besides weights, by name."""
+        ...
+
+    def kept(self) -> dict[str, Kept]:
+        """What such a checkpoint must hold."""
+        ...
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Continue from a checkpoint."""
+        ...
 
 
 class EPropLearner(Learner):
@@ -23,7 +48,7 @@ class EPropLearner(Learner):
     name = "eprop"
     late = True
 
-    def attach(self, group: EPropNetwork, table: int, first: int) -> None:
+    def attach(self, group: Home, table: int, first: int) -> None:
         """The projection's matrix is rows first, first + 1, ... of the group's weight table number `table`."""
         rows = first + np.repeat(np.arange(self.pre.n), np.diff(self.matrix.indptr))
         self.group, self.table, self.place = group, table, (rows, np.asarray(self.matrix.indices))

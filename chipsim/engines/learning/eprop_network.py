@@ -12,15 +12,15 @@ t + 1 of the neurons, t + 2 of the readout. An episode of S steps is a sequence 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from chipsim.engines.contract import Episode
 from chipsim.errors import RunError
 from chipsim.kept import FOREVER, Kept, like, number, under
 from chipsim.kernels.learning.eprop import adjoint as adjoint
 from chipsim.program.program import PopulationImage, Program
-from chipsim.rules.carried import troubles
 from chipsim.rules.e_prop.group import Group, Link, eprop_groups
 from chipsim.rules.e_prop.loss import loss_and_error
 from chipsim.rules.e_prop.net import EPropNet
@@ -34,29 +34,6 @@ EPISODE_LIMIT = 8 << 30  #: bytes that an episode may take
 LAG = 2  #: steps from an input spike to the readout
 #: What is kept of an episode, and as what: inputs, spikes, pseudo-derivatives, readout, targets.
 LOGGED = {"x": np.uint8, "z": np.uint8, "psi": np.float64, "y": np.float64, "goal": np.float64}
-
-
-class Episode(NamedTuple):
-    """What an episode taught one network.
-
-    loss: as the rule defines it, over the steps that had a target. output, error: (S - 2, m) of the readout, in ideal
-    units, after the softmax if there is one. changed, stalled, saturated: weights changed by the update, updates that
-    rounded to nothing, weights held at the end of their format; all 0 if the episode did not update. at_bound: share of
-    the weights that stand at an end of their format.
-    """
-
-    loss: float
-    output: np.ndarray
-    error: np.ndarray
-    changed: int = 0
-    stalled: int = 0
-    saturated: int = 0
-    at_bound: float = 0.0
-
-    @property
-    def warnings(self) -> list[str]:
-        """What went wrong with the update, in words; empty if nothing did."""
-        return troubles("eprop", self.changed, self.stalled, self.saturated, self.at_bound)
 
 
 class EPropNetwork:

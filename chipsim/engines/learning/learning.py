@@ -9,9 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.checks import floats
-from chipsim.engines.learning.declared import NO_PHASE, DeclaredLearner, Phase
+from chipsim.engines.contract import NO_PHASE, Episode, Phase
+from chipsim.engines.learning.declared import DeclaredLearner
 from chipsim.engines.learning.eprop import EPropLearner
-from chipsim.engines.learning.lesson import Learned, Lesson, teacher_of
+from chipsim.engines.learning.lesson import Lesson, teacher_of
 from chipsim.engines.learning.loihi import LinearLearner, SopLearner
 from chipsim.engines.learning.pes import PesLearner
 from chipsim.engines.machine.load import Machine
@@ -25,9 +26,7 @@ from chipsim.program.program import Program
 from chipsim.rules.carried import kind_of
 from chipsim.rules.pes import PesStreams
 
-from .eprop_network import Episode, EPropNetwork, networks
-
-__all__ = ["Episode", "Learned", "Learning"]
+from .eprop_network import EPropNetwork, networks
 
 
 class Learning:
@@ -122,7 +121,7 @@ class Learning:
                 learner.prepare(learning, third.get(name))
         for network in self.networks if learning else ():
             network.begin(learning, targets.get(network.group.readout))
-        return Lesson(self, steps, watch)
+        return Lesson(self.learners, self.reported, steps, watch)
 
     def _check_targets(self, targets: Mapping[str, Any]) -> None:
         readouts = [network.group.readout for network in self.networks]

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from chipsim.engines.contract import Learned
 from chipsim.kernels.learning import machine_declared as machine_plastic
 from chipsim.rules.carried import LearningReport
 
-from .declared import DeclaredLearner
-
-if TYPE_CHECKING:
-    from .learning import Learning
+from .declared import DeclaredLearner, Learner
 
 ACTS = ("trace_update", "weight_read", "weight_write", "synapse_update", "third_factor")
-
-
-class Learned(NamedTuple):
-    """What learning adds to a run: acts per step (t,) int64 by name, a report by projection."""
-
-    counts: dict[str, np.ndarray]
-    reports: dict[str, LearningReport]
 
 
 class Lesson:
     """One learning run: what it started from, what is recorded on the way."""
 
-    def __init__(self, learning: Learning, steps: int, watch: Mapping[str, Any]) -> None:
-        self.learning, self.steps, self.watch = learning, steps, watch
-        self.started = {n: learning.reported.get(n) or standing(x) for n, x in learning.learners.items()}
+    def __init__(
+        self, learners: Mapping[str, Learner], reported: dict[str, Any], steps: int, watch: Mapping[str, Any]
+    ) -> None:
+        self.learners, self.reported, self.steps, self.watch = learners, reported, steps, watch
+        self.started = {n: reported.get(n) or standing(x) for n, x in learners.items()}
         self.step: list[int] = []
         self.kept: dict[str, dict[str, list[np.ndarray]]] = {n: {v: [] for v in vs} for n, vs in watch.items()}
 
@@ -42,20 +35,20 @@ class Lesson:
         self.step.append(done)
         for name, variables in self.kept.items():
             for variable, values in variables.items():
-                values.append(self.learning.learners[name].value(variable))
+                values.append(self.learners[name].value(variable))
 
     def end(self, learned: bool) -> Learned:
         """The run's counts and reports."""
         counts = {act: np.zeros(self.steps, np.int64) for act in ACTS}
         reports = {}
-        for name, learner in self.learning.learners.items():
+        for name, learner in self.learners.items():
             if learned:
                 for act, values in learner.counts().items():
                     counts[act] += values
             trace = {v: np.array(rows) for v, rows in self.kept.get(name, {}).items()}
             reports[name] = self._report(name, learner, trace, learned)
             if learner.late:
-                self.learning.reported[name] = standing(learner)
+                self.reported[name] = standing(learner)
         return Learned(counts, reports)
 
     def _report(self, name: str, learner: Any, trace: dict[str, np.ndarray], learned: bool) -> LearningReport:

@@ -4,12 +4,11 @@ sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from chipsim.engines.timestep import Probe, SpikeTrain
+from chipsim.engines.contract import Probe, Progress, RawRun, SpikeTrain, Teaching
 from chipsim.errors import RunError
 from chipsim.kept import checked, number
 from chipsim.native.reckon.image import native_image
@@ -19,19 +18,6 @@ from .core import ReckonEngine
 from .io import ReckonRun, stimulus
 
 LIF_STATES = ("u", "tinp", "trec", "tout")  #: probe rows of a LIF population; an LI population has row 0, "o"
-
-
-class ReckonRaw(NamedTuple):
-    """What a run leaves: as `RawRun`, and the chip's clock cycles, memory accesses and silent effects."""
-
-    spikes: SpikeTrain
-    updates: np.ndarray  # (t, 1) int64 neuron updates
-    saturated: np.ndarray  # (p, 2) int64, membranes clipped, resets wrapped (at the first population of each layer)
-    active: np.ndarray  # (1, 1) uint8, not kept
-    trace: np.ndarray  # (t, columns) int32
-    cycles: np.ndarray  # (t,) int64 clock cycles of each tick
-    access: np.ndarray  # (t, 8) int64 memory accesses
-    effects: dict[str, int]
 
 
 class Layout(NamedTuple):
@@ -118,8 +104,9 @@ class ReckonProgramEngine:
         probes: list[Probe],
         *,
         masks: bool = False,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> ReckonRaw:
+        progress: Progress | None = None,
+        learning: Teaching | None = None,
+    ) -> RawRun:
         """Advance `steps` ticks; `inputs` hold the spikes of exactly these ticks."""
         events = (inputs.ptr, self._address[inputs.ids.astype(np.int64)])
         neurons = sum(p.n for p in self.layout.neurons)
@@ -135,15 +122,15 @@ class ReckonProgramEngine:
         if self.layout.outputs:
             saturated[self.program.populations.index(self.layout.outputs[0]), 0] = run.effects["output_saturated"]
         count = neurons + sum(p.n for p in self.layout.outputs)
-        return ReckonRaw(
+        return RawRun(
             self._log(inputs, run),
             (run.has_step[:, None] * count).astype(np.int64),
             saturated,
             np.zeros((1, 1), np.uint8),
             self._trace(run, steps, probes),
-            run.busy_cycles,
-            np.stack(list(run.access.values()), 1).astype(np.int64),
-            run.effects,
+            cycles=run.busy_cycles,
+            access=np.stack(list(run.access.values()), 1).astype(np.int64),
+            effects=run.effects,
         )
 
     def _is_output(self, probe: Probe) -> bool:

@@ -11,7 +11,8 @@ import numpy as np
 from chipsim.checks import choice, shown, whole
 from chipsim.errors import NetworkError, RunError
 from chipsim.mappings.network.network import Network, synapse_count
-from chipsim.results import EVENT, Result
+from chipsim.results import Result
+from chipsim.run.record import EVENT
 
 from .dfa import DFA
 from .encodings import encode as encode_dfa
