@@ -175,7 +175,8 @@ def test_one_neuron_too_large():
     error = found.value
     assert str(error) == (
         "population 'hidden' needs 5120 input axons on core 0; loihi allows 4096, for one neuron alone: "
-        "prune its synapses, or use a chip with larger cores"
+        "let relays add up its inputs (compile(relays=True), map --relays), prune its synapses, or use a chip with "
+        "larger cores"
     )
     assert (error.population, error.core, error.resource, error.need, error.limit) == (
         "hidden", 0, "input_axons", 5120, 4096,

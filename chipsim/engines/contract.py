@@ -79,11 +79,12 @@ class Episode(NamedTuple):
     stalled: int = 0
     saturated: int = 0
     at_bound: float = 0.0
+    stochastic: bool = False
 
     @property
     def warnings(self) -> list[str]:
         """What went wrong with the update, in words; empty if nothing did."""
-        return troubles("eprop", self.changed, self.stalled, self.saturated, self.at_bound)
+        return troubles("eprop", self.changed, self.stalled, self.saturated, self.at_bound, self.stochastic)
 
 
 class Phase(NamedTuple):

@@ -33,6 +33,7 @@ _DOORS = {
     "Surrogate": "declaration",
     "Trace": "declaration",
     "Verdict": "verdicts",
+    "axonal": "declaring",
     "check": "checking",
     "compile_rule": "kernel",
     "cost": "costs",

@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from .allocate import Allocation
 
 
+LARGER = "prune its synapses, or use a chip with larger cores"
+RELAYS = f"let relays add up its inputs (compile(relays=True), map --relays), {LARGER}"
+
+
 class CoreRule(NamedTuple):
-    """A limit of one core: the column that counts it, the chip's limit, its words and a way out."""
+    """A limit of one core: the column that counts it, the chip's limit, its words, a way out, and one if a neuron alone
+    exceeds it, for which more cores are none.
+    """
 
     column: str
     limit: Callable[[Chip], int | None]
     unit: str
     remedy: str
+    lone: str = LARGER
 
 
 def axon_limit(chip: Chip) -> int | None:
@@ -39,7 +46,7 @@ _APART = "place populations that differ on different cores"
 
 CORE_RULES: tuple[CoreRule, ...] = (
     CoreRule("neurons", lambda c: c.limits.neurons, "neurons", "place part of it on another core"),
-    CoreRule("input_axons", axon_limit, "input axons", f"{_SPREAD}, or prune its inputs"),
+    CoreRule("input_axons", axon_limit, "input axons", f"{_SPREAD}, or prune its inputs", RELAYS),
     CoreRule(
         "output_axons",
         lambda c: c.limits.output_axons,
@@ -73,7 +80,9 @@ CORE_RULES: tuple[CoreRule, ...] = (
         "mixed_learning",
         lambda c: 0 if c.limits.learning_uniform else None,
         "kinds of synapses",
-        "let all synapses of its core learn or none",
+        "let all synapses of its core learn or none, or use a chip whose cores hold both ('loihi', 'research')",
+        "let all its synapses learn (a rule of rate 0 keeps its weights) or none, or use a chip whose cores hold both "
+        "('loihi', 'research')",
     ),
     CoreRule("axon_fanout", lambda c: c.limits.axon_fanout, "synapses of one axon", _SPREAD),
     CoreRule("fan_in", lambda c: c.limits.fan_in, "synapses of one neuron", "prune its inputs"),
@@ -107,12 +116,14 @@ def enforce(allocation: Allocation, chip: Chip) -> None:
         )
 
 
-def core_error(rule: CoreRule, chip: Chip, allocation: Allocation, row: int, limit: int) -> CompileError:
+def core_error(
+    rule: CoreRule, chip: Chip, allocation: Allocation, row: int, limit: int, *, lone: bool = False
+) -> CompileError:
     """The error for a core (row of the table) beyond `limit` and the population with most of it."""
     core, need = int(allocation.cores[row]), int(allocation.table[rule.column][row])
     share = allocation.parts.get(rule.column, allocation.parts["neurons"])[:, row]
     population = allocation.populations[int(np.argmax(share))]
-    error = too_much(rule, chip, population, core, need, limit, alone=int(np.count_nonzero(share)) < 2)
+    error = too_much(rule, chip, population, core, need, limit, alone=lone or np.count_nonzero(share) < 2, lone=lone)
     kept = {name: int(bits[row]) for name, bits in allocation.learning.items() if bits[row]}
     if rule.column != "synapse_bits" or not kept:
         return error
@@ -131,11 +142,20 @@ def with_learning(error: CompileError, projection: str, bits: int | None = None)
 
 
 def too_much(
-    rule: CoreRule, chip: Chip, population: str, core: int, need: int, limit: int, *, alone: bool = True
+    rule: CoreRule,
+    chip: Chip,
+    population: str,
+    core: int,
+    need: int,
+    limit: int,
+    *,
+    alone: bool = True,
+    lone: bool = False,
 ) -> CompileError:
     """The sentence: who needs how much of what where, what is allowed, and what to do.
 
-    `alone` is False where other populations have a share in `need`; `population` has the largest.
+    `alone` is False where other populations have a share in `need`; `population` has the largest. `lone`: a single
+    neuron needs it.
     """
     name = f"population '{population}'" + ("" if alone else " with others")
     verb = "needs" if alone else "need"
@@ -146,7 +166,7 @@ def too_much(
     else:
         text = f"{name} {verb} {need} {rule.unit} on core {core}; {chip.name} allows {limit}"
     return CompileError(
-        f"{text}: {rule.remedy}",
+        f"{text}, for one neuron alone: {rule.lone}" if lone else f"{text}: {rule.remedy}",
         population=population,
         core=core,
         resource=rule.column,
