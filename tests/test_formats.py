@@ -25,7 +25,7 @@ def read_counts(path: str | Path, *, twice: bool = False) -> cs.Network:
 
 
 def write_counts(net: cs.Network, path: str | Path, *, unit: str = "") -> None:
-    Path(path).write_text(f"{net.n}{unit}")
+    Path(path).write_text(f"{net.populations['x'].n}{unit}")
 
 
 COUNTS = Format(
@@ -48,7 +48,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("counted")
 def test_an_entry_reads_and_writes(tmp_path: Path) -> None:
     (tmp_path / "a.count").write_text("3")
-    assert read_network(tmp_path / "a.count").n == 3
+    assert read_network(tmp_path / "a.count").populations["x"].n == 3
     assert write(read_network(tmp_path / "a.count", twice=True), tmp_path / "b.count") == "count"
     assert (tmp_path / "b.count").read_text() == "6"
 

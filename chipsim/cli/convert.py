@@ -14,10 +14,8 @@ from chipsim.mappings.formats.registry import format_of
 
 from .common import Json, say, working
 from .fidelity import Quantise, Substeps, quantise_options
-from .formats import onto_chip, with_format_options
+from .formats import HDF5, READ, onto_chip, with_format_options
 
-HDF5 = (".h5", ".hdf5")
-READ = ", ".join(f"{s} ({f.name})" for f in FORMATS if f.reader for s in f.suffixes[:1])
 WRITTEN = ", ".join(f"{s} ({f.name})" for f in FORMATS if f.writer for s in f.suffixes[:1])
 
 
@@ -51,24 +49,29 @@ def convert(
         chosen.setdefault("compartments", 1)
     with working(f"converting {source.name}"):
         rest = {k: v for k, v in given.items() if k not in mine}
-        value = _read(source, rest, chip, dt, {"quantise": chosen, "substeps": substeps, "seconds": seconds})
+        mapped = {"quantise": chosen, "substeps": substeps, "seconds": seconds}
+        value, notes = _read(source, rest, chip, dt, mapped)
         written = write(value, path, **wanted)
-    notes = notes_of(value)
     data = {"from": str(source), "written": str(path), "kind": written, "notes": notes}
     say(data, as_json, *(f"note: {n}" for n in notes), f"{value!r} written to {path} as {written}")
 
 
-def _read(source: Path, given: dict[str, Any], chip: str, dt: float | None, mapped: dict[str, Any]) -> Any:
-    """A network, or a program where a chip is named or the file holds one."""
+def _read(
+    source: Path, given: dict[str, Any], chip: str, dt: float | None, mapped: dict[str, Any]
+) -> tuple[Any, list[str]]:
+    """A network, or a program where a chip is named or the file holds one; and what was assumed."""
     from chipsim.program.program import Program
     from chipsim.storage.file import kind_of
 
+    chosen = format_of(source).chosen(source, given)
     if source.suffix.lower() in HDF5 and kind_of(source) == "program":
-        return Program.load(source)
+        return Program.load(source), []
     if chip:
-        return onto_chip(source, chip, given, dt=dt, **mapped)
+        program, notes = onto_chip(source, chip, given, dt=dt, **mapped)
+        return program, [*notes, *program.warnings]
     if mapped["quantise"] or mapped["substeps"] != 1:
         raise RunError("--quantise and --substeps need a chip: name one with --chip")
     of = format_of(source)
     timed = {"dt": dt} if any(o.name == "dt" for o in of.options) else {}
-    return read_network(source, **timed, **of.chosen(source, given))
+    net = read_network(source, **timed, **chosen)
+    return net, notes_of(net)

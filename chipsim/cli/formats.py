@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from chipsim.errors import RunError
-from chipsim.mappings.formats import FORMATS
+from chipsim.errors import FileError, RunError
+from chipsim.mappings.formats import FORMATS, notes_of
 from chipsim.mappings.formats.registry import Format, Option, format_of
 
 if TYPE_CHECKING:
     from chipsim.program.program import Program
+
+HDF5 = (".h5", ".hdf5")
+#: What can be read, for the help of commands.
+READ = ", ".join(f"{s} ({f.name})" for f in FORMATS if f.reader for s in f.suffixes[:1])
 
 
 def with_format_options(command: Callable[..., None], *, written: bool = False) -> Callable[..., None]:
@@ -63,8 +67,8 @@ def onto_chip(
     quantise: Mapping[str, Any] | None = None,
     substeps: int = 1,
     **options: Any,
-) -> Program:
-    """The network in `source`, read as its format says with the options `given`, on a chip.
+) -> tuple[Program, list[str]]:
+    """The network in `source`, read as its format says with the options `given`, on a chip; and what was noted.
 
     dt: step of the reader where the format has one (NIR), else of the chip; seconds: of the chip. Raises ChipsimError.
     """
@@ -72,11 +76,15 @@ def onto_chip(
     chosen = of.chosen(source, given)
     if any(o.name == "dt" for o in of.options):
         chosen["dt"], dt = dt, None
+    if not source.exists():
+        raise FileError(f"cannot read {source}: no such file or directory")
     net = of.call(of.reader, source, **chosen)
     if of.mapper:
-        return of.call(of.mapper, net, chip, seconds=seconds, quantise=quantise, substeps=substeps, **options)
+        made = of.call(of.mapper, net, chip, seconds=seconds, quantise=quantise, substeps=substeps, **options)
+        return made, notes_of(made)
     if substeps != 1:
         raise RunError(f"--substeps is for tools that count spikes (.nir files), not for {source.name}")
     from chipsim.mappings.formats.any_chip import compile
 
-    return compile(net, chip, dt=seconds or dt or 1e-3, quantise=quantise or None, **options)
+    made = compile(net, chip, dt=seconds or dt or 1e-3, quantise=quantise or None, **options)
+    return made, [*notes_of(net), *notes_of(made)]
