@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # what a checker sees: the names of _DOORS (tests/test_typed.
     from . import rules
     from .chips.read import load_chip as chip
     from .emulator import Emulator
-    from .errors import ChipsimError, CompileError, DescriptionError, FileError, NetworkError, RunError
+    from .errors import ChipsimError, ChipsimWarning, CompileError, DescriptionError, FileError, NetworkError, RunError
     from .mappings.compiler.compile import compile
     from .mappings.formats.nir.reader import from_nir
     from .mappings.formats.nir.writer import to_nir
@@ -41,6 +41,7 @@ __all__ = [
     "LIF",
     "LSNN",
     "ChipsimError",
+    "ChipsimWarning",
     "CompileError",
     "Conv2d",
     "DescriptionError",
