@@ -358,7 +358,7 @@ def _series(given: Any, steps: int, what: str, lo: int, hi: int) -> np.ndarray:
     if values.size and (values.min() < lo or values.max() > hi):
         bad = values.min() if values.min() < lo else values.max()
         raise RunError(f"{what}={int(bad)} is outside {lo}..{hi}")
-    return np.ascontiguousarray(np.broadcast_to(values, (steps,)), dtype=np.int64)
+    return np.array(np.broadcast_to(values, (steps,)), np.int64)  # never read-only: one compiled form
 
 
 def _grown(log: schedule.Log, room: int) -> schedule.Log:
