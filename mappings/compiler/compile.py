@@ -350,7 +350,7 @@ def _kept(p: Projection) -> Any:
     if np.array_equal(found, np.asarray(matrix) != 0):
         return s
     if found.all():
-        return all_pairs(s)
+        return all_pairs(p.synapses)  # type: ignore[arg-type]
     pre, post = np.nonzero(found.T)
     ptr = np.concatenate(([0], np.cumsum(np.count_nonzero(found, axis=0))))
     kept = sp.csc_array((np.asarray(matrix)[post, pre], post, ptr), shape=found.shape)

@@ -108,7 +108,7 @@ def _check_lines(made: Network, name: str, limit: int, chip: Chip) -> None:
         found = pattern(p)
         ones = sp.csc_array((np.ones(len(found.indices), np.int64), found.indices, found.indptr), shape=(n, p.pre.n))
         met[p.pre.name] = ones + met[p.pre.name] if p.pre.name in met else ones
-    need = int(sum(np.bincount(m.indices, minlength=n) for m in met.values()).max())
+    need = int(sum((np.bincount(m.indices, minlength=n) for m in met.values()), np.zeros(n, np.int64)).max())
     if need > limit:
         raise CompileError(
             f"population '{name}' needs {need} input axons for one neuron with relays as well; "
