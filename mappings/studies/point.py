@@ -18,8 +18,8 @@ from chipsim.chips.read import load_chip
 from chipsim.chips.schema import Chip
 from chipsim.emulator import Emulator
 from chipsim.errors import ChipsimWarning, FileError, RunError
+from chipsim.mappings.formats import read_network
 from chipsim.mappings.formats.any_chip import compile
-from chipsim.mappings.network.files import read_network
 from chipsim.mappings.network.network import Network
 from chipsim.program.program import Program
 from chipsim.sweep.vary import OPTIONS, changed, option, resolve
