@@ -17,6 +17,7 @@ _MODULES = (
     "reckon_cue",
     "odin_digits",
     "automata",
+    "digits",
 )
 
 
