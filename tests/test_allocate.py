@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from chipsim.chips.read import load_chip
 from chipsim.chips.schema import SynapsePacking
 from chipsim.errors import CompileError
-from chipsim.mappings.compiler.cores.allocate import allocate, usage
+from chipsim.mappings.compiler.cores.allocate import CORE_RULES, allocate, usage
 from chipsim.mappings.compiler.cores.axons import is_input, total
-from chipsim.mappings.compiler.cores.core_rules import CORE_RULES
 from chipsim.mappings.compiler.cores.packing import bits_per_axon
 from chipsim.mappings.network.network import Network
 from chipsim.native import loihi

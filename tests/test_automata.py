@@ -20,7 +20,8 @@ from chipsim.errors import FileError, NetworkError, RunError
 from chipsim.mappings import DFA, from_automaton
 from chipsim.mappings.builders.automata.automata import Automaton
 from chipsim.mappings.builders.automata.encodings import layout
-from chipsim.mappings.network.files import load_network, read_network, save_network
+from chipsim.mappings.formats import read_network
+from chipsim.mappings.network.files import load_network, save_network
 
 from .naive_dfa import automata, plain_prefixes
 

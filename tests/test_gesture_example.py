@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import chipsim as cs
-from chipsim.mappings.network.files import read_network
+from chipsim.mappings.formats import read_network
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "gesture_energy.py"
 

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from chipsim.chips.read import load_chip
 from chipsim.errors import CompileError
-from chipsim.mappings.compiler.cores.allocate import usage
+from chipsim.mappings.compiler.cores.allocate import core_limits, usage
 from chipsim.mappings.compiler.cores.axons import is_input
-from chipsim.mappings.compiler.cores.core_rules import core_limits
 from chipsim.mappings.compiler.cores.incoming import Incoming
 from chipsim.mappings.compiler.cores.partition import partition
 from chipsim.mappings.network.network import Network

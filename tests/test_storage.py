@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import chipsim as cs
 from chipsim.errors import FileError
-from chipsim.mappings.network.files import load_network, read_network, run_script, save_network
+from chipsim.mappings.formats import read_network
+from chipsim.mappings.network.files import load_network, run_script, save_network
 from chipsim.native.synapses import Conv
 from chipsim.program.program import PopulationImage, Program, ProjectionImage, fingerprint
 from chipsim.storage import codec

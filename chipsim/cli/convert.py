@@ -83,7 +83,7 @@ def _read(
     mapped: dict[str, Any],
 ) -> tuple[Any, list[str]]:
     """A network, or a program where a chip is named or the file holds one; and what was assumed."""
-    from chipsim.mappings.network.files import read_network
+    from chipsim.mappings.formats import read_network
 
     if not source.exists():
         raise FileError(f"cannot read {source}: no such file or directory")

@@ -21,7 +21,7 @@ def inspect(
 
 
 def _opened(file: Path) -> tuple[str, Any]:
-    from chipsim.mappings.network.files import read_network
+    from chipsim.mappings.formats import read_network
     from chipsim.program.program import Program
     from chipsim.storage.file import kind_of
 

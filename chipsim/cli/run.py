@@ -50,7 +50,7 @@ def map_network(
 def _compile(source: Path, chip: str, **options: Any) -> Program:
     """Read and compile a network file; this is the roof, the one place that sees mappings."""
     from chipsim.mappings.compiler.compile import compile
-    from chipsim.mappings.network.files import read_network
+    from chipsim.mappings.formats import read_network
 
     with working(f"mapping {source.name} onto {chip}"):
         net = read_network(source)

@@ -25,8 +25,7 @@ from chipsim.mappings.compiler.lower.crossbar import lower_crossbar
 from chipsim.mappings.compiler.lower.reckon import lower_reckon
 from chipsim.mappings.compiler.lower.xylo import lower_xylo
 from chipsim.mappings.network.network import Network
-from chipsim.native.conv_table import ask_for
-from chipsim.native.synapses import Conv, FloatSynapses, Synapses
+from chipsim.native.synapses import Conv, FloatSynapses, Synapses, ask_for
 from chipsim.program.program import PopulationImage, Program, ProjectionImage
 
 from .check import check_network, check_ranges

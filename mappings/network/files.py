@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import runpy
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from chipsim.errors import ChipsimError, FileError, NetworkError
 from chipsim.storage.codec import write
@@ -83,50 +81,3 @@ def run_script(path: str | Path) -> Network:
     if not isinstance(made, Network):
         raise FileError(f"{source} defines no network: give it a variable `net` or a function `network()`")
     return made
-
-
-def load_nir(path: str | Path, **options: Any) -> Network:
-    """A NIR graph; options as in `chipsim.mappings.formats.nir.reader.from_nir` (dt and scheme unless the file says
-    them)."""
-    from chipsim.mappings.formats.nir.reader import from_nir
-
-    return from_nir(path, **options)
-
-
-def load_netx(path: str | Path) -> Network:
-    """A NetX file of lava-dl (`chipsim.mappings.formats.netx.reader.from_netx`)."""
-    from chipsim.mappings.formats.netx.reader import from_netx
-
-    return from_netx(path)
-
-
-def load_automaton(path: str | Path, **options: Any) -> Network:
-    """A finite automaton in JSON; options as in `chipsim.mappings.formats.automaton.load_automaton`."""
-    from chipsim.mappings.formats.automaton import load_automaton
-
-    return load_automaton(path, **options)
-
-
-#: Suffix -> reader of a path. A reader of another format adds itself here.
-READERS: dict[str, Callable[..., Network]] = {
-    ".h5": load_network,
-    ".hdf5": load_network,
-    ".py": run_script,
-    ".nir": load_nir,
-    ".net": load_netx,
-    ".json": load_automaton,
-}
-
-
-def read_network(path: str | Path, **options: Any) -> Network:
-    """The network in `path`, by the reader of its suffix; `options` go to that reader.
-
-    Raises
-    ------
-    FileError
-        An unknown suffix, or a file that its reader refuses.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in READERS:
-        raise FileError(f"{path}: no reader for '{suffix or 'a file without suffix'}'; there are {', '.join(READERS)}")
-    return READERS[suffix](path, **options)

@@ -18,7 +18,7 @@ from chipsim.chips.schema import Chip
 from chipsim.emulator import Emulator
 from chipsim.errors import FileError, RunError
 from chipsim.mappings.compiler.compile import compile
-from chipsim.mappings.network.files import read_network
+from chipsim.mappings.formats import read_network
 from chipsim.mappings.network.network import Network
 from chipsim.program.program import Program
 from chipsim.sweep.vary import OPTIONS, changed, option, resolve

@@ -9,8 +9,8 @@ from chipsim.errors import CompileError
 from chipsim.mappings.network.network import Network
 from chipsim.rules.carried import rule_state
 
+from .allocate import CORE_RULES, CoreRule, too_much, with_learning
 from .axons import owner
-from .core_rules import CORE_RULES, CoreRule, too_much, with_learning
 from .counting import fan_in
 from .incoming import Incoming
 from .profiles import decay_key, learns_at_all, profile_ids, shared_ids, taught, threshold_key

@@ -17,9 +17,8 @@ from chipsim.chips.schema import Chip
 from chipsim.errors import CompileError
 from chipsim.mappings.network.network import Network
 
-from .allocate import Allocation, counted
+from .allocate import CORE_RULES, Allocation, core_error, core_limits, counted
 from .axons import distinct_axons, is_input, kept_patterns, pattern, total
-from .core_rules import CORE_RULES, core_error, core_limits
 from .counting import Count
 from .cutting import Cutter, lone
 from .graph_order import graph_parts
