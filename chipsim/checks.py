@@ -1,8 +1,8 @@
 """Checks of what users give that every door shares: arrays, numbers, names, memory; refused in one line.
 
 The rule for arrays and numbers, wherever they enter: what is given is **used exactly, refused, or clipped and counted**
-(where a `saturate` asks for it), never changed silently. `numbers`, `floats`, `integers` and `sparse.sparse_matrix` are the
-only ways in:
+(where a `saturate` asks for it), never changed silently. `numbers`, `floats`, `integers` and `sparse.sparse_matrix`
+are the only ways in:
 
 - masked entries, complex numbers, texts, dates, records, objects, quantities with a unit and rows of different lengths
   are refused; so are `__array__` methods that raise;
