@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # what a checker sees: the names of _DOORS (tests/test_typed.
     from . import rules
     from .chips.read import load_chip as chip
     from .emulator import Emulator
-    from .errors import ChipsimError, CompileError, DescriptionError, FileError, NetworkError, RunError
+    from .errors import ChipsimError, ChipsimWarning, CompileError, DescriptionError, FileError, NetworkError, RunError
     from .mappings.compiler.compile import compile
     from .mappings.formats.nir.reader import from_nir
     from .mappings.formats.nir.writer import to_nir
@@ -41,6 +41,7 @@ __all__ = [
     "LIF",
     "LSNN",
     "ChipsimError",
+    "ChipsimWarning",
     "CompileError",
     "Conv2d",
     "DescriptionError",
@@ -82,7 +83,7 @@ _DOORS = {
     "from_sklearn": ("chipsim.mappings.formats.sklearn", "from_sklearn"),
     "from_torch": ("chipsim.mappings.formats.torch.reader", "from_torch"),
     "to_nir": ("chipsim.mappings.formats.nir.writer", "to_nir"),
-    "compile": ("chipsim.mappings.compiler.compile", "compile"),
+    "compile": ("chipsim.mappings.formats.any_chip", "compile"),
     "chip": ("chipsim.chips.read", "load_chip"),
     "Program": ("chipsim.program.program", "Program"),
     "Emulator": ("chipsim.emulator", "Emulator"),
@@ -97,6 +98,7 @@ _DOORS = {
     "catalyst": ("chipsim.native.catalyst", ""),
     "rules": ("chipsim.rules", ""),
     "ChipsimError": ("chipsim.errors", "ChipsimError"),
+    "ChipsimWarning": ("chipsim.errors", "ChipsimWarning"),
     "NetworkError": ("chipsim.errors", "NetworkError"),
     "DescriptionError": ("chipsim.errors", "DescriptionError"),
     "CompileError": ("chipsim.errors", "CompileError"),

@@ -30,6 +30,10 @@ def _code(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
+class ChipsimWarning(UserWarning):
+    """What the compiler did, or found, that a user probably did not mean; also in `program.warnings`."""
+
+
 class NetworkError(ChipsimError):
     """A network that means nothing: wrong shapes, duplicate names, values outside a register."""
 

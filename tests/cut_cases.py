@@ -236,6 +236,19 @@ def xylo(kind: str, seed: int = 0) -> Case:
     return Case(cs.compile(net, "xylo", seed=seed), {"x": np.abs(draw(rng).astype(int))}, {"a": ["v", "i"], "o": ["v"]})
 
 
+def catalyst(rule: Any = None, third: Any = None, seed: int = 0, **registers: Any) -> Case:
+    rng = np.random.default_rng(seed)
+    net = cs.Network("catalyst")
+    net.add("x", cs.SpikeSource(N_IN))
+    net.add("a", cs.catalyst.LIF(N, thr=400, leak=5, noise_mantissa=5, noise_exponent=4, **registers))
+    net.add("b", cs.catalyst.CUBA(4, thr=900))
+    net.connect("x", "a", cs.catalyst.Synapses(rng.integers(1, 300, (N, N_IN))), rule=rule)
+    net.connect("a", "b", cs.catalyst.Synapses(rng.integers(-50, 90, (4, N)), delays=rng.integers(1, 5, (4, N))))
+    program = cs.compile(net, "catalyst_n1_kria", seed=seed, placement={"a": 0, "b": 1})
+    record = {"a": ["v", "x1"], "b": ["v", "u"]} | ({} if rule is None else {"x->a": ["w", "e"]})
+    return Case(program, {"x": plain(rng)}, record, {} if third is None else {"x->a": third(rng)})
+
+
 SOP = SumOfProducts(dw="2*y0*x1 - 2*x0*y1 + u0*2^-6*w", x1_impulse=16, x1_tau=10, y1_impulse=16, y1_tau=8, t_epoch=3)
 GRADED = SumOfProducts(dw="2*y0*x1 - 2*x0*y1", x1_tau=10, y1_impulse=16, y1_tau=8, t_epoch=2, graded=2)
 LINEAR = SumOfProducts(dw="2*y0*x1 - 2*x0*y1", x1_impulse=16, x1_tau=10, y1_impulse=16, y1_tau=8)
@@ -256,6 +269,10 @@ LEARNING: dict[str, Callable[[int], Case]] = {
     "declared floats": lambda s: float_rule(cs.rules.stdp(lam=0.02), seed=s),
     "sum of products in floats": lambda s: float_rule(SOP, seed=s),
     "superspike": lambda s: float_rule(cs.rules.superspike(), lambda rng: rng.normal(size=(STEPS, N)), s),
+    "microcode": lambda s: catalyst(cs.rules.stdp(w_max=2000.0, lam=0.02), seed=s),
+    "microcode, three factors": lambda s: catalyst(
+        cs.rules.reward_stdp(tau_tag=7.5, bounds=(0.0, 2000.0), a_plus=60.0, a_minus=30.0), reward, s
+    ),
     "e-prop floats": lambda s: eprop("float", s),
     "e-prop integers": lambda s: eprop("research", s),
 }
@@ -278,6 +295,7 @@ OTHERS: dict[str, Callable[[int], Case]] = {
     "tinyodin": lambda s: crossbar("tinyodin", s),
     "truenorth": grid,
     "reckon": reckon,
+    "catalyst": lambda s: catalyst(seed=s, rate_target=2, rate_eta=9, epoch=5, passes=2),
     "xylo": lambda s: xylo("spikes", s),
     "xylo numbers": lambda s: xylo("numbers", s),
     "xylo single": lambda s: xylo("single", s),

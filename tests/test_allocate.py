@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from chipsim.chips.read import load_chip
 from chipsim.chips.schema import SynapsePacking
 from chipsim.errors import CompileError
-from chipsim.mappings.compiler.cores.allocate import CORE_RULES, allocate, usage
+from chipsim.mappings.compiler.cores.allocate import allocate, usage
 from chipsim.mappings.compiler.cores.axons import is_input, total
+from chipsim.mappings.compiler.cores.core_rules import CORE_RULES
 from chipsim.mappings.compiler.cores.packing import bits_per_axon
 from chipsim.mappings.network.network import Network
 from chipsim.native import loihi
@@ -148,7 +149,8 @@ def test_registers_that_a_core_shares():
         allocate(net, np.zeros(2, int), chip)
 
 
-def test_learning_and_fixed_synapses_stay_apart():
+def test_learning_and_fixed_synapses_share_a_core_of_loihi():
+    """Fixed axons come before the first learning one; a chip that says `learning_uniform` keeps them apart."""
     rule = SumOfProducts(dw="2^-2*x1*y0", x1_impulse=16, x1_tau=10)
     net, chip = small(rule), load_chip("loihi")
     apart = np.r_[np.full(8, -1), np.zeros(6, int), np.ones(4, int)]
@@ -156,7 +158,10 @@ def test_learning_and_fixed_synapses_stay_apart():
     assert table["synapse_map"].tolist() == [16, 6]
     state = rule.state_bits()
     assert table["learning_bits"].tolist() == [state["synapse"] * 48 + state["pre"] * 8 + state["post"] * 6, 0]
-    with pytest.raises(CompileError, match="one kind per core") as found:
+    together = allocate(net, np.where(apart >= 0, 0, -1), chip).table
+    assert together["synapse_map"].tolist() == [2 * 8 + 6] and together["formats"] == [2]
+    chip = chip.model_copy(update={"limits": chip.limits.model_copy(update={"learning_uniform": True})})
+    with pytest.raises(CompileError, match=r"one kind per core.*or use a chip whose cores hold both") as found:
         allocate(net, np.where(apart >= 0, 0, -1), chip)
     assert found.value.resource == "mixed_learning"
 

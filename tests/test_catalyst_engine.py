@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import chipsim as cs
 from chipsim.engines.catalyst import engine as module
 from chipsim.engines.catalyst.engine import N1Engine
+from chipsim.kernels.chips.n1 import run as kernel
 
 from .catalyst_nets import BARRIER, LINK, MESH, WIDE, part, random_drive, random_operations
 
@@ -204,3 +205,13 @@ def test_an_event_driven_step_longer_than_the_log_is_run_again_with_room() -> No
     assert len(run_once.spikes) == run_once.total_spikes[0] > 2 * 32  # more than the log had room for
     assert np.all(np.diff(run_once.spikes[:, 1]) > 0) and run_once.cycles[1] < 10
     assert engine.memory("core_regs")[0, 4] == len(run_once.spikes)
+
+
+def test_all_runs_share_one_compiled_form() -> None:
+    """A second one would cost every user half a minute."""
+    engine = N1Engine(BARRIER, random_operations(np.random.default_rng(1), BARRIER))
+    engine.run(1)
+    engine.run(3, [(0, 0, 0, 1)], flags=[0, 1, 2], reward=[1, 2, 3], watch=[(0, 0, 0)])
+    engine.restore(engine.state())
+    engine.run(2, link=())
+    assert len(kernel.run.signatures) == 1

@@ -59,7 +59,7 @@ def test_every_row_of_the_limits_of_loihi():
     assert limits.spike_fields == {"core": 1024, "axon": 4096, "atom": 1024}
     assert (limits.decay_profiles, limits.threshold_profiles, limits.pre_trace_profiles) == (32, 8, 3)
     assert limits.core_shared == ("vmin", "vmax", "noise_exp", "noise_offset", "noise_target")
-    assert limits.learning_uniform
+    assert not limits.learning_uniform  # fixed axons lie before the first learning one
     assert (limits.vth, limits.vth_exponent) == ((1, 131071), 6)
     assert (limits.bias_mantissa, limits.bias_exponent) == ((-4095, 4095), (0, 7))
     assert (limits.decay, limits.refractory) == ((0, 4095), (1, 63))

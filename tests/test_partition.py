@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from chipsim.chips.read import load_chip
 from chipsim.errors import CompileError
-from chipsim.mappings.compiler.cores.allocate import core_limits, usage
+from chipsim.mappings.compiler.cores.allocate import usage
 from chipsim.mappings.compiler.cores.axons import is_input
+from chipsim.mappings.compiler.cores.core_rules import core_limits
 from chipsim.mappings.compiler.cores.incoming import Incoming
 from chipsim.mappings.compiler.cores.partition import partition
 from chipsim.mappings.network.network import Network
@@ -174,7 +175,8 @@ def test_one_neuron_too_large():
     error = found.value
     assert str(error) == (
         "population 'hidden' needs 5120 input axons on core 0; loihi allows 4096, for one neuron alone: "
-        "prune its synapses, or use a chip with larger cores"
+        "let relays add up its inputs (compile(relays=True), map --relays), prune its synapses, or use a chip with "
+        "larger cores"
     )
     assert (error.population, error.core, error.resource, error.need, error.limit) == (
         "hidden", 0, "input_axons", 5120, 4096,

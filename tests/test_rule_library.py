@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import chipsim.rules as rules
 from chipsim.kernels.learning.eprop import traces as eprop_traces
-from chipsim.rules import Plastic
+from chipsim.rules import Plastic, library
 from tests.oracles.rules import resume, span, stdp_dopamine, stdp_facets, stdp_nearest, stdp_pair, tempotron
 
 T = 500
@@ -151,3 +155,25 @@ def test_eprop_of_adaptive_neurons_carries_both_eligibilities() -> None:
         p.step(spikes[t], np.zeros(1), v=v[t], threshold=1.0, third={"L": signal[t]})
     np.testing.assert_allclose(-p.weights[0], state[3], rtol=1e-12)
     np.testing.assert_allclose(p.state("slow")[0], state[0], rtol=1e-12)
+
+
+def test_a_rule_is_one_new_file(tmp_path: Path) -> None:
+    """A module in the library's folder that marks a function with @shipped: `cs.rules` has it, nothing else changes."""
+    package = Path(library.__file__).parent
+    (tmp_path / "oja.py").write_text(
+        "from chipsim.rules.declaring import rule\n"
+        "from chipsim.rules.library.shipped import shipped\n\n\n"
+        "@shipped\ndef oja(eta=0.1):\n    @rule()\n    def oja(w, r_pre, r_post, *, eta=eta):\n"
+        "        w = w + eta * r_post * (r_pre - r_post * w)\n\n    return oja\n"
+    )
+    code = f"""
+import importlib.util, sys
+places = [{str(package)!r}, {str(tmp_path)!r}]
+file = {str(package / "__init__.py")!r}
+spec = importlib.util.spec_from_file_location("chipsim.rules.library", file, submodule_search_locations=places)
+module = sys.modules["chipsim.rules.library"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+import chipsim as cs
+assert cs.rules.check(cs.rules.oja()).passed
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

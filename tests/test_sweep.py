@@ -209,7 +209,9 @@ def test_command_killed_and_resumed(net: Path, tmp_path: Path) -> None:
     said = running.communicate(timeout=60)[1]
     before = {p: p.stat().st_mtime_ns for p in out.rglob("points/*.json")}
     assert len(before) >= 2
-    assert running.returncode == 0 or (running.returncode == 1 and "interrupted" in said and "Traceback" not in said)
+    assert running.returncode == 0 or (
+        running.returncode in (1, 130) and "interrupted" in said and "Traceback" not in said
+    )
     data = json.loads(chipsim(net, *vary, "-o", out, "--json").stdout)
     assert data["points"] == 6 and data["computed"] == 6 - len(before) and data["refused"] == 0
     assert all(p.stat().st_mtime_ns == stamp for p, stamp in before.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated
 
 import typer
@@ -40,6 +41,9 @@ def _options(
     ] = False,
 ) -> None:
     """Options of all commands."""
+    from chipsim.errors import ChipsimWarning
+
+    warnings.filterwarnings("ignore", category=ChipsimWarning)  # commands print what a program says of itself
 
 
 app.command("demo")(cli_demo.demo)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Quantise = Annotated[
     list[str] | None,
-    typer.Option("--quantise", metavar="KEY=VALUE", help="NIR: option of the quantiser, e.g. low_bits=8; repeatable."),
+    typer.Option("--quantise", metavar="KEY=VALUE", help="Option of the quantiser, e.g. bits=6; repeatable."),
 ]
 Substeps = Annotated[int, typer.Option(help="NIR: steps of the chip in one of the tool (tools that count spikes).")]
 Calibrate = Annotated[int, typer.Option(help="With --compare-float: so many samples size the chip's numbers.")]

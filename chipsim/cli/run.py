@@ -31,10 +31,13 @@ def map_network(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     arithmetic: Annotated[str, typer.Option(help="lava, nengo_loihi or brian2_loihi; the chip's own if empty.")] = "",
     max_neurons: Annotated[int, typer.Option(help="Fewer neurons per core than the chip allows; 0: as many.")] = 0,
+    quantise: Quantise = None,
+    relays: Annotated[bool, typer.Option("--relays", help="Relays where a neuron has too many input axons.")] = False,
     as_json: Json = False,
 ) -> None:
     """Map a network onto a chip and write the program that the chip loads."""
-    program = _compile(net, chip, dt=dt, seed=seed, arithmetic=arithmetic or None, max_neurons=max_neurons or None)
+    options = {"dt": dt, "seed": seed, "arithmetic": arithmetic or None, "max_neurons": max_neurons or None}
+    program = _compile(net, chip, **options, quantise=quantise_options(quantise) or None, relays=relays)
     program.save(out)
     used = program.stages.get("allocate") or {}
     data = {
@@ -49,8 +52,8 @@ def map_network(
 
 def _compile(source: Path, chip: str, **options: Any) -> Program:
     """Read and compile a network file; this is the roof, the one place that sees mappings."""
-    from chipsim.mappings.compiler.compile import compile
     from chipsim.mappings.formats import read_network
+    from chipsim.mappings.formats.any_chip import compile
 
     with working(f"mapping {source.name} onto {chip}"):
         net = read_network(source)
@@ -61,8 +64,8 @@ def _compile(source: Path, chip: str, **options: Any) -> Program:
 
 
 def _mapped(program: Program, used: dict[str, Any]) -> list[Any]:
-    said = [program.stages.get(stage) or {} for stage in ("quantise", program.chip.family)]
-    out: list[Any] = [f"warning: {w}" for stage in said for w in stage.get("warnings", ())]
+    out: list[Any] = [f"warning: {w}" for w in program.warnings]
+    out += [f"note: {n}" for n in (program.stages.get("relays") or {}).get("notes", ())]
     columns, limits = used.get("table") or {}, used.get("limits") or {}
     shown = ("neurons", "input_axons", "output_axons", "synapses", "synapse_bits")
     if not columns:
@@ -107,10 +110,10 @@ def run(
                "quantise": quantise_options(quantise)}  # fmt: skip
     if program.suffix.lower() == ".nir":
         loaded = _load_nir(program, chip, options)
-    elif compare_float or quantise or substeps != 1:
-        raise RunError(f"--compare-float, --quantise and --substeps belong to .nir files, not to {program.name}")
+    elif compare_float or substeps != 1:
+        raise RunError(f"--compare-float and --substeps belong to .nir files, not to {program.name}")
     else:
-        loaded = _load(program, chip, dt or 1e-3)
+        loaded = _load(program, chip, dt or 1e-3, quantise_options(quantise))
     found = None
     if compare_float:
         samples, labels = read_samples(inputs, loaded)
@@ -156,7 +159,7 @@ def _finish(result: Result, out: Path, page: bool, found: Fidelity | None, as_js
     say(data, as_json, *_ran(result, data), *([] if found is None else shown(found)))
 
 
-def _load(path: Path, chip: str, dt: float) -> Program:
+def _load(path: Path, chip: str, dt: float, quantise: dict[str, Any]) -> Program:
     from chipsim.program.program import Program
     from chipsim.storage.file import kind_of
 
@@ -164,12 +167,17 @@ def _load(path: Path, chip: str, dt: float) -> Program:
     if is_hdf5 and kind_of(path) in ("program", "result"):
         if chip:
             raise RunError(f"{path} is mapped onto a chip already; leave --chip out")
+        if quantise:
+            raise RunError(f"{path} is mapped onto a chip already; give --quantise to `chipsim map`")
         return Program.load(path)
     if not path.exists():
         raise FileError(f"cannot read {path}: no such file or directory")
     if not chip:
         raise RunError(f"{path} is a network, not a program: name a chip with --chip, or map it first")
-    return _compile(path, chip, dt=dt)
+    loaded = _compile(path, chip, dt=dt, quantise=quantise or None)
+    for text in loaded.warnings:
+        typer.echo(f"warning: {text}", err=True)
+    return loaded
 
 
 def _load_nir(path: Path, chip: str, options: dict[str, Any]) -> Program:
@@ -179,6 +187,8 @@ def _load_nir(path: Path, chip: str, options: dict[str, Any]) -> Program:
     with working(f"mapping {path.name} onto {chip or 'float'}"):
         rest = {"substeps": options["substeps"], **options["nir"]}
         program = compile_nir(path, chip or "float", quantise=options["quantise"] or None, **rest)
+    for text in program.warnings:
+        typer.echo(f"warning: {text}", err=True)
     for note in program.stages["nir"]["notes"]:
         typer.echo(f"note: {note}", err=True)
     return program
@@ -237,7 +247,9 @@ def report(
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "",
     cost_set: Annotated[str, typer.Option(help="One of the chip's cost sets; its default if empty.")] = "",
     timing: Annotated[str, typer.Option(help="simple, detailed or noc (the last two need `run --masks`).")] = "simple",
-    inference: Annotated[int, typer.Option("--steps-per-inference", help="Steps that make one inference.")] = 0,
+    inference: Annotated[
+        int | None, typer.Option("--steps-per-inference", help="Steps that make one inference, at least 1.")
+    ] = None,
     waves: Annotated[bool, typer.Option("--waves", help="Also run.vcd, for a waveform viewer.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -251,7 +263,7 @@ def report(
     options |= {"title": title} if title else {}
     options |= {"cost_set": cost_set} if cost_set else {}
     options |= {"timing": timing} if timing != "simple" else {}
-    options |= {"steps_per_inference": inference} if inference else {}
+    options |= {"steps_per_inference": inference} if inference is not None else {}
     result = Result.load(source)
     with working("writing the report"):
         page = result.report(out or source.parent, **options)

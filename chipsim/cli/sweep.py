@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chipsim.cli.common import Json, progress, say, table
+from chipsim.cli.fidelity import Quantise, quantise_options
 from chipsim.errors import FileError, RunError, Stopped
-
-from .common import Json, progress, say, table
 
 if TYPE_CHECKING:
     from chipsim.sweep.grid import Sweep
@@ -34,6 +34,7 @@ def sweep(
     dt: Annotated[float, typer.Option(help="Seconds per step.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes side by side.")] = 2,
+    quantise: Quantise = None,
     dask: Annotated[str, typer.Option(help="Address of a dask scheduler, or local.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -45,7 +46,8 @@ def sweep(
     axes = parse_axes(vary)
     steps = STEPS if steps is None and inputs is None else steps
     fixed = {"rate": rate, "steps": steps, "timing": timing, "cost_set": cost_set or None, "dt": dt, "seed": seed}
-    options = tuple((k, v) for k, v in fixed.items() if v is not None)
+    chosen = tuple(sorted(quantise_options(quantise).items()))
+    options = tuple((k, v) for k, v in fixed.items() if v is not None) + ((("quantise", chosen),) if chosen else ())
     study = Study(str(net), chip, None if inputs is None else str(inputs), options)
     study.check(axes)
     _check_files(net, inputs)

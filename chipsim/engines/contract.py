@@ -59,6 +59,8 @@ class RawRun(NamedTuple):
     #: (grid), connections delivered (Catalyst).
     sops: np.ndarray | None = None
     drops: np.ndarray | None = None  # (t,) int64 spikes and packets lost, delays given up
+    #: (t,) int64 events held back at the end of each step, where the engine looks into its chip's queues.
+    waiting: np.ndarray | None = None
     access: np.ndarray | None = None  # (t, 8) int64 memory accesses of ReckOn
     effects: dict[str, int] | None = None  # silent effects of ReckOn by name
 
@@ -69,7 +71,7 @@ class Episode(NamedTuple):
     loss: as the rule defines it, over the steps that had a target. output, error: (S - 2, m) of the readout, in ideal
     units, after the softmax if there is one. changed, stalled, saturated: weights changed by the update, updates that
     rounded to nothing, weights held at the end of their format; all 0 if the episode did not update. at_bound: share of
-    the weights that stand at an end of their format.
+    the weights that stand at an end of their format. stochastic: weights are rounded so.
     """
 
     loss: float
@@ -79,11 +81,12 @@ class Episode(NamedTuple):
     stalled: int = 0
     saturated: int = 0
     at_bound: float = 0.0
+    stochastic: bool = False
 
     @property
     def warnings(self) -> list[str]:
         """What went wrong with the update, in words; empty if nothing did."""
-        return troubles("eprop", self.changed, self.stalled, self.saturated, self.at_bound)
+        return troubles("eprop", self.changed, self.stalled, self.saturated, self.at_bound, self.stochastic)
 
 
 class Phase(NamedTuple):

@@ -39,7 +39,7 @@ def learning_share(program: Program) -> np.ndarray:
         if p.rule is None:
             continue
         post = program.populations[p.post]
-        column = program.column[post.start : post.stop][pattern(p.synapses).indices]
+        column = program.column[post.start : post.stop][pattern(p).indices]
         held += np.bincount(column[column >= 0], minlength=held.size)
     if not held.any():
         held[0] = 1.0

@@ -23,19 +23,20 @@ class Effective(NamedTuple):
     clipped: int
 
 
-def effective(synapses: Synapses | FloatSynapses | Conv, arithmetic: Arithmetic) -> Effective:
+def effective(synapses: Synapses | FloatSynapses | Conv, arithmetic: Arithmetic, whole: bool = False) -> Effective:
     """The integers of `synapses` under `arithmetic`.
 
     lava: low bits cleared by floor, the exponent shifts the sum (Lava 0.10.0 proc/dense). nengo_loihi: rounded to
     nearest, clipped, always in mixed format, each synapse shifted by itself. brian2_loihi: cut toward zero, each
-    synapse shifted and clipped. A convolution is its synapses, of 8 bits; only Lava, whose convolutions know no bits,
-    keeps its kernel whole. On floats a convolution's exponent is a factor.
+    synapse shifted and clipped. `whole` keeps mantissas as they are: a learning rule's own steps. A convolution is its
+    synapses, of 8 bits; only Lava, whose convolutions know no bits, keeps its kernel whole. On floats a convolution's
+    exponent is a factor.
     """
     if isinstance(synapses, FloatSynapses):
         return Effective(synapses.weights, 0, 0)
     if isinstance(synapses, Conv):
         return _kernel(synapses, arithmetic)
-    values, shift, clipped = _acting(stored(synapses.mantissa), synapses, arithmetic)
+    values, shift, clipped = _acting(stored(synapses.mantissa), synapses, arithmetic, whole)
     return Effective(_like(synapses.mantissa, values), shift, clipped + synapses.clipped)
 
 
@@ -58,9 +59,13 @@ def _kernel(conv: Conv, arithmetic: Arithmetic) -> Effective:
     return Effective(values.reshape(kernel.shape), shift, clipped)
 
 
-def _acting(mantissa: np.ndarray, form: Synapses | _Format, arithmetic: Arithmetic) -> tuple[np.ndarray, int, int]:
+def _acting(
+    mantissa: np.ndarray, form: Synapses | _Format, arithmetic: Arithmetic, whole: bool = False
+) -> tuple[np.ndarray, int, int]:
     """Values that are added, what their sum is shifted by, how many were clipped."""
-    if arithmetic.weight_rounding == "floor":
+    if whole:
+        values, clipped = mantissa, 0
+    elif arithmetic.weight_rounding == "floor":
         values, clipped = _cut_floor(mantissa, form), 0
     elif arithmetic.weight_rounding == "zero":
         values, clipped = _cut_toward_zero(mantissa, form), 0

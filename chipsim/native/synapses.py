@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -173,6 +173,22 @@ class FloatSynapses:
     def max_delay(self) -> int:
         """Largest delay in steps."""
         return _longest(self.delays)
+
+
+@dataclass(frozen=True, eq=False)
+class AllToAll(Synapses):
+    """Synapses of a dense matrix all of whose entries exist: weights of 0 may grow. As a program holds what learns."""
+
+
+@dataclass(frozen=True, eq=False)
+class FloatAllToAll(FloatSynapses):
+    """`AllToAll` in float64."""
+
+
+def all_pairs(synapses: Synapses | FloatSynapses) -> Synapses | FloatSynapses:
+    """Dense synapses as such where every pair is one."""
+    kind = FloatAllToAll if isinstance(synapses, FloatSynapses) else AllToAll
+    return kind(**{f.name: getattr(synapses, f.name) for f in fields(synapses) if f.init})
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from chipsim.native.synapses import Conv, FloatSynapses
+from chipsim.native.synapses import AllToAll, Conv, FloatAllToAll, FloatSynapses
 
 from .images import PopulationImage, ProjectionImage
 
@@ -38,14 +38,20 @@ class FanOut(NamedTuple):
     delay_events: np.ndarray
 
 
-def pattern(synapses: Any) -> sp.csc_array:
-    """Which synapses exist, as a CSC array (post, pre) of ones; zeros of a dense matrix do not."""
+def pattern(projection: Any) -> sp.csc_array:
+    """Which synapses of a program's projection exist, as a CSC array (post, pre) of ones; zeros of dense ones do not.
+
+    Where a dense matrix learns, the compiler has made it `AllToAll`, in which they do.
+    """
+    synapses = projection.synapses
     if isinstance(synapses, Conv):
         post, pre, _ = synapses.targets()
         return sp.csc_array((np.ones(post.size, np.int64), (post, pre)), shape=synapses.shape)
     matrix = synapses.weights if isinstance(synapses, FloatSynapses) else synapses.mantissa
     if sp.issparse(matrix):
         return sp.csc_array((np.ones(matrix.nnz, np.int64), matrix.indices, matrix.indptr), shape=matrix.shape)
+    if isinstance(synapses, (AllToAll, FloatAllToAll)):
+        return sp.csc_array(np.ones(synapses.shape, np.int64))
     return sp.csc_array((matrix != 0).astype(np.int64))
 
 
@@ -55,7 +61,7 @@ def fan_out(placed: Placed) -> FanOut:
     total = sp.csr_array((n, columns), dtype=np.int64)
     for projection in placed.projections:
         pre, post = placed.populations[projection.pre], placed.populations[projection.post]
-        ones = pattern(projection.synapses)
+        ones = pattern(projection)
         home = placed.column[post.start : post.stop]
         if home.size and np.all(home == home[0]):
             counts = np.diff(ones.indptr).astype(np.int64)
@@ -109,7 +115,7 @@ def _delays(placed: Placed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         synapses, pre = projection.synapses, placed.populations[projection.pre]
         if synapses.max_delay == 0:
             continue
-        ones = pattern(synapses)
+        ones = pattern(projection)
         column = np.repeat(np.arange(pre.n), np.diff(ones.indptr))
         delays = synapses.delays
         if np.ndim(delays) == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -43,6 +44,12 @@ class Program(ProgramData):
     stages : dict
         What each compiler pass reported, by pass name (plain data, for people and reports).
     """
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the compiler warned of, in words; `compile` gives each to `warnings.warn` (`cs.ChipsimWarning`)."""
+        stages = [s for s in self.stages.values() if isinstance(s, Mapping)]
+        return tuple(dict.fromkeys(str(w) for stage in stages for w in stage.get("warnings", ())))
 
     @cached_property
     def cores(self) -> np.ndarray:

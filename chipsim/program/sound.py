@@ -76,7 +76,9 @@ def _check_populations(program: ProgramData) -> None:
     if start and not -1 <= core.min() <= core.max() < cores:
         raise FileError(f"the placement names cores that chip {chip.name} does not have")
     inputs = np.concatenate([np.full(p.n, p.model.is_input) for p in program.populations] or [np.zeros(0, bool)])
-    if np.any((core < 0) != inputs):
+    taught = {p.post for p in program.projections if getattr(p, "rule", None) is not None}
+    free = [np.full(p.n, p.model.is_input and k in taught) for k, p in enumerate(program.populations)]
+    if np.any(((core < 0) != inputs) & ~np.concatenate(free or [np.zeros(0, bool)])):
         raise FileError("the placement gives cores to input lines, or none to neurons")
 
 

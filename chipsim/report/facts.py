@@ -149,7 +149,7 @@ def projections(result: Run) -> list[dict[str, Any]]:
                 "pre": result.program.populations[p.pre].name,
                 "post": result.program.populations[p.post].name,
                 "kind": kind,
-                "synapses": _count(pattern, synapses),
+                "synapses": _count(pattern, p),
                 "bits": getattr(synapses, "chip_bits", getattr(synapses, "bits", None)),
                 "exponent": getattr(synapses, "exponent", None),
                 "max_delay": int(getattr(synapses, "max_delay", 0)),
@@ -159,9 +159,10 @@ def projections(result: Run) -> list[dict[str, Any]]:
     return out
 
 
-def _count(pattern: Any, synapses: Any) -> int | None:
+def _count(pattern: Any, projection: Any) -> int | None:
+    synapses = projection.synapses
     shaped = hasattr(synapses, "mantissa") or hasattr(synapses, "weights") or isinstance(synapses, Conv)
-    return int(pattern(synapses).nnz) if shaped else None
+    return int(pattern(projection).nnz) if shaped else None
 
 
 def mapping(result: Run) -> dict[str, Any]:

@@ -56,8 +56,8 @@ def _row(result: Run, image: Any, report: Any) -> dict[str, Any]:
     from chipsim.program.fan_out import pattern
 
     state = rule_state(image.rule)
-    synapses = int(pattern(image.synapses).nnz)
-    memory = _memory(result.program, image, state, pattern(image.synapses))
+    synapses = int(pattern(image).nnz)
+    memory = _memory(result.program, image, state, pattern(image))
     operations = operations_of(image.rule)
     return {
         "name": image.name,

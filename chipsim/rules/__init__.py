@@ -33,6 +33,7 @@ _DOORS = {
     "Surrogate": "declaration",
     "Trace": "declaration",
     "Verdict": "verdicts",
+    "axonal": "declaring",
     "check": "checking",
     "compile_rule": "kernel",
     "cost": "costs",
@@ -61,7 +62,7 @@ def __getattr__(name: str) -> Any:
         library = import_module("chipsim.rules.library")
         if name not in library.SHIPPED and name != "SHIPPED":
             raise AttributeError(f"module 'chipsim.rules' has no attribute {shown(name)}")
-        value = getattr(library, name)
+        value = library.SHIPPED if name == "SHIPPED" else library.SHIPPED[name]
     globals()[name] = value
     return value
 

@@ -27,11 +27,21 @@ from chipsim.sparse import sparse_matrix
 from .declaration import Rule
 from .pes import Pes
 
-__all__ = ["EngineRule", "LearningReport", "all_to_all", "kind_of", "rule_state", "troubles"]
+__all__ = [
+    "EngineRule",
+    "LearningReport",
+    "all_to_all",
+    "existing",
+    "in_own_format",
+    "kind_of",
+    "rule_state",
+    "troubles",
+]
 
 #: A rule stalls if this share of its updates rounds to nothing, saturates if this share passes a bound, and has
 #: drifted if this share of its weights stands at a bound.
-STALLED, SATURATED, DRIFTED = 0.99, 0.1, 0.5
+STALLED, SATURATED, DRIFTED = 0.5, 0.1, 0.5
+ALMOST_ALL = 0.99  #: share from which it stalls where rounding is stochastic, which keeps the mean of what it loses
 WEIGHT_BITS_OF_RULE = 9  #: bits a rule's `state_bits` counts for the weight itself (8 and sign)
 
 
@@ -117,6 +127,8 @@ class LearningReport:
         Steps, counted from the first of the run as 1, after which `trace` was recorded.
     trace : dict variable -> (k, ...) array
         What was asked for with ``record``: "w" and synaptic state as (k, post, pre), traces as (k, n).
+    stochastic : bool
+        Weights are rounded stochastically: updates that round to nothing are made up for by others.
     """
 
     rule: str
@@ -131,11 +143,12 @@ class LearningReport:
     after: tuple[float, float]
     step: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     trace: dict[str, np.ndarray] = field(default_factory=dict)
+    stochastic: bool = False
 
     @property
     def warnings(self) -> list[str]:
         """What went wrong, in words; empty if nothing did."""
-        found = troubles(self.rule, self.changed, self.stalled, self.saturated, self.at_bound)
+        found = troubles(self.rule, self.changed, self.stalled, self.saturated, self.at_bound, self.stochastic)
         if self.not_finite:
             found.append(f"{self.rule} gave NaN or infinity {self.not_finite} times")
         return found
@@ -158,14 +171,15 @@ class LearningReport:
         return "\n".join([text, *self.warnings])
 
 
-def troubles(rule: str, changed: int, stalled: int, saturated: int, at_bound: float) -> list[str]:
+def troubles(
+    rule: str, changed: int, stalled: int, saturated: int, at_bound: float, stochastic: bool = False
+) -> list[str]:
     """In words: updates that round to nothing, updates that pass a bound, weights that stand at one."""
     wanted, found = changed + stalled, []
-    if wanted and stalled > STALLED * wanted:
-        found.append(
-            f"{rule} stalls: {stalled} of {wanted} updates round to nothing; round stochastically, "
-            "take a larger step or more bits"
-        )
+    if wanted and stalled >= (ALMOST_ALL if stochastic else STALLED) * wanted:
+        share = f"{stalled} of {wanted} updates ({stalled / wanted:.0%}) round to nothing"
+        way = "take larger updates or more bits" if stochastic else "round stochastically, or take more bits"
+        found.append(f"{rule} stalls: {share}, so that weights drift from what the rule asks for; {way}")
     if saturated > SATURATED * max(wanted, 1):
         found.append(f"{rule} saturates: {saturated} of {wanted} updates pass a bound")
     if at_bound > DRIFTED:
@@ -199,6 +213,31 @@ def all_to_all(weights: Any) -> Any:
     post, pre = dense.shape
     ptr = np.arange(pre + 1, dtype=np.int64) * post
     return sp.csc_array((dense.T.ravel(), np.tile(np.arange(post), pre), ptr), shape=dense.shape)
+
+
+def existing(weights: Any, rule: Any, onto_itself: bool = False) -> np.ndarray:
+    """Which entries of a dense (post, pre) matrix are synapses, as (post, pre) bool.
+
+    Fixed weights of 0 are none. Under a rule every entry is one, as in `chipsim.rules.Plastic`: what is 0 now may grow
+    (a sparse matrix keeps a pattern). E-prop never changes a neuron's synapse onto itself (`onto_itself`: from a
+    population to itself), so that there a 0 stays none.
+    """
+    dense = np.asarray(weights)
+    if rule is None:
+        return dense != 0
+    found = np.ones(dense.shape, bool)
+    if onto_itself and isinstance(rule, EProp):
+        np.fill_diagonal(found, dense.diagonal() != 0)
+    return found
+
+
+def in_own_format(rule: Any, unit: float | None) -> bool:
+    """True if a projection's weights are whole steps of its rule's format, all of whose bits the synapse keeps.
+
+    So where the compiler chose the mantissas by the rule (`unit`: the ideal weight of one) and where the format's step
+    is not the mantissa's own. Other weights lose the bits that their synapse format lacks when they are loaded.
+    """
+    return isinstance(rule, Rule) and (unit is not None or (rule.weight is not None and rule.weight.step != 1.0))
 
 
 def rule_state(rule: Any) -> dict[str, int]:

@@ -134,7 +134,8 @@ class Rule:
 
     body: the statements as parsed. every: evaluate in steps divisible by it. event_driven: whether nothing
     can change
-    without a pre- or postsynaptic spike in the step, so that only those synapses are visited.
+    without a pre- or postsynaptic spike in the step, so that only those synapses are visited. sees: presynaptic
+    spikes in the step in which they are "sent", whatever the projection's delay, or so many steps later ("arrived").
     """
 
     name: str
@@ -154,6 +155,7 @@ class Rule:
     notes: tuple[str, ...] = field(default=())
     phases: tuple[str, ...] = ()
     at_end: bool = False
+    sees: str = "sent"
 
     @cached_property
     def reads(self) -> frozenset[str]:

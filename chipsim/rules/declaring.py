@@ -49,6 +49,7 @@ import ast
 import keyword
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,22 @@ def rule(**declaration: Any) -> Callable[[Callable[..., Any]], Rule]:
     return lambda function: declare(function, **declaration)
 
 
+#: What a rule knows of presynaptic spikes: when they are sent, or when they arrive.
+SEES = ("sent", "arrived")
+
+
+def axonal(rule: Rule) -> Rule:
+    """`rule` with the delay before the synapse: presynaptic spikes count when they arrive, as in Brian2 by default.
+
+    A projection's `delay` d then moves its presynaptic spikes d steps back: with d = 3, pre at 5 and post at 7 is a
+    pair of -1 step; without (the delay behind the synapse, dendritic) it is one of +2. NEST counts a dendritic delay
+    for the way back as well, +5: its postsynaptic spikes reach the synapse d steps late.
+    """
+    if not isinstance(rule, Rule):
+        raise RuleError(f"axonal takes a declared rule (cs.rules), not {type(rule).__name__}")
+    return replace(rule, sees="arrived")
+
+
 def declare(
     function: Callable[..., Any] | str,
     *,
@@ -94,6 +111,7 @@ def declare(
     every: int | str = 1,
     follows_gradient: bool = False,
     phases: tuple[str, ...] = (),
+    sees: str = "sent",
 ) -> Rule:
     """Check a rule and freeze it.
 
@@ -116,6 +134,10 @@ def declare(
         One or two names: the rule is evaluated in runs of these phases only, and may read `phase`, -1 in the first of
         two and +1 in the last. A rule that reads ``held("r_pre")``, the value when the last phase ended, is evaluated
         in the last of them.
+    sees : {"sent", "arrived"}
+        Which delay a pair of spikes sees. "sent": none; the synapse counts a presynaptic spike in the step in which the
+        neuron sent it, so that a projection's delay lies behind the synapse (dendritic). "arrived": so many steps later
+        as the projection has of `delay`, which lies before the synapse (axonal, Brian2's default). See `axonal`.
 
     Raises `RuleError` when the rule reads what is not local or not declared, or divides by what can be zero.
     """
@@ -130,10 +152,12 @@ def declare(
     if not isinstance(third, (tuple, list)) or not all(isinstance(n, str) for n in third):
         raise RuleError(f"rule {definition.name}: third must be a name or a tuple of names, not {shown(third)}")
     third = tuple(third)
+    if sees not in SEES:
+        raise RuleError(f"rule {definition.name}: sees={sees!r} is not one of {', '.join(SEES)}")
     states = {n: s if isinstance(s, State) else State(s) for n, s in (state or {}).items()}
     given = {**keyword_constants(definition, function, set(constants or ())), **(constants or {})}
     values = {n: checked_number(definition.name, n, c) for n, c in given.items()}
-    at_end = every == AT_END
+    at_end = isinstance(every, str) and every == AT_END
     if not at_end:
         whole(every, f"rule {definition.name}: every", 1, error=RuleError)
     phases = _phases(definition.name, phases)
@@ -162,6 +186,7 @@ def declare(
         follows_gradient,
         phases=phases,
         at_end=at_end,
+        sees=sees,
     )
     if not result.writes:
         raise RuleError(f"rule {definition.name}: changes nothing; assign w or a declared state")

@@ -17,7 +17,7 @@ def rule_fields(rule: Any) -> dict[str, Any]:
     kept = {name: getattr(rule, name) for name in names}
     if rule.phases or rule.at_end:  # later than the others: left out where they say nothing
         kept |= {"phases": rule.phases, "at_end": rule.at_end}
-    return kept
+    return kept | ({"sees": rule.sees} if rule.sees != "sent" else {})
 
 
 def rule_from(fields: dict[str, Any]) -> Any:
@@ -29,5 +29,7 @@ def rule_from(fields: dict[str, Any]) -> Any:
     given = {name: fields[name] for name in DECLARED} | {"phases": tuple(fields.get("phases", ()))}
     if fields.get("at_end"):
         given["every"] = "phase"
+    if "sees" in fields:
+        given["sees"] = fields["sees"]
     made = declare(fields["source"], **given)
     return replace(made, doc=fields["doc"], notes=tuple(fields["notes"]))

@@ -119,7 +119,9 @@ class BlackBoxLearner(ABC):
         """What went wrong, in words; empty if nothing did."""
         low, high = self._limits()
         at_bound = float(((self.weights <= low) | (self.weights >= high)).mean()) if self.weights.size else 0.0
-        return troubles("perturbation", self.changed, self.stalled, self.saturated, at_bound)
+        form = self.how.format
+        stochastic = form is not None and form.rounding == "stochastic"
+        return troubles("perturbation", self.changed, self.stalled, self.saturated, at_bound, stochastic)
 
     def state(self) -> dict[str, Any]:
         """All that a later step depends on, as plain values and arrays."""

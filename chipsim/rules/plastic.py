@@ -10,6 +10,7 @@ from scipy import sparse
 
 from chipsim.checks import choice, floats, integers, numbers, shown, whole
 from chipsim.errors import RunError
+from chipsim.rules.carried import ALMOST_ALL, STALLED
 from chipsim.rules.declaration import VALUES, Rule
 from chipsim.rules.kernel import address_of, compile_rule
 from chipsim.rules.source import COUNTERS, constant_values, post_rows, pre_rows
@@ -262,13 +263,17 @@ class Plastic:
             getattr(self, name)[:] = saved[name]
         self.step_index, self.seed = int(saved["step_index"]), int(saved["seed"])
 
+    @property
+    def _stochastic(self) -> bool:
+        return self.rule.weight is not None and self.rule.weight.rounding == "stochastic"
+
     def diagnosis(self) -> list[str]:
         """What went wrong, in words: stalled, saturated, drifted to a bound, not finite. Empty if nothing
         did."""
         counts: dict[str, int] = {str(n): int(c) for n, c in zip(COUNTERS, self.counters)}
         wanted = counts["changed"] + counts["stalled"]
         found = []
-        if wanted and counts["stalled"] > 0.99 * wanted:
+        if wanted and counts["stalled"] >= (ALMOST_ALL if self._stochastic else STALLED) * wanted:
             found.append(
                 f"{self.rule.name} stalls: {counts['stalled']} of {wanted} updates round to zero; use "
                 f"stochastic "

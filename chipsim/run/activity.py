@@ -97,7 +97,7 @@ def count(program: Program, raw: RawRun, dropped: int = 0) -> Activity:
         events,
         hops,
     )
-    waiting = _waiting(program, raw)
+    waiting = _waiting(program, raw) if raw.waiting is None else raw.waiting
     updates = [np.full(p.n, 0 if p.model.is_input else p.model.compartments) for p in program.populations]
     held = program.column >= 0
     size = np.bincount(program.column[held], weights=np.concatenate(updates)[held], minlength=columns).astype(np.int64)

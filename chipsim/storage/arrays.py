@@ -140,6 +140,8 @@ def _members(source: Path, check: Check | None) -> dict[str, np.ndarray]:
 def _asked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, check: Check | None) -> int:
     """Bytes that a member will take, by its own header; it is refused if the directory says fewer."""
     what = f"'{entry.filename}'"
+    if not entry.filename.isprintable() or len(entry.filename) > 1000:
+        raise FileError(f"a member's name {entry.filename[:40]!a} is no name of an array")
     with archive.open(entry) as stream:
         shape, _, dtype = _header(stream, what)
     need = _bytes(shape, dtype)

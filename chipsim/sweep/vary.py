@@ -30,6 +30,14 @@ OPTIONS: dict[str, type] = {
     "rate": float,
     "timing": str,
     "cost_set": str,
+    "quantise.bits": int,
+    "quantise.low_bits": int,
+    "quantise.compartments": int,
+    "quantise.percentile": float,
+    "quantise.headroom": float,
+    "quantise.undershoot": float,
+    "quantise.method": str,
+    "quantise.granularity": str,
 }
 _PARTS = ("topology", "limits", "learning", "arithmetic")
 _AMOUNT = re.compile(r"^(x?)([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)\s*([a-zA-Zµ]*)$")

@@ -45,16 +45,17 @@ class Teacher(NamedTuple):
     where: np.ndarray  # (12,) int64: pre and post population, row of v or -1, seed, steps learned, kernel's address,
     #: then of the numbers that it reads (-1: none): rows of r_pre, r_post, slope and u in the variables, state rows of
     #: slope and u
-    unit: np.ndarray  # (5,) float64: what one unit of v, r_pre, r_post, slope and u means to the rule
+    unit: np.ndarray  # (6,) float64: what one unit of v, r_pre, r_post, slope and u means to the rule, and v = 0
     inlet: np.ndarray  # (factors,) int64: where in the drive a third factor arrives, -1 if it is given
     factor_unit: np.ndarray  # (factors,) float64: what one unit of it means to the rule
     done: np.ndarray  # (t, 2) int64, written: synapses evaluated and weights changed
+    queue: np.ndarray  # (d, 1 + i) int64: number and ids of the spikes on their way to the synapse, by step mod d
 
 
 #: Place of every field of `Teacher` in a table of them.
 (
     ROW_PTR, COL, COL_PTR, COL_SYN, COL_PRE, W, SYN, PRE_VARS, POST_VARS, LEVEL, CONST, COUNTERS, THIRD, FACTORS, V,
-    PRE_IDS, POST_IDS, WHERE, UNIT, INLET, FACTOR_UNIT, DONE,
+    PRE_IDS, POST_IDS, WHERE, UNIT, INLET, FACTOR_UNIT, DONE, QUEUE,
 ) = range(len(Teacher._fields))  # fmt: skip
 EXTENTS = 3  #: most dimensions of a field
 
@@ -120,6 +121,19 @@ def sent(net, st, log, i, p, out):
 
 
 @njit(**INLINE)
+def on_their_way(ids, count, queue, step):
+    """Put the `count` spikes `ids` into the queue, and those of d steps before in their place; returns how many."""
+    if queue.shape[0] == 0:
+        return count
+    line = queue[step % queue.shape[0]]
+    before = line[0]
+    for k in range(max(count, before)):
+        ids[k], line[1 + k] = np.int32(line[1 + k]), np.int64(ids[k])
+    line[0] = count
+    return before
+
+
+@njit(**INLINE)
 def third_factors(third, factors, row):
     """The factors of this step, spread to all neurons where one value serves them."""
     width = third.shape[2]
@@ -165,7 +179,7 @@ def membranes(net, st, v, where, unit):
     """Membranes of the postsynaptic neurons after this step, in the rule's unit."""
     first, row = net.pop_ptr[where[1]], where[2]
     for j in range(v.size):
-        v[j] = st.rows[row, first + j] * unit[0]
+        v[j] = st.rows[row, first + j] * unit[0] + unit[5]
 
 
 @njit(**INLINE)
@@ -178,7 +192,7 @@ def learn(net, st, log, i, p, likes, row):
     where, counters = array_at(count, p[WHERE]), array_at(count, p[COUNTERS])
     pre, post = array_at(ids, p[PRE_IDS]), array_at(ids, p[POST_IDS])
     v, factors = array_at(flat, p[V]), array_at(table, p[FACTORS])
-    pre = pre[: sent(net, st, log, i, where[0], pre)]
+    pre = pre[: on_their_way(pre, sent(net, st, log, i, where[0], pre), array_at(pairs, p[QUEUE]), where[4])]
     post = post[: sent(net, st, log, i, where[1], post)]
     third_factors(array_at(cube, p[THIRD]), factors, row)
     arrived(st, factors, array_at(count, p[INLET]), array_at(flat, p[FACTOR_UNIT]))

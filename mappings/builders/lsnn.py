@@ -24,7 +24,8 @@ def eprop_network(
     rule : EProp
         Its constants, in steps, become the neurons' in seconds.
     w_in (n, n_in), w_rec (n, n), w_out (m, n)
-        Start weights, (post, pre), ndarray or scipy.sparse; a zero of an ndarray is no synapse.
+        Start weights, (post, pre), ndarray (every pair is a synapse, but a zero of a neuron onto itself) or
+        scipy.sparse (its stored entries are).
     feedback : (n, m) array or None
         B; None keeps the rule's own (drawn from the program's seed if it has none).
     dt : float

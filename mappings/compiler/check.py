@@ -1,7 +1,7 @@
 """Design rules: what a chip demands of a network before anything is placed, as small named functions.
 
 Each rule yields a `CompileError` for everything that breaks it; `check_network` raises the first. What a core
-must hold is checked by the table in `chipsim.mappings.compiler.cores.allocate`.
+must hold is checked by the table in `chipsim.mappings.compiler.cores.core_rules`.
 """
 
 from __future__ import annotations

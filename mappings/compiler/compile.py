@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from chipsim.checks import MEMORY_LIMIT, choice, finite, integers, mapping, numbers, quoted, seed_of, shown, text_of
 from chipsim.chips.arithmetic import Arithmetic
 from chipsim.chips.arithmetic import arithmetic as named_arithmetic
 from chipsim.chips.read import load_chip
 from chipsim.chips.schema import Chip
-from chipsim.errors import CompileError
+from chipsim.errors import ChipsimWarning, CompileError
 from chipsim.mappings.compiler.cores.allocate import allocate
-from chipsim.mappings.compiler.cores.axons import kept_patterns, starts, total
+from chipsim.mappings.compiler.cores.axons import kept_patterns, matrix_of, starts, total
 from chipsim.mappings.compiler.cores.packing import METHODS
 from chipsim.mappings.compiler.cores.partition import partition as make_partition
 from chipsim.mappings.compiler.cores.place import cores_per_chip, place
@@ -24,11 +28,16 @@ from chipsim.mappings.compiler.lower.catalyst import lower_catalyst
 from chipsim.mappings.compiler.lower.crossbar import lower_crossbar
 from chipsim.mappings.compiler.lower.reckon import lower_reckon
 from chipsim.mappings.compiler.lower.xylo import lower_xylo
-from chipsim.mappings.network.network import Network
-from chipsim.native.synapses import Conv, FloatSynapses, Synapses, ask_for
+from chipsim.mappings.network.network import Network, Projection
+from chipsim.native.synapses import Conv, FloatSynapses, Synapses, all_pairs, ask_for
 from chipsim.program.program import PopulationImage, Program, ProjectionImage
+from chipsim.rules.carried import existing
 
+from .cautions import cautions
 from .check import check_network, check_ranges
+from .check_plastic import check_plastic
+from .quantise.learning import in_rule_steps
+from .relays import relayed
 
 #: Families whose chips run time steps on cores; these passes map them.
 TIME_STEP_FAMILIES = ("loihi", "float")
@@ -58,6 +67,7 @@ def compile(
     quantise: Mapping[str, Any] | None = None,
     max_neurons: int | None = None,
     packing: str = "indexed",
+    relays: bool = False,
     name: str | None = None,
 ) -> Program:
     """Map a network onto a chip.
@@ -87,13 +97,17 @@ def compile(
         Fewer neurons per core than the chip allows.
     packing : {"indexed", "nengo_loihi"}
         How synapse memory is counted, see `chipsim.mappings.compiler.cores.packing`.
+    relays : bool
+        Give populations whose neurons have more sources than a core has input axons a layer of relays that adds their
+        inputs up, at the cost of steps of delay (`chipsim.mappings.compiler.relays`); notes in ``stages["relays"]``.
     name : str or None
         The program's name; the network's if None.
 
     Returns
     -------
     Program
-        With `stages`: what each pass reported, by its name.
+        With `stages`: what each pass reported, by its name. What looks unmeant is given to `warnings.warn` as
+        `cs.ChipsimWarning` and kept in `program.warnings`.
 
     Raises
     ------
@@ -113,9 +127,17 @@ def compile(
         )
     chosen = _arithmetic(arithmetic, chip)
     native, report = _native(net, _computing(chip, chosen), dt, options)
+    native = in_rule_steps(native, chip, () if report is None else report.projections)
     check_network(native, chip)
+    check_plastic(native, chosen)
     check_ranges(native, chosen)
     stages: dict[str, Any] = {} if report is None else {"quantise": report.report()}
+    found = cautions(net, native, chip, float(dt))
+    stages |= {"network": {"warnings": found}} if found else {}
+    if relays:
+        native, notes = relayed(native, chip, chosen)
+        stages["relays"] = {"notes": notes}
+        check_network(native, chip)
     _check_taught(native, placement)
     with kept_patterns():
         if placement is not None:
@@ -130,7 +152,7 @@ def compile(
             stages |= {"partition": parts.report(), "place": spot.report()}
         stages["allocate"] = allocate(native, core, chip, packing=packing).report()
     populations, projections = _images(native, report)
-    return Program(
+    program = Program(
         chip=chip,
         populations=populations,
         projections=projections,
@@ -141,6 +163,17 @@ def compile(
         name=net.name if name is None else name,
         stages=stages,
     )
+    tell(program.warnings)
+    return program
+
+
+def tell(found: Iterable[str]) -> None:
+    """Give warnings of the compiler to Python, as of the user's line that called it."""
+    frame, level = sys._getframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("chipsim."):
+        frame, level = frame.f_back, level + 1
+    for text in found:
+        warnings.warn(text, ChipsimWarning, stacklevel=level)
 
 
 def _check_arguments(net: Any, dt: float, seed: int, title: str | None) -> None:
@@ -301,6 +334,23 @@ def _images(net: Network, report: Any) -> tuple[tuple[PopulationImage, ...], tup
     images = []
     for name, p in net.projections.items():
         unit = weight_units.get(name, rate_unit(p))
-        images.append(ProjectionImage(name, number[p.pre.name], number[p.post.name], p.synapses, p.rule, unit, p.role))
+        images.append(ProjectionImage(name, number[p.pre.name], number[p.post.name], _kept(p), p.rule, unit, p.role))
     projections = tuple(images)
     return populations, projections
+
+
+def _kept(p: Projection) -> Any:
+    """Synapses as a program keeps them: of a dense matrix that learns, those of weight 0 as well."""
+    s = p.synapses
+    matrix = None if isinstance(s, Conv) or not isinstance(s, (Synapses, FloatSynapses)) else matrix_of(s)
+    if p.rule is None or matrix is None or sp.issparse(matrix):
+        return s
+    found = existing(matrix, p.rule, p.pre is p.post)
+    if np.array_equal(found, np.asarray(matrix) != 0):
+        return s
+    if found.all():
+        return all_pairs(s)
+    pre, post = np.nonzero(found.T)
+    ptr = np.concatenate(([0], np.cumsum(np.count_nonzero(found, axis=0))))
+    kept = sp.csc_array((np.asarray(matrix)[post, pre], post, ptr), shape=found.shape)
+    return replace(s, **{"weights" if isinstance(s, FloatSynapses) else "mantissa": kept})

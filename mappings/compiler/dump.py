@@ -13,7 +13,8 @@ from chipsim.mappings.compiler.cores.partition import Partition
 from chipsim.mappings.compiler.cores.place import Placement
 from chipsim.mappings.compiler.cores.traffic import Traffic
 from chipsim.mappings.network.network import Network, synapse_count
-from chipsim.native.synapses import Conv
+from chipsim.native.synapses import Conv, FloatSynapses, Synapses
+from chipsim.program.fan_out import pattern
 from chipsim.program.program import Program
 
 
@@ -30,7 +31,7 @@ def _(net: Network) -> str:
     for p in net.projections.values():
         rule = f", learns ({getattr(p.rule, 'name', type(p.rule).__name__)})" if p.rule is not None else ""
         kind = "convolution" if isinstance(p.synapses, Conv) else type(p.synapses).__name__
-        count = synapse_count(p.synapses)
+        count = synapse_count(p.synapses, p.rule, p.pre == p.post)
         lines.append(f"  projection {p.name}: {count} synapses, {kind}, delays to {p.max_delay}{rule}")
     return "\n".join(lines) + "\n"
 
@@ -85,7 +86,7 @@ def _(program: Program) -> str:
         lines += ["  " + line for line in _core_lines(program.core[image.start : image.stop], image.start)]
     for p in program.projections:
         ends = f"{program.populations[p.pre].name} -> {program.populations[p.post].name}"
-        lines.append(f"  projection {p.name}: {ends}, {synapse_count(p.synapses)} synapses")
+        lines.append(f"  projection {p.name}: {ends}, {_count(p)} synapses")
     return "\n".join(lines) + "\n"
 
 
@@ -100,3 +101,9 @@ def _core_lines(core: np.ndarray, start: int = 0) -> list[str]:
         for a, b, c in zip(begin.tolist(), end.tolist(), core[begin].tolist())
     ]
     return lines if len(lines) <= 40 else [*lines[:39], f"  and {len(lines) - 39} runs more"]
+
+
+def _count(p: Any) -> int:
+    """Synapses of a program's projection; of families that keep no matrix as their networks count them."""
+    shaped = isinstance(p.synapses, (Synapses, FloatSynapses, Conv))
+    return int(pattern(p).nnz) if shaped else synapse_count(p.synapses)

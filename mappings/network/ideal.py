@@ -23,6 +23,9 @@ class LIF(NeuronModel):
     the (arbitrary) unit of v; each one number or (n,). ``reset``: "zero" (to `v_reset`) or "subtract" (`reset_by`).
     ``spikes`` in one step: "one"; "many", floor(v / threshold), each of which resets; "waits", one, but a potential
     that a reset has left above threshold must reach twice the threshold. The last two need a chip with microcode.
+
+    v starts at `v_leak`. `refractory` is rounded to whole steps, round(refractory / dt) of them without a spike after
+    one: r steps here are what Brian2 calls refractory=(r + 1) * dt.
     """
 
     model = "ideal_lif"
@@ -37,7 +40,7 @@ class LIF(NeuronModel):
             0.0, None, None, "constant drive: v settles at v_leak + bias (IF: added per step)", integer=False
         ),
         "r": Register(1.0, None, None, "input resistance", integer=False),
-        "refractory": Register(0.0, 0.0, None, "dead time after a spike, s", integer=False),
+        "refractory": Register(0.0, 0.0, None, "dead time after a spike, s: its steps are silent", integer=False),
         "reset": Register("zero", choices=("zero", "subtract"), doc="what a spike does to v"),
         "reset_by": Register(0.0, 0.0, None, "taken from v at a spike (reset='subtract'); 0: threshold", integer=False),
         "lowest": Register(-1e300, None, None, "v is not let below it", integer=False),

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
-from chipsim.checks import dims_of, name_of, quoted, text_of
+from chipsim.checks import dims_of, name_of, product, quoted, text_of
 from chipsim.errors import NetworkError
 from chipsim.native.base import NeuronModel
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses, as_delays, as_floats, stored
+from chipsim.rules.carried import existing
+
+UNROLLED = 1 << 26  #: synapses of a convolution that is kept synapse by synapse
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,9 +134,11 @@ class Network:
         pre, post
             Populations of this network, or their names.
         weights : (post, pre) ndarray, scipy.sparse, `Conv2d(...)`, or native synapses
-            A zero in an ndarray is no synapse; every stored entry of a sparse matrix is one.
+            A zero in an ndarray is no synapse, unless the projection learns: then every pair is one (0 may grow). Every
+            stored entry of a sparse matrix is one, and nothing else: give a sparse matrix to keep a pattern.
         delay : int or (post, pre) array of int
-            Extra steps, 0..62. A spike of step t acts at step t + 1 + delay.
+            Extra steps, 0..62. A spike of step t acts at step t + 1 + delay. A convolution with a delay is kept synapse
+            by synapse.
         rule
             A learning rule: from `chipsim.rules`, a `SumOfProducts` or `Pes` (see `chipsim.rules.carried`); None
             keeps the
@@ -162,6 +168,8 @@ class Network:
         if target.model.is_input and rule is None and role in ("", *WITHOUT_FACTOR):
             raise NetworkError(f"projection '{label}': '{target.name}' is a spike source and takes no input")
         synapses = weights
+        if isinstance(weights, Conv) and (np.ndim(delay) or delay):
+            synapses = weights = unrolled(weights, target, label)
         if not isinstance(weights, (Synapses, FloatSynapses, Conv)):
             if len(dims_of(weights)) == 2:  # before memory is taken for it
                 _check_shape(label, dims_of(weights), source, target)
@@ -215,7 +223,7 @@ class Network:
 
     def __repr__(self) -> str:
         """Name and size."""
-        synapses = sum(synapse_count(p.synapses) for p in self.projections.values())
+        synapses = sum(synapse_count(p.synapses, p.rule, p.pre is p.post) for p in self.projections.values())
         return f"Network({self.name!r}: {len(self.populations)} populations, {self.n} neurons, {synapses} synapses)"
 
 
@@ -248,6 +256,24 @@ def _check_shape(label: str, shape: tuple[int, ...], source: Population, target:
         )
 
 
+def unrolled(conv: Conv, target: Population, name: str) -> Any:
+    """The synapses of a convolution as a (post, pre) CSC array, which can have delays; refuses too many."""
+    if target.model.family not in ("ideal", "float"):
+        raise NetworkError(
+            f"projection '{name}': a convolution onto a chip's own neurons has no delays; give its synapses as a "
+            "matrix, cs.loihi.Synapses(matrix, delays=...), or let a population in between pass its spikes on"
+        )
+    count = product(conv.out_image) * conv.kernel[0].size
+    if count > UNROLLED:
+        raise NetworkError(
+            f"projection '{name}': a convolution with a delay is kept synapse by synapse, and has {count} ({UNROLLED} "
+            "at most); let a population in between pass its spikes on instead"
+        )
+    post, pre, index = conv.targets()
+    matrix = sp.csc_array((np.asarray(conv.kernel, np.float64).ravel()[index], (post, pre)), shape=conv.shape)
+    return matrix
+
+
 def _rule_for(rule: Any, source: Population, target: Population) -> Any:
     """The rule as this projection can carry it."""
     if rule is None:
@@ -262,11 +288,13 @@ def _rule_for(rule: Any, source: Population, target: Population) -> Any:
     return rule if is_lsnn(source.model) or is_lsnn(target.model) else synapse_of(rule)
 
 
-def synapse_count(synapses: Any) -> int:
-    """Number of synapses: nonzero entries of a dense matrix, stored entries of a sparse one, table rows of a Conv."""
+def synapse_count(synapses: Any, rule: Any = None, onto_itself: bool = False) -> int:
+    """Number of synapses: stored entries of a sparse matrix, table rows of a Conv, `existing` ones of a dense one."""
     if isinstance(synapses, Conv):
         return synapses.count
     matrix = getattr(synapses, "mantissa", None)
     if matrix is None:
         matrix = synapses.weights if isinstance(synapses, FloatSynapses) else synapses
-    return int(matrix.nnz) if hasattr(matrix, "indptr") else int(np.count_nonzero(matrix))
+    if hasattr(matrix, "indptr"):
+        return int(matrix.nnz)
+    return int(np.count_nonzero(existing(matrix, rule, onto_itself)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,14 +17,15 @@ from chipsim import __version__
 from chipsim.chips.read import load_chip
 from chipsim.chips.schema import Chip
 from chipsim.emulator import Emulator
-from chipsim.errors import FileError, RunError
-from chipsim.mappings.compiler.compile import compile
+from chipsim.errors import ChipsimWarning, FileError, RunError
 from chipsim.mappings.formats import read_network
+from chipsim.mappings.formats.any_chip import compile
 from chipsim.mappings.network.network import Network
 from chipsim.program.program import Program
 from chipsim.sweep.vary import OPTIONS, changed, option, resolve
 
 #: Options of `Study.options` and of a point that go to the compiler.
+QUANTISE = "quantise."  #: before the names of options that go to the quantiser
 COMPILE = ("max_neurons", "partition", "packing", "arithmetic", "seed", "dt")
 
 
@@ -40,8 +42,8 @@ class Study:
     inputs : str or None
         Path of input spikes.
     options : tuple of (name, value)
-        Fixed values of `chipsim.sweep.vary.OPTIONS`; the values of a point go before them. "rate" is spikes per step of
-        every input line where no file is given.
+        Fixed values of `chipsim.sweep.vary.OPTIONS`; the values of a point go before them. "rate" is spikes per step
+        of every input line where no file is given; "quantise" holds (name, value) pairs for the quantiser.
     """
 
     network: str
@@ -97,7 +99,13 @@ def evaluate(study: Study, values: dict[str, Any]) -> dict[str, Any]:
     begin = perf_counter()
     options, chip = study.settings(values)
     network = _network(study.network, _fingerprint(study.network))
-    program = compile(network, chip, **{k: v for k, v in options.items() if k in COMPILE})
+    chosen = dict(options.get("quantise", ())) | {
+        k.removeprefix(QUANTISE): v for k, v in options.items() if k.startswith(QUANTISE)
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChipsimWarning)
+        compiling = {k: v for k, v in options.items() if k in COMPILE}
+        program = compile(network, chip, **compiling, quantise=chosen or None)
     inputs, steps = _inputs(study, program, options)
     timing = options.get("timing", "simple")
     result = Emulator(program).run(inputs, steps, masks=timing != "simple")

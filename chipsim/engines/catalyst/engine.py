@@ -56,6 +56,8 @@ class N1Run:
         Synapses visited by the learning engine, its instructions, weights written.
     updates : (t, c) int64
         Neuron updates that had something to do.
+    waiting : (t,) int64
+        Entries of delay queues at the end of each timestep that are not due in the next.
     sent : (l, 5) int32
         Packets on the chip link: timestep, cycle of the push pulse, core, neuron, payload.
     trace : (t, w) int32
@@ -71,6 +73,7 @@ class N1Run:
     lost: np.ndarray
     work: np.ndarray
     updates: np.ndarray
+    waiting: np.ndarray
     sent: np.ndarray
     trace: np.ndarray
 
@@ -275,6 +278,7 @@ class N1Engine:
             cycles=np.zeros(steps, np.int64), total=np.zeros(steps, np.int64), energy=np.zeros(steps, np.int64),
             synops=np.zeros((steps, c), np.int64), active=np.zeros((steps, c), np.int64),
             lost=np.zeros(steps, np.int64), work=np.zeros((steps, 3), np.int64), updates=np.zeros((steps, c), np.int64),
+            waiting=np.zeros(steps, np.int64),
             spikes=np.zeros((2 * room, 5), np.int32), sent=np.zeros((1024, 5), np.int32), used=np.zeros(2, np.int64),
             held=np.zeros((c, 3), np.int64), sums=np.zeros((2, 4), np.int64), watch=seen,
             trace=np.zeros((steps, len(seen)), np.int32),
@@ -285,7 +289,7 @@ class N1Engine:
         order = np.lexsort((spikes[:, 3], spikes[:, 2], spikes[:, 1], spikes[:, 0]))
         return N1Run(
             spikes=spikes[order], cycles=log.cycles, total_spikes=log.total, energy=log.energy, synops=log.synops,
-            active=log.active, lost=log.lost, work=log.work, updates=log.updates,
+            active=log.active, lost=log.lost, work=log.work, updates=log.updates, waiting=log.waiting,
             sent=log.sent[: log.used[1]].copy(), trace=log.trace,
         )  # fmt: skip
 
@@ -354,7 +358,7 @@ def _series(given: Any, steps: int, what: str, lo: int, hi: int) -> np.ndarray:
     if values.size and (values.min() < lo or values.max() > hi):
         bad = values.min() if values.min() < lo else values.max()
         raise RunError(f"{what}={int(bad)} is outside {lo}..{hi}")
-    return np.ascontiguousarray(np.broadcast_to(values, (steps,)), dtype=np.int64)
+    return np.array(np.broadcast_to(values, (steps,)), np.int64)  # never read-only: one compiled form
 
 
 def _grown(log: schedule.Log, room: int) -> schedule.Log:

@@ -30,6 +30,7 @@ from chipsim.rules.source import COUNTERS
 
 from .third import third_array
 
+CLOSE = 1e-9  #: of a step: by so much a bound may miss one
 DEFAULT_BITS = 9  #: of a learned weight on an integer chip, if the rule declares no format
 
 
@@ -67,11 +68,12 @@ def chip_rule(rule: Rule, image: ProjectionImage, arithmetic: Arithmetic) -> Rul
     step = image.unit or (form.step if form is not None else 1.0)
     bits, rounding = (DEFAULT_BITS, "stochastic") if form is None else (form.bits, form.rounding)
     low, high = mantissa_range(synapses.sign or "mixed", arithmetic)
-    bounds = max(rule.bounds[0], low * step), min(rule.bounds[1], high * step)
+    low, high = max(low, np.ceil(rule.bounds[0] / step - CLOSE)), min(high, np.floor(rule.bounds[1] / step + CLOSE))
+    bounds = float(low * step), float(high * step)
     if not bounds[0] < bounds[1]:
         raise RunError(
             f"projection '{image.name}': rule {rule.name} keeps weights in {rule.bounds}, {synapses.sign} mantissas "
-            f"span {low * step:g}..{high * step:g}; choose another sign or other bounds"
+            f"span {low:g}..{high:g} of {step:g}; choose another sign or other bounds"
         )
     signed = True if form is None else form.signed
     return replace(rule, weight=Fixed(bits, step, signed, rounding), bounds=bounds)
@@ -142,6 +144,8 @@ class DeclaredLearner(Learner):
         weights[:] = self.plastic.w
         self.plastic.w = weights
         self.variables = ("w", *rule.state, *rule.traces)
+        late = image.synapses.max_delay if rule.sees == "arrived" else 0
+        self.queue = np.zeros((late, 1 + self.pre.n), np.int64)  # spikes on their way, see `machine_declared`
         self._membrane()
         self._numbers()
         self._arriving()
@@ -150,7 +154,7 @@ class DeclaredLearner(Learner):
         rule, model = self.rule, self.post.model
         self.v_row = -1
         self.level = np.zeros(self.post.n)
-        self.v_unit = self.post.unit or 1.0
+        self.v_unit, self.v_offset = self.post.unit or 1.0, self.post.offset if self.post.unit else 0.0
         if "v" not in rule.reads and rule.surrogate is None:
             return
         self.v_row = model.variables.get("v", -1)
@@ -200,7 +204,9 @@ class DeclaredLearner(Learner):
         """Thresholds from the machine's parameters, in the rule's unit."""
         row = self.post.model.threshold_row
         if self.v_row >= 0 and row >= 0:
-            self.level = np.ascontiguousarray(params[row, self.post.start : self.post.stop] * self.v_unit, np.float64)
+            self.level = np.ascontiguousarray(
+                params[row, self.post.start : self.post.stop] * self.v_unit + self.v_offset, np.float64
+            )
 
     def prepare(self, steps: int, third: Any, phase: Phase = NO_PHASE) -> None:
         """Third factors of the coming run, (steps, factors, 1 or post), and what its steps are to the rule's phases."""
@@ -247,7 +253,7 @@ class DeclaredLearner(Learner):
             factors[k] = state.drive[self.inlet[k] : self.inlet[k] + self.post.n] * self.factor_unit[k]
         v = np.zeros(self.post.n)
         if self.v_row >= 0:
-            v = state.rows[self.v_row, part] * self.v_unit
+            v = state.rows[self.v_row, part] * self.v_unit + self.v_offset
         if self.rule.values:
             sent = np.zeros(self.pre.n)
             sent[pre] = values
@@ -259,8 +265,17 @@ class DeclaredLearner(Learner):
             known |= {"r_pre": sent * self.units[0], "r_post": state.value[part] * self.units[1]}
             p.take_values(known)
         was = p.counters[:2].copy()
-        p.step_ids(pre.astype(np.int32), post.astype(np.int32), v, self.level, factors)
+        p.step_ids(self._arrived(pre.astype(np.int32)), post.astype(np.int32), v, self.level, factors)
         self.done[row] = p.counters[:2] - was
+
+    def _arrived(self, pre: np.ndarray) -> np.ndarray:
+        """The spikes that reach the synapse now, where the rule waits for that; `pre` are sent off."""
+        if not len(self.queue):
+            return pre
+        line = self.queue[self.plastic.step_index % len(self.queue)]
+        before = line[1 : 1 + line[0]].astype(np.int32)
+        line[0], line[1 : 1 + pre.size] = pre.size, pre
+        return before
 
     machine_state: Any = None  # set before a run
 
@@ -282,6 +297,7 @@ class DeclaredLearner(Learner):
         """Traces to 0, synaptic state to its start."""
         p = self.plastic
         p.pre_vars[:] = p.post_vars[:] = 0.0
+        self.queue[:, :1] = 0
         for row, state in enumerate(self.rule.state.values()):
             p.syn[row] = state.start
 
@@ -307,8 +323,8 @@ class DeclaredLearner(Learner):
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """All that changes but the weights."""
-        p = self.plastic
-        return {
+        p, way = self.plastic, {"queue": self.queue.copy()} if len(self.queue) else {}
+        return way | {
             "syn": p.syn.copy(), "pre": p.pre_vars.copy(), "post": p.post_vars.copy(), "counters": p.counters.copy(),
             "step": np.array(p.step_index),
         }  # fmt: skip
@@ -317,6 +333,7 @@ class DeclaredLearner(Learner):
         """What `checkpoint` holds."""
         p = self.plastic
         free = {"syn": like(p.syn), "pre": like(p.pre_vars), "post": like(p.post_vars)}
+        free |= {"queue": like(self.queue, 0, max(self.pre.n, 1))} if len(self.queue) else {}
         return free | {"counters": like(p.counters, 0, FOREVER), "step": number()}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
@@ -324,6 +341,8 @@ class DeclaredLearner(Learner):
         p = self.plastic
         p.syn[:], p.pre_vars[:], p.post_vars[:] = saved["syn"], saved["pre"], saved["post"]
         p.counters[:], p.step_index = saved["counters"], int(saved["step"])
+        if len(self.queue):
+            self.queue[:] = saved["queue"]
 
 
 def _seed(program: Program, image: ProjectionImage) -> int:

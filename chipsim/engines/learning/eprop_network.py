@@ -154,7 +154,10 @@ class EPropNetwork:
             self.written[learner.image.name] = self.written.get(learner.image.name, 0) + learner.weights.size
         share = at_bound / max(sum(x.weights.size for x in self.learners), 1)
         changed, stalled, saturated = (int(c) for c in made)
-        return Episode(loss, output, error, changed, stalled, saturated, share)
+        precision = self.net.rule.precision
+        form = None if precision is None else precision.weights
+        stochastic = form is not None and form.rounding == "stochastic"
+        return Episode(loss, output, error, changed, stalled, saturated, share, stochastic)
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """All that changes but the machine's weights."""

@@ -11,6 +11,7 @@ import numpy as np
 from chipsim.engines.contract import Learned
 from chipsim.kernels.learning import machine_declared as machine_plastic
 from chipsim.rules.carried import LearningReport
+from chipsim.rules.e_prop.rule import EProp
 
 from .declared import DeclaredLearner, Learner
 
@@ -65,8 +66,21 @@ class Lesson:
             after=_moments(learner.weights),
             step=np.array(self.step if trace else [], np.int64),
             trace=trace,
+            stochastic=rounds_stochastically(learner),
             **delta,
         )
+
+
+def rounds_stochastically(learner: Any) -> bool:
+    """True for declared rules with such a weight format, and Loihi's own engines, which always do."""
+    rule = learner.image.rule
+    if isinstance(rule, EProp):
+        form = None if rule.precision is None else rule.precision.weights
+    elif isinstance(learner, DeclaredLearner):
+        form = learner.rule.weight
+    else:
+        return not learner.is_float
+    return form is not None and form.rounding == "stochastic"
 
 
 def standing(learner: Any) -> tuple[Any, tuple[float, float]]:
@@ -108,8 +122,9 @@ def teacher_of(learner: DeclaredLearner) -> machine_plastic.Teacher:
         pre_ids=np.zeros(learner.pre.n, np.int32),
         post_ids=np.zeros(n_post, np.int32),
         where=np.array(numbers, np.int64),
-        unit=np.array([learner.v_unit, *learner.units]),
+        unit=np.array([learner.v_unit, *learner.units, learner.v_offset]),
         inlet=learner.inlet,
         factor_unit=learner.factor_unit,
         done=learner.done,
+        queue=learner.queue,
     )

@@ -16,6 +16,7 @@ from chipsim.native.effective import effective
 from chipsim.native.ranges import neuron_problems, synapse_problems
 from chipsim.native.synapses import Conv
 from chipsim.program.program import Program
+from chipsim.rules.carried import in_own_format
 
 from .pieces import SLOPE, Piece, PortTable, cut_projection, drive_size, inlets, tile_bounds
 from .store import fans_record, homes, ports_record
@@ -137,7 +138,7 @@ def _synapses(
     for projection in program.projections:
         for problem in synapse_problems(projection.synapses, program.arithmetic):
             raise RunError(f"projection '{projection.name}': {problem.text}")
-        weights = effective(projection.synapses, program.arithmetic)
+        weights = effective(projection.synapses, program.arithmetic, _whole(program, projection))
         if weights.clipped:
             clipped[projection.name] = weights.clipped
         pieces += cut_projection(program, projection, weights, ports, tiles, is_float)
@@ -166,3 +167,9 @@ def _learning_rows(pieces: list[Piece]) -> dict[str, int]:
             )
         rows[name] = j
     return rows
+
+
+def _whole(program: Program, projection: Any) -> bool:
+    """True if the projection's mantissas are a learning rule's own steps, none of whose bits are cut."""
+    rate = program.populations[projection.post].model.model == "rate"  # whose mantissas have a unit of their own
+    return not rate and in_own_format(projection.rule, projection.unit)

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from chipsim.kernels.core.delivery import CONV, DENSE, DENSE8, SPARSE, SPARSE8
 from chipsim.native.effective import common_shift
-from chipsim.native.synapses import Conv, FloatSynapses, stored
+from chipsim.native.synapses import AllToAll, Conv, FloatAllToAll, FloatSynapses, stored
 from chipsim.program.program import Program, ProjectionImage
 
 #: A matrix is kept as dense rows (a byte for every weight, zeros included, 20x the weights per second) instead of
@@ -103,7 +103,7 @@ def cut_projection(
         return [Piece(0, port, projection, CONV, replace(synapses, kernel=weights.matrix, exponent=0), 0, graded)]
     matrix, low = _as_matrix(synapses, weights.matrix), 0
     if projection.rule is not None and not sp.issparse(matrix):
-        matrix = _with_pattern(matrix, synapses)
+        matrix = _with_pattern(matrix, projection)
     if not is_float and projection.rule is None:
         low = common_shift(stored(matrix))
         if low:
@@ -125,11 +125,14 @@ def cut_projection(
     return out
 
 
-def _with_pattern(matrix: np.ndarray, synapses: Any) -> sp.csc_array:
-    """A dense matrix as rows of the synapses that were given: one that is cut to zero may still learn."""
+def _with_pattern(matrix: np.ndarray, projection: ProjectionImage) -> sp.csc_array:
+    """A dense matrix as rows of the synapses that it means: one that is 0, or cut to it, may still learn."""
+    synapses = projection.synapses
     given = synapses.weights if isinstance(synapses, FloatSynapses) else synapses.mantissa
-    ptr = np.concatenate(([0], np.cumsum(np.count_nonzero(given, axis=0))))
-    pre, post = np.nonzero(np.asarray(given).T)
+    every = isinstance(synapses, (AllToAll, FloatAllToAll))
+    found = np.ones(given.shape, bool) if every else np.asarray(given) != 0
+    ptr = np.concatenate(([0], np.cumsum(np.count_nonzero(found, axis=0))))
+    pre, post = np.nonzero(found.T)
     return sp.csc_array((np.asarray(matrix)[post, pre], post, ptr), shape=matrix.shape)
 
 

@@ -64,6 +64,11 @@ class Synapses(MatrixSynapses):
         object.__setattr__(self, "sign", "mixed")
         object.__setattr__(self, "delays", as_delays(self.delays, self.mantissa, what))
 
+    def dense(self) -> np.ndarray:
+        """(post, pre) int64 weights."""
+        matrix = self.mantissa
+        return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray(), np.int64)
+
     def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Every synapse as (post, pre, weight, delay), each (s,) int64, ordered by pre, then post."""
         matrix = self.mantissa

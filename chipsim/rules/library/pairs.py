@@ -4,8 +4,9 @@ Times in steps; `weight` takes a `Fixed` format. Listed with the others in `chip
 """
 
 # ruff: noqa: F821
+# ruff: noqa: F821
 # pyright: reportUndefinedVariable=false
-# The rules' bodies are declarations, not code: their constants are bound by `declare`, not by Python.
+# The rules are declarations, not code: exp, dependence and the like are words of their language, defaults constants.
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from chipsim.rules.declaration import Rule, RuleError, Trace, kept
-from chipsim.rules.declaring import declare, rule
+from chipsim.rules.declaring import rule
 from chipsim.rules.fixed_format import Fixed
+from chipsim.rules.library.shipped import shipped
 
 
+@shipped
 def stdp_power_law(
     tau_plus: float = 20.0,
     tau_minus: float = 20.0,
@@ -29,21 +32,17 @@ def stdp_power_law(
     """Pair STDP with power-law potentiation (Morrison et al. 2007);
     `tests.oracles.rules.stdp_pair.replay_power_law`."""
 
-    def stdp_power_law(w, x, y, pre, post):
+    @rule(traces={"x": Trace("pre", tau_plus), "y": Trace("post", tau_minus)}, bounds=(0.0, w_max), weight=weight)
+    def stdp_power_law(w, x, y, pre, post, *, lam=lam, alpha=alpha, mu=mu):
         if post:
             w = w + lam * w**mu * x
         if pre:
             w = w - lam * alpha * w * y
 
-    return declare(
-        stdp_power_law,
-        traces={"x": Trace("pre", tau_plus), "y": Trace("post", tau_minus)},
-        constants={"lam": lam, "alpha": alpha, "mu": mu},
-        bounds=(0.0, w_max),
-        weight=weight,
-    )
+    return stdp_power_law
 
 
+@shipped
 def stdp_pre_centered(
     tau_plus: float = 20.0,
     tau_minus: float = 20.0,
@@ -77,6 +76,7 @@ def stdp_pre_centered(
     return stdp_pre_centered
 
 
+@shipped
 def stdp_restricted(
     tau_plus: float = 20.0,
     tau_minus: float = 20.0,
@@ -113,6 +113,7 @@ def stdp_restricted(
     return stdp_restricted
 
 
+@shipped
 def assembly_stdp(
     tau_x: float = 20.0,
     tau_y: float = 20.0,
@@ -139,6 +140,7 @@ def assembly_stdp(
     return assembly_stdp
 
 
+@shipped
 def stdp_facets(
     tau_plus: float = 20.0,
     tau_minus: float = 20.0,

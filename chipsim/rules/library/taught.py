@@ -3,21 +3,23 @@
 Times in steps; `weight` takes a `Fixed` format. Listed with the others in `chipsim.rules.library`.
 """
 
-# ruff: noqa: F821
+# ruff: noqa: B008
 # pyright: reportUndefinedVariable=false
-# The rules' bodies are declarations, not code: their constants are bound by `declare`, not by Python.
+# The rules are declarations, not code: exp, dependence and the like are words of their language, defaults constants.
 
 from __future__ import annotations
 
 import math
 
 from chipsim.rules.declaration import Rule, RuleError, State, Surrogate, Trace, kept
-from chipsim.rules.declaring import declare
+from chipsim.rules.declaring import rule
 from chipsim.rules.fixed_format import Fixed
+from chipsim.rules.library.shipped import shipped
 
 UNBOUNDED = (-math.inf, math.inf)
 
 
+@shipped
 def dopamine_stdp(
     tau_plus: float = 20.0,
     tau_minus: float = 20.0,
@@ -35,30 +37,39 @@ def dopamine_stdp(
     Diesmann (2010); `tests.oracles.rules.stdp_dopamine`.
     """
 
-    def dopamine_stdp(w, c, x, y, pre, post, dopamine):
-        w = w + c * (gain * dopamine - loss)
-        c = keep * c + a_plus * x * post - a_minus * y * pre
-
     left = kept(tau_c, "dopamine_stdp: tau_c")
     kept(tau_n, "dopamine_stdp: tau_n")
     rate = 1 / tau_c + 1 / tau_n
-    return declare(
-        dopamine_stdp,
+
+    @rule(
         traces={"x": Trace("pre", tau_plus), "y": Trace("post", tau_minus)},
         state={"c": 0.0},
-        constants={
-            "keep": left,
-            "gain": -math.expm1(-rate) / rate,
-            "loss": -baseline * tau_c * math.expm1(-1 / tau_c),
-            "a_plus": a_plus,
-            "a_minus": a_minus,
-        },
         third=("dopamine",),
         bounds=bounds,
         weight=weight,
     )
+    def dopamine_stdp(
+        w,
+        c,
+        x,
+        y,
+        pre,
+        post,
+        dopamine,
+        *,
+        keep=left,
+        gain=-math.expm1(-rate) / rate,
+        loss=-baseline * tau_c * math.expm1(-1 / tau_c),
+        a_plus=a_plus,
+        a_minus=a_minus,
+    ):
+        w = w + c * (gain * dopamine - loss)
+        c = keep * c + a_plus * x * post - a_minus * y * pre
+
+    return dopamine_stdp
 
 
+@shipped
 def resume(
     tau: float = 10.0,
     a: float = 0.05,
@@ -70,19 +81,14 @@ def resume(
     """ReSuMe: the third factor is 1 where a spike is desired (Ponulak and Kasinski 2010);
     `tests.oracles.rules.resume`."""
 
-    def resume(w, x, post, desired):
+    @rule(traces={"x": Trace("pre", tau, seen="after")}, third=("desired",), bounds=bounds, weight=weight)
+    def resume(w, x, post, desired, *, eta=eta, a=a, amplitude=amplitude):
         w = w + eta * (desired - post) * (a + amplitude * x)
 
-    return declare(
-        resume,
-        traces={"x": Trace("pre", tau, seen="after")},
-        constants={"eta": eta, "a": a, "amplitude": amplitude},
-        third=("desired",),
-        bounds=bounds,
-        weight=weight,
-    )
+    return resume
 
 
+@shipped
 def span(
     tau: float = 10.0, eta: float = 0.01, bounds: tuple[float, float] = UNBOUNDED, weight: Fixed | None = None
 ) -> Rule:
@@ -92,19 +98,12 @@ def span(
     Source: Mohemmed et al. (2012), the integral as a sum over steps; `tests.oracles.rules.span` has it in closed form.
     """
 
-    def span(w, alpha, x, error):
+    @rule(traces={"x": Trace("pre", tau)}, state={"alpha": 0.0}, third=("error",), bounds=bounds, weight=weight)
+    def span(w, alpha, x, error, *, keep=kept(tau, "span: tau"), rise=math.e / tau, eta=eta):
         alpha = keep * alpha + rise * x
         w = w + eta * error * alpha
 
-    return declare(
-        span,
-        traces={"x": Trace("pre", tau)},
-        state={"alpha": 0.0},
-        constants={"keep": kept(tau, "span: tau"), "rise": math.e / tau, "eta": eta},
-        third=("error",),
-        bounds=bounds,
-        weight=weight,
-    )
+    return span
 
 
 def kernel_scale(tau_m: float, tau_s: float) -> float:
@@ -114,6 +113,7 @@ def kernel_scale(tau_m: float, tau_s: float) -> float:
     return 1.0 / (ratio ** (-peak / tau_m) - ratio ** (-peak / tau_s))
 
 
+@shipped
 def tempotron(
     tau_m: float = 15.0,
     tau_s: float = 3.75,
@@ -130,7 +130,16 @@ def tempotron(
     if not kept(tau_m, "tempotron: tau_m") > kept(tau_s, "tempotron: tau_s"):
         raise RuleError(f"tempotron: tau_m = {tau_m} must be longer than tau_s = {tau_s}")
 
-    def tempotron(w, highest, then, fast, slow, v, verdict, end):
+    @rule(
+        traces={"fast": Trace("pre", tau_s), "slow": Trace("pre", tau_m)},
+        state={"highest": State(-1000000000.0), "then": 0.0},
+        third=("verdict", "end"),
+        bounds=bounds,
+        weight=weight,
+    )
+    def tempotron(
+        w, highest, then, fast, slow, v, verdict, end, *, v0=kernel_scale(tau_m, tau_s), eta=eta, lowest=-1000000000.0
+    ):
         psp = v0 * (slow - fast)
         if v > highest:
             highest = v
@@ -140,17 +149,10 @@ def tempotron(
             highest = lowest
             then = 0.0
 
-    return declare(
-        tempotron,
-        traces={"fast": Trace("pre", tau_s), "slow": Trace("pre", tau_m)},
-        state={"highest": State(-1e9), "then": 0.0},
-        constants={"v0": kernel_scale(tau_m, tau_s), "eta": eta, "lowest": -1e9},
-        third=("verdict", "end"),
-        bounds=bounds,
-        weight=weight,
-    )
+    return tempotron
 
 
+@shipped
 def eprop_alif(
     tau_m: float = 20.0,
     tau_out: float = 20.0,
@@ -167,24 +169,30 @@ def eprop_alif(
     `eprop_synapse`.
     """
 
-    def eprop_alif(w, slow, ebar, zbar, psi, L):
-        e = psi * (zbar - beta * slow)
-        slow = rho * slow + e
-        ebar = kappa * ebar + (1.0 - kappa) * e
-        w = w - eta * L * ebar
-
-    return declare(
-        eprop_alif,
+    @rule(
         traces={"zbar": Trace("pre", tau_m, seen="after")},
         state={"slow": 0.0, "ebar": 0.0},
-        constants={
-            "kappa": kept(tau_out, "eprop_alif: tau_out"),
-            "rho": kept(tau_a, "eprop_alif: tau_a"),
-            "beta": beta,
-            "eta": eta,
-        },
         third=("L",),
         bounds=bounds,
         weight=weight,
         surrogate=surrogate or Surrogate(),
     )
+    def eprop_alif(
+        w,
+        slow,
+        ebar,
+        zbar,
+        psi,
+        L,
+        *,
+        kappa=kept(tau_out, "eprop_alif: tau_out"),
+        rho=kept(tau_a, "eprop_alif: tau_a"),
+        beta=beta,
+        eta=eta,
+    ):
+        e = psi * (zbar - beta * slow)
+        slow = rho * slow + e
+        ebar = kappa * ebar + (1.0 - kappa) * e
+        w = w - eta * L * ebar
+
+    return eprop_alif

@@ -3,9 +3,9 @@
 Times in steps; `weight` takes a `Fixed` format. Listed with the others in `chipsim.rules.library`.
 """
 
-# ruff: noqa: F821
+# ruff: noqa: B008
 # pyright: reportUndefinedVariable=false
-# The rules' bodies are declarations, not code: their constants are bound by `declare`, not by Python.
+# The rules are declarations, not code: exp, dependence and the like are words of their language, defaults constants.
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import math
 
 from chipsim.errors import NetworkError
 from chipsim.rules.declaration import Rule, State, Surrogate, Trace, kept
-from chipsim.rules.declaring import declare
+from chipsim.rules.declaring import rule
 from chipsim.rules.e_prop.rule import Descent, EProp, Precision
 from chipsim.rules.fixed_format import Fixed
+from chipsim.rules.library.shipped import shipped
 
 
+@shipped
 def reward_stdp(
     tau_plus: float = 20.0,
     tau_minus: float = 20.0,
@@ -35,21 +37,34 @@ def reward_stdp(
     Source: Izhikevich (2007); `tests.oracles.rules.stdp_dopamine` integrates the same in continuous time.
     """
 
-    def reward_stdp(w, tag, x, y, pre, post, reward):
-        tag = keep * tag + a_plus * x * post - a_minus * y * pre
-        w = w + eta * reward * tag
-
-    return declare(
-        reward_stdp,
+    @rule(
         traces={"x": Trace("pre", tau_plus), "y": Trace("post", tau_minus)},
         state={"tag": State(0.0, tag)},
-        constants={"keep": kept(tau_tag, "reward_stdp: tau_tag"), "a_plus": a_plus, "a_minus": a_minus, "eta": eta},
         third=("reward",),
         bounds=bounds,
         weight=weight,
     )
+    def reward_stdp(
+        w,
+        tag,
+        x,
+        y,
+        pre,
+        post,
+        reward,
+        *,
+        keep=kept(tau_tag, "reward_stdp: tau_tag"),
+        a_plus=a_plus,
+        a_minus=a_minus,
+        eta=eta,
+    ):
+        tag = keep * tag + a_plus * x * post - a_minus * y * pre
+        w = w + eta * reward * tag
+
+    return reward_stdp
 
 
+@shipped
 def eprop_synapse(
     tau_m: float = 20.0,
     tau_out: float = 20.0,
@@ -65,20 +80,19 @@ def eprop_synapse(
     recurrent synapses pass the spikes of the step before, as they arrive.
     """
 
-    def eprop_synapse(w, ebar, zbar, psi, L):
-        ebar = kappa * ebar + (1.0 - kappa) * psi * zbar
-        w = w - eta * L * ebar
-
-    return declare(
-        eprop_synapse,
+    @rule(
         traces={"zbar": Trace("pre", tau_m, seen="after")},
         state={"ebar": State(0.0, ebar)},
-        constants={"kappa": kept(tau_out, "eprop_synapse: tau_out"), "eta": eta},
         third=("L",),
         bounds=bounds,
         weight=weight,
         surrogate=surrogate or Surrogate(),
     )
+    def eprop_synapse(w, ebar, zbar, psi, L, *, kappa=kept(tau_out, "eprop_synapse: tau_out"), eta=eta):
+        ebar = kappa * ebar + (1.0 - kappa) * psi * zbar
+        w = w - eta * L * ebar
+
+    return eprop_synapse
 
 
 def synapse_of(rule: EProp) -> Rule:
@@ -106,6 +120,7 @@ def synapse_of(rule: EProp) -> Rule:
     )
 
 
+@shipped
 def eprop_light(
     tau_m: float = 20.0,
     eta: float = 1e-3,
@@ -116,38 +131,33 @@ def eprop_light(
 ) -> Rule:
     """E-prop without the eligibility filter: traces per neuron only (Frenkel and Indiveri 2022, ReckOn)."""
 
-    def eprop_light(w, zbar, psi, L):
-        w = w - eta * L * psi * zbar
-
-    return declare(
-        eprop_light,
+    @rule(
         traces={"zbar": Trace("pre", tau_m, seen="after", format=trace)},
-        constants={"eta": eta},
         third=("L",),
         bounds=bounds,
         weight=weight,
         surrogate=surrogate or Surrogate(),
     )
+    def eprop_light(w, zbar, psi, L, *, eta=eta):
+        w = w - eta * L * psi * zbar
+
+    return eprop_light
 
 
+@shipped
 def delta(tau: float = 20.0, eta: float = 1e-3, weight: Fixed | None = None) -> Rule:
     """Prescribed error sensitivity: dw = eta E x, E the error sent to the neuron (MacNeil and Eliasmith
     2011).
     """
 
-    def delta(w, x, E):
+    @rule(traces={"x": Trace("pre", tau, seen="after")}, third=("E",), weight=weight, follows_gradient=True)
+    def delta(w, x, E, *, eta=eta):
         w = w + eta * E * x
 
-    return declare(
-        delta,
-        traces={"x": Trace("pre", tau, seen="after")},
-        constants={"eta": eta},
-        third=("E",),
-        weight=weight,
-        follows_gradient=True,
-    )
+    return delta
 
 
+@shipped
 def superspike(
     tau_mem: float = 20.0,
     tau_syn: float = 10.0,
@@ -161,22 +171,33 @@ def superspike(
     by one trace.
     """
 
-    def superspike(w, fast, slow, x, psi, error):
-        fast = dc * fast + psi * x
-        slow = dm * slow + (1.0 - dm) * fast
-        w = w + eta * error * slow
-
-    return declare(
-        superspike,
+    @rule(
         traces={"x": Trace("pre", tau_mem, seen="after")},
         state={"fast": 0.0, "slow": 0.0},
-        constants={"dc": kept(tau_syn, "superspike: tau_syn"), "dm": kept(tau_mem, "superspike: tau_mem"), "eta": eta},
         third=("error",),
         weight=weight,
         surrogate=surrogate or Surrogate("fast_sigmoid", 1.0, 1.0),
     )
+    def superspike(
+        w,
+        fast,
+        slow,
+        x,
+        psi,
+        error,
+        *,
+        dc=kept(tau_syn, "superspike: tau_syn"),
+        dm=kept(tau_mem, "superspike: tau_mem"),
+        eta=eta,
+    ):
+        fast = dc * fast + psi * x
+        slow = dm * slow + (1.0 - dm) * fast
+        w = w + eta * error * slow
+
+    return superspike
 
 
+@shipped
 def btsp(
     tau_et: float = 1500.0,
     tau_is: float = 500.0,
@@ -190,16 +211,17 @@ def btsp(
     Source: Milstein et al. (2021), with linear gates; `tests.oracles.rules.btsp` has the sigmoid ones.
     """
 
-    def btsp(w, instructive, et, plateau):
-        instructive = keep * instructive + plateau
-        w = w + et * instructive * (k_plus * (w_max - w) - k_minus * w)
-
-    return declare(
-        btsp,
+    @rule(
         traces={"et": Trace("pre", tau_et, seen="after")},
         state={"instructive": 0.0},
-        constants={"keep": kept(tau_is, "btsp: tau_is"), "k_plus": k_plus, "k_minus": k_minus, "w_max": w_max},
         third=("plateau",),
         bounds=(0.0, w_max),
         weight=weight,
     )
+    def btsp(
+        w, instructive, et, plateau, *, keep=kept(tau_is, "btsp: tau_is"), k_plus=k_plus, k_minus=k_minus, w_max=w_max
+    ):
+        instructive = keep * instructive + plateau
+        w = w + et * instructive * (k_plus * (w_max - w) - k_minus * w)
+
+    return btsp

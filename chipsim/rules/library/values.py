@@ -11,11 +11,13 @@ import math
 from chipsim.rules.declaration import Rule, RuleError, Trace
 from chipsim.rules.declaring import rule
 from chipsim.rules.fixed_format import Fixed
+from chipsim.rules.library.shipped import shipped
 
 UNBOUNDED = (-math.inf, math.inf)
 FEEDBACK = 2  #: steps from a unit's value to the error that it causes: unit, error unit, unit
 
 
+@shipped
 def feedback_alignment(
     eta: float = 0.01,
     every: int | str = "phase",
@@ -37,6 +39,7 @@ def feedback_alignment(
     return feedback_alignment
 
 
+@shipped
 def target_difference(
     eta: float = 0.01,
     every: int | str = "phase",
@@ -56,6 +59,7 @@ def target_difference(
     return target_difference
 
 
+@shipped
 def contrastive(
     eta: float = 0.1,
     memory: str = "values",
@@ -84,6 +88,7 @@ def contrastive(
     return contrastive if memory == "values" else contrastive_weight
 
 
+@shipped
 def continuous_contrastive(
     eta: float = 0.1,
     gather: bool = False,
@@ -115,6 +120,7 @@ def continuous_contrastive(
     return gathered_contrastive if gather else continuous_contrastive
 
 
+@shipped
 def rflo(
     tau: float = 10.0,
     eta: float = 0.03,
@@ -164,6 +170,7 @@ def rflo(
     return rflo_late if late else rflo
 
 
+@shipped
 def btsp_gated(
     tau_et: float = 1500.0,
     tau_is: float = 500.0,

@@ -11,7 +11,7 @@ from .barrier import begin, finish
 from .core import step_core
 from .events import run_events
 from .mesh import drain_mesh, run_until, walk_mesh
-from .rows import ADDED, ASYNC, LINK_DEPTH, C, R, X
+from .rows import ADDED, ASYNC, DEPTH, LINK_DEPTH, C, R, X
 from .schedule import overwrite, write_pulses
 
 DONE, FULL, HANGS, ENDLESS, LINK_FULL = range(5)
@@ -62,6 +62,9 @@ def note(m, log, at):
         log.synops[at, c] = (m.reg[c, R.SYNOPS] - log.held[c, 0]) & 0xFFFFFFFF
         log.active[at, c] = (m.reg[c, R.CYCLES] - log.held[c, 1]) & 0xFFFFFFFF
         log.updates[at, c] = m.tally[c, ADDED.ACTIVE] - log.held[c, 2]
+        for slot in range(DEPTH):
+            if slot != m.reg[c, R.SLOT]:
+                log.waiting[at] += m.queued[c, slot]
     sum_tallies(m, log.sums[1])
     log.lost[at] = log.sums[1, 0] - log.sums[0, 0]
     for j in range(3):

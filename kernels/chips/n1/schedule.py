@@ -41,6 +41,7 @@ class Log(NamedTuple):
     sent: np.ndarray  # int32 (l, 5) timestep, controller cycle, core, neuron, payload (chip link)
     used: np.ndarray  # int64 (2,)
     watch: np.ndarray  # int64 (w, 3) core, row, neuron
+    waiting: np.ndarray  # int64 (t,) entries of delay queues that are due after the next timestep
     held: np.ndarray  # int64 (c, 3) counters before a timestep
     sums: np.ndarray  # int64 (2, 4) tallies before and after a timestep
     trace: np.ndarray  # int32 (t, w) watched values after each timestep

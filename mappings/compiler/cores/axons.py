@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from chipsim.mappings.network.network import Network, Projection
 from chipsim.native.synapses import Conv, FloatSynapses, Synapses
+from chipsim.rules.carried import existing
 
 
 class Pattern(NamedTuple):
@@ -67,7 +68,7 @@ def matrix_of(synapses: Any) -> Any:
     return synapses.weights if isinstance(synapses, FloatSynapses) else synapses
 
 
-_KEPT: ContextVar[dict[int, Pattern] | None] = ContextVar("patterns", default=None)
+_KEPT: ContextVar[dict[tuple[int, int], Pattern] | None] = ContextVar("patterns", default=None)
 
 
 @contextmanager
@@ -83,24 +84,31 @@ def kept_patterns() -> Iterator[None]:
         _KEPT.reset(token)
 
 
-def pattern(synapses: Any) -> Pattern:
-    """Where the synapses are: a zero in a dense matrix is none, every stored entry of a sparse one is one."""
+def pattern(projection: Projection) -> Pattern:
+    """Where its synapses are: every stored entry of a sparse matrix is one, a zero of a dense one only where it learns.
+
+    See `chipsim.rules.carried.existing`.
+    """
+    synapses = projection.synapses
     matrix: Any = None if isinstance(synapses, Conv) else matrix_of(synapses)
     if sp.issparse(matrix):
         return Pattern(matrix.indptr, matrix.indices)
     kept = _KEPT.get()
     if kept is None:
-        return _worked_out(synapses, matrix)
-    if id(synapses) not in kept:
-        kept[id(synapses)] = _worked_out(synapses, matrix)
-    return kept[id(synapses)]
+        return _worked_out(projection, matrix)
+    key = (id(synapses), id(projection.rule))
+    if key not in kept:
+        kept[key] = _worked_out(projection, matrix)
+    return kept[key]
 
 
-def _worked_out(synapses: Any, matrix: Any) -> Pattern:
+def _worked_out(projection: Projection, matrix: Any) -> Pattern:
+    synapses = projection.synapses
     if matrix is None:
         post, pre, _ = synapses.targets()
     else:
-        pre, post = np.nonzero(np.ascontiguousarray(np.asarray(matrix).T != 0))
+        found = existing(matrix, projection.rule, projection.pre is projection.post)
+        pre, post = np.nonzero(np.ascontiguousarray(found.T))
     counts = np.bincount(pre, minlength=synapses.shape[1])
     return Pattern(np.concatenate(([0], np.cumsum(counts))), post.astype(np.int32))
 
@@ -132,7 +140,7 @@ def axon_rows(projection: Projection, pre_start: int, core: np.ndarray, local: n
     core, local : (m,) int32
         Core and core-local index of each neuron of its target.
     """
-    indptr, indices = pattern(projection.synapses)
+    indptr, indices = pattern(projection)
     if not len(indices):
         none = np.zeros(0, np.int64)
         return AxonRows(none, none.astype(np.int32), none, none, none)

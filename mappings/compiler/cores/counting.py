@@ -160,7 +160,7 @@ def fan_in(net: Network) -> np.ndarray:
     out = np.zeros(total(net), np.int64)
     for projection in net.projections.values():
         lo, n = start[projection.post.name], projection.post.n
-        out[lo : lo + n] += np.bincount(pattern(projection.synapses).indices, minlength=n)
+        out[lo : lo + n] += np.bincount(pattern(projection).indices, minlength=n)
     return out
 
 

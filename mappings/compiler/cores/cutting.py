@@ -9,8 +9,8 @@ from chipsim.errors import CompileError
 from chipsim.mappings.network.network import Network
 from chipsim.rules.carried import rule_state
 
-from .allocate import CORE_RULES, CoreRule, too_much, with_learning
 from .axons import owner
+from .core_rules import CORE_RULES, CoreRule, too_much, with_learning
 from .counting import fan_in
 from .incoming import Incoming
 from .profiles import decay_key, learns_at_all, profile_ids, shared_ids, taught, threshold_key
@@ -159,24 +159,11 @@ class Cutter:
         need = 2
         if self.incoming is not None and why in self.limited:
             need = int(self.incoming.needs(a, a + 1)[why][0])
-        error = lone(too_much(rule, self.chip, self._name(a), core, need, limit or 0))
+        error = too_much(rule, self.chip, self._name(a), core, need, limit or 0, lone=True)
         into = {p.name: p.rule for p in self.net.projections.values() if p.post.name == self._name(a) and p.rule}
         if why != "synapse_bits" or not into:
             return error
         return with_learning(error, max(into, key=lambda name: rule_state(into[name])["synapse"]))
-
-
-def lone(error: CompileError) -> CompileError:
-    """`error` said of a single neuron, for which more cores are no way out."""
-    text = str(error).split(": ")[0]
-    return CompileError(
-        f"{text}, for one neuron alone: prune its synapses, or use a chip with larger cores",
-        population=error.population,
-        core=error.core,
-        resource=error.resource,
-        need=error.need,
-        limit=error.limit,
-    )
 
 
 def _before(ids: np.ndarray) -> np.ndarray:

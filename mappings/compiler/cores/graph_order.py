@@ -30,7 +30,7 @@ def affinity(net: Network, rates: Mapping[str, Any] | None) -> sp.csr_array:
     n, start, rate = total(net), starts(net), spike_rates(net, rates)
     rows, columns, weights = [], [], []
     for projection in net.projections.values():
-        indptr, indices = pattern(projection.synapses)
+        indptr, indices = pattern(projection)
         count = np.diff(indptr)
         source = np.repeat(np.arange(count.size), count)
         value = (rate[start[projection.pre.name] :][: count.size] / np.maximum(count, 1))[source]

@@ -60,7 +60,7 @@ class Incoming:
         place = np.zeros(total(net), np.int32)
         place[order] = np.arange(order.size)
         start, projections = starts(net), list(net.projections.values())
-        found = [pattern(p.synapses) for p in projections]
+        found = [pattern(p) for p in projections]
         rows = [place[start[p.post.name] :][f.indices] for p, f in zip(projections, found)]
         offset = np.cumsum([0, *(len(f.indices) for f in found)])
         pointer = np.concatenate([np.zeros(1, np.int64), *(f.indptr[1:] + at for f, at in zip(found, offset))])

@@ -17,10 +17,11 @@ from chipsim.chips.schema import Chip
 from chipsim.errors import CompileError
 from chipsim.mappings.network.network import Network
 
-from .allocate import CORE_RULES, Allocation, core_error, core_limits, counted
+from .allocate import Allocation, counted
 from .axons import distinct_axons, is_input, kept_patterns, pattern, total
+from .core_rules import CORE_RULES, core_error, core_limits
 from .counting import Count
-from .cutting import Cutter, lone
+from .cutting import Cutter
 from .graph_order import graph_parts
 from .grouping import grouped_order
 from .traffic import Traffic, traffic
@@ -174,7 +175,7 @@ class _Maker:
         return int(self.found[name][0].max()) + 1
 
     def _worth_a_graph(self) -> bool:
-        synapses = sum(len(pattern(p.synapses).indices) for p in self.net.projections.values())
+        synapses = sum(len(pattern(p).indices) for p in self.net.projections.values())
         return 0 < synapses <= GRAPH_SYNAPSES
 
     def _pays(self, than: str) -> bool:
@@ -224,7 +225,7 @@ class _Maker:
             limit = table.limits[rule.column]
             for k in over.get(rule.column, ()):
                 if lengths[k] == 1:
-                    raise lone(core_error(rule, self.chip, table, int(k), limit or 0))
+                    raise core_error(rule, self.chip, table, int(k), limit or 0, lone=True)
                 wanted = -(-int(table.table[rule.column][k]) // limit) if limit else 2
                 parts[k] = max(parts[k], min(max(wanted, 2), lengths[k]))
         pieces = [np.linspace(bounds[k], bounds[k + 1], parts[k] + 1)[:-1] for k in range(parts.size)]

@@ -94,7 +94,7 @@ def taught(net: Network) -> tuple[np.ndarray, np.ndarray]:
     start = starts(net)
     for projection in net.projections.values():
         flags = learns if projection.rule is not None else fixed
-        flags[start[projection.post.name] :][pattern(projection.synapses).indices] = True
+        flags[start[projection.post.name] :][pattern(projection).indices] = True
     return learns, fixed
 
 

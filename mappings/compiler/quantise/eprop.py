@@ -19,6 +19,7 @@ from chipsim.mappings.network.network import Network, Population, Projection
 from chipsim.native import floats, loihi
 from chipsim.native.loihi import STATE_MAX, VTH_SHIFT
 from chipsim.native.synapses import FloatSynapses, Synapses
+from chipsim.rules.carried import existing
 from chipsim.rules.e_prop.rule import EProp, Precision
 from chipsim.rules.fixed_format import Fixed, fixed
 
@@ -217,8 +218,7 @@ def _integer(population: Population, model: Any, incoming: list[Projection], rul
     least = round(form.step / step)
     synapses, reports = {}, {}
     for p in incoming:
-        matrix = sp.csc_array(p.synapses)
-        matrix.sort_indices()
+        matrix = _stored(p)
         wanted = np.asarray(matrix.data, np.float64) / form.step
         kept = np.clip(np.floor(wanted + 0.5), -(2 ** (form.bits - 1)), 2 ** (form.bits - 1) - 1)
         mantissa = sp.csc_array(((kept * least).astype(np.int64), matrix.indices, matrix.indptr), shape=matrix.shape)
@@ -239,4 +239,16 @@ def _report(population: Population, unit: float, vth: tuple[int, int]) -> Popula
 
 
 def _size(p: Projection) -> int:
-    return int(p.synapses.nnz) if sp.issparse(p.synapses) else int(np.count_nonzero(p.synapses))
+    return int(_stored(p).nnz)
+
+
+def _stored(p: Projection) -> sp.csc_array:
+    """The weights as a CSC array that stores every synapse, those of 0 that may grow among them."""
+    if sp.issparse(p.synapses):
+        matrix = sp.csc_array(p.synapses)
+        matrix.sort_indices()
+        return matrix
+    found = existing(p.synapses, p.rule, p.pre is p.post)
+    pre, post = np.nonzero(found.T)
+    ptr = np.concatenate(([0], np.cumsum(np.count_nonzero(found, axis=0))))
+    return sp.csc_array((np.asarray(p.synapses)[post, pre], post, ptr), shape=found.shape)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from chipsim.errors import CompileError
+from chipsim.mappings.compiler.quantise.learning import check_membrane, in_format, plastic
+from chipsim.mappings.compiler.quantise.loihi import Lowered, compact
+from chipsim.mappings.compiler.quantise.report import PopulationReport, ProjectionReport
 from chipsim.mappings.network.network import Population, Projection
 from chipsim.mappings.network.recurrence import Recurrence, recurrence, scaled_rows
 from chipsim.native import floats
 from chipsim.native.base import NeuronModel
 from chipsim.native.synapses import Conv, FloatSynapses
-
-from .loihi import Lowered, compact
-from .report import PopulationReport, ProjectionReport
 
 NEVER = 1e300  #: threshold of a neuron that never spikes
 
@@ -29,11 +30,15 @@ def lower_float(population: Population, incoming: list[Projection], dt: float) -
         float model has.
     """
     rec = recurrence(population.model, dt, population.name)
+    scale = np.ones(rec.n)
+    if plastic(incoming):
+        scale = _gain_of(population.name, rec)
+        rec = in_units_of_input(rec)
     synapses: dict[str, Any] = {}
     reports: dict[str, ProjectionReport] = {}
     same = bool(np.all(rec.gain == rec.gain[0]))
     for p in incoming:
-        weights = scaled_rows(p.synapses, rec.gain, p.name)
+        weights = scaled_rows(in_format(p), rec.gain, p.name)
         if isinstance(p.synapses, Conv):
             c = p.synapses
             synapses[p.name] = Conv(weights, c.input_shape, c.stride, c.padding, c.dilation, c.groups, c.channels)
@@ -43,10 +48,11 @@ def lower_float(population: Population, incoming: list[Projection], dt: float) -
         reports[p.name] = ProjectionReport(
             p.name, population.name, unit, 0, "float", 64.0, 0.0, 0.0, 0, 0, int(np.size(weights))
         )
+    uniform = bool(np.all(scale == scale[0]))
     report = PopulationReport(
         population.name,
-        1.0,
-        1.0,
+        float(1 / scale[0]) if uniform else None,
+        float(scale[0]) if uniform else None,
         float(rec.shift[0]) if np.ptp(rec.shift) == 0 else None,
         (0, 0),
         0,
@@ -57,7 +63,30 @@ def lower_float(population: Population, incoming: list[Projection], dt: float) -
         0,
         population.n,
     )
+    check_membrane(incoming, report.unit, report.offset, population.name)
     return Lowered(_model(population, rec), synapses, report, reports, ())
+
+
+def _gain_of(name: str, rec: Recurrence) -> np.ndarray:
+    if np.any(rec.gain <= 0):
+        raise CompileError(
+            f"population '{name}': a resistance r of 0 or below turns what a rule learns around; give r > 0"
+        )
+    return rec.gain
+
+
+def in_units_of_input(rec: Recurrence) -> Recurrence:
+    """The same neurons with potentials in units of their gain: weights then stay as they are, as a rule knows them."""
+    g = rec.gain
+    return replace(
+        rec,
+        gain=np.ones(rec.n),
+        bias=rec.bias / g,
+        threshold=rec.threshold / g,
+        v0=rec.v0 / g,
+        drop=rec.drop / g,
+        lowest=np.where(rec.lowest > -NEVER, rec.lowest / g, rec.lowest),
+    )
 
 
 def _model(population: Population, rec: Recurrence) -> NeuronModel:

@@ -7,20 +7,42 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from chipsim.checks import shown
 from chipsim.chips.schema import Chip
 from chipsim.errors import CompileError
+from chipsim.mappings.compiler.quantise.learning import (
+    Grid,
+    bounded,
+    check_membrane,
+    filled,
+    grids,
+    open_ended,
+    shift_of,
+    snapped,
+    start_steps,
+)
+from chipsim.mappings.compiler.quantise.report import PopulationReport, ProjectionReport
+from chipsim.mappings.compiler.quantise.rounding import MOST_SOURCES, moments
+from chipsim.mappings.compiler.quantise.scale import Demand, Ranges, choose_scale, full_scale, top_weight, weight_step
+from chipsim.mappings.compiler.quantise.weights import (
+    Options,
+    input_unit,
+    messages,
+    row_sums,
+    row_tops,
+    to_mantissas,
+    to_second,
+    unrolled,
+    weight_report,
+)
 from chipsim.mappings.network.network import Population, Projection
 from chipsim.mappings.network.recurrence import Recurrence, recurrence, scaled_rows
 from chipsim.native import loihi
 from chipsim.native.base import NeuronModel
-from chipsim.native.synapses import Conv, derive_sign, stored
-
-from .report import PopulationReport, ProjectionReport
-from .rounding import MOST_SOURCES, moments
-from .scale import Demand, Ranges, choose_scale, full_scale, top_weight, weight_step
-from .weights import Options, input_unit, row_sums, row_tops, to_mantissas, to_second, unrolled
+from chipsim.native.loihi import VTH_SHIFT
+from chipsim.native.synapses import Conv, Synapses, derive_sign, stored, with_data
 
 DECAY_ONE = 4096
 
@@ -74,16 +96,21 @@ def lower(
     if options.low_bits:
         incoming = [unrolled(p) for p in incoming]
     gain, bias = rec.gain * u_fix * v_fix, rec.bias * v_fix
-    weights = {p.name: scaled_rows(p.synapses, gain, p.name) for p in incoming}
-    signs = {k: derive_sign(stored(w)) for k, w in weights.items()}
-    if options.bits < 2 and "mixed" in signs.values():
-        worst = next(k for k, sign in signs.items() if sign == "mixed")
+    learnt = grids(incoming, chip)
+    weights = {p.name: _farthest(p, learnt.get(p.name), gain) for p in incoming}
+    signs = {k: learnt[k].sign if k in learnt else derive_sign(stored(w)) for k, w in weights.items()}
+    worst = next((k for k, sign in signs.items() if sign == "mixed" and k not in learnt), None)
+    if options.bits < 2 and worst is not None:
         raise CompileError(
             f"projection '{worst}': with 1 bit, weights of both signs have no positive value; use bits=2 or more, "
             "or split it into an excitatory and an inhibitory projection"
         )
+    seen = None if learnt else seen  # what is learned is not in a calibration run
     demand = _demand(rec, du, dv, bias, weights, signs, incoming, options, seen)
     scale, exponent, overflows = choose_scale(demand, _no_exponent(ranges, incoming), options.granularity)
+    if learnt:
+        exponent = snapped(scale, gain, learnt, ranges.exponent, population.name)
+        scale = 2.0 ** (exponent + VTH_SHIFT) / (gain * min(g.step for g in learnt.values()))
     feedback = None
     if soft:
         scale, feedback = feedback_scale(rec, dv, scale)
@@ -91,15 +118,20 @@ def lower(
     synapses, reports, seconds = {}, {}, {}
     unit = input_unit(gain, scale)
     for p in incoming:
+        if p.name in learnt:
+            _check_fixed(p, options.low_bits)
+            synapses[p.name], reports[p.name] = _learnt(p, learnt, exponent)
+            continue
         h = _moments(p, rec, trains)
         first, report = to_mantissas(p, weights[p.name], signs[p.name], scale, unit, options, ranges, h)
         synapses[p.name], reports[p.name] = first, report
         if options.low_bits:
-            _check_fixed(p)
             low, report = to_second(p, weights[p.name], first, scale, unit, options, ranges, h)
             seconds[p.name], reports[report.name] = low, report
     report = _report(population, rec, du, dv, bias, scale, exponent, model)
-    notes = (_overflow_note(population.name),) if overflows else ()
+    check_membrane(incoming, report.unit, report.offset, population.name)
+    notes = (_overflow_note(population.name),) if overflows and not learnt else ()
+    notes += tuple(open_ended(p, learnt[p.name]) for p in incoming if p.name in learnt and not bounded(p.rule))
     return Lowered(model, synapses, report, reports, notes, seconds)
 
 
@@ -163,8 +195,28 @@ def _check_counts(name: str, rec: Recurrence, chip: Chip) -> None:
     )
 
 
-def _check_fixed(p: Projection) -> None:
-    if p.rule is not None:
+def _farthest(p: Projection, grid: Grid | None, gain: np.ndarray) -> Any:
+    """Weights times the gain of their neurons: those that are, or the largest that a rule can make."""
+    reach = p if grid is None else replace(p, synapses=filled(p, grid.reach))
+    return scaled_rows(reach.synapses, gain, p.name)
+
+
+def _learnt(p: Projection, learnt: dict[str, Grid], exponent: int) -> tuple[Synapses, ProjectionReport]:
+    """Synapses of a projection that learns: its start weights in steps of its rule."""
+    grid = learnt[p.name]
+    wanted, kept = start_steps(p, grid)
+    exponent += shift_of(grid.step, min(g.step for g in learnt.values()))
+    form = p.rule.weight
+    bits = 8 if form is None else min(8, form.bits)
+    flat = kept.astype(np.int32)
+    matrix = with_data(p.synapses, flat) if sp.issparse(p.synapses) else flat.reshape(np.shape(p.synapses))
+    values = stored(p.synapses) / grid.step
+    report = weight_report(p, values, kept, wanted, 1.0, 1, exponent, grid.sign, None)
+    return Synapses(matrix, exponent, bits, grid.sign, p.delay, messages(p)), replace(report, unit=grid.step)
+
+
+def _check_fixed(p: Projection, low_bits: int) -> None:
+    if low_bits:
         raise CompileError(f"projection '{p.name}' learns: a rule changes one synapse per weight; use low_bits=0")
 
 

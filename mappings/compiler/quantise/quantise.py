@@ -30,6 +30,7 @@ from .weights import Options, second_name
 
 METHODS = ("max", "percentile", "mse", "data", "nengo_loihi")
 GRANULARITIES = ("population", "neuron")
+MOST_BITS = 8  #: of a mantissa
 
 
 def quantise(
@@ -40,7 +41,7 @@ def quantise(
     method: str = "max",
     percentile: float = 99.9,
     granularity: str = "population",
-    bits: int = 8,
+    bits: int | None = None,
     calibration: Mapping[str, Any] | None = None,
     headroom: float = 1.5,
     undershoot: float = 4.0,
@@ -63,8 +64,8 @@ def quantise(
     granularity : {"population", "neuron"}
         One scale for all neurons of a population, or one per neuron (no more different ones than the chip has
         threshold profiles).
-    bits : int
-        Weight bits, 1..8.
+    bits : int or None
+        Weight bits, 1..8; None takes as many as the chip's synapses have (`limits.weight_bits`), at most 8.
     low_bits : int
         0, or 2..8: each weight takes a second synapse of so many bits and an exponent of its own for what the first
         leaves over. Twice the synapses; convolutions are stored synapse by synapse.
@@ -95,6 +96,7 @@ def quantise(
     CompileError
         What the chip cannot hold: a reset, a refractory period, weights without any exponent that fits.
     """
+    bits = _bits(bits, chip)
     options = _options(method, percentile, granularity, bits, headroom, undershoot, compensate, low_bits, compartments)
     ideal = {k for k, p in net.populations.items() if p.model.family == "ideal"}
     _check_mixture(net, ideal)
@@ -127,6 +129,17 @@ def quantise(
     return native, _report(method, dt, lowered, populations)
 
 
+def _bits(asked: int | None, chip: Chip) -> int:
+    """Weight bits asked for, or those of the chip; refuses what its synapses do not have."""
+    low, high = chip.limits.weight_bits or (1, MOST_BITS)
+    if asked is None:
+        return max(1, min(high, MOST_BITS))
+    asked = whole(asked, "quantise: bits", 1, MOST_BITS)
+    if not low <= asked <= high and chip.family != "float":
+        raise CompileError(f"quantise: bits={asked}, but synapses of chip '{chip.name}' have {low}..{high} bits")
+    return asked
+
+
 def _options(
     method: str,
     percentile: float,
@@ -144,7 +157,7 @@ def _options(
     percentile = finite(percentile, "quantise: percentile")
     if not 0 < percentile <= 100:
         raise NetworkError(f"quantise: percentile={percentile} is outside (0, 100]")
-    bits, low_bits = whole(bits, "quantise: bits", 1, 8), whole(low_bits, "quantise: low_bits", 0, 8)
+    low_bits = whole(low_bits, "quantise: low_bits", 0, 8)
     if not isinstance(compensate, (bool, np.bool_)) and not (isinstance(compensate, str) and compensate == "readouts"):
         raise NetworkError(f"quantise: compensate={shown(compensate)} is not True, False or 'readouts'")
     compensate = compensate if isinstance(compensate, str) else bool(compensate)

@@ -94,15 +94,15 @@ def to_mantissas(
     mantissa = np.clip(wanted, -top, top)
     if h is not None and sign == "mixed" and not options.low_bits and _is_dense(target, is_conv, h):
         mantissa = wanted = rounded(target / size, step, top, h).ravel()
-    report = _weight_report(p, values, mantissa, wanted, size, step, exponent, sign, unit)
+    report = weight_report(p, values, mantissa, wanted, size, step, exponent, sign, unit)
     grid = mantissa.astype(np.int32)
     if is_conv:
         c = p.synapses
         geometry = (c.input_shape, c.stride, c.padding, c.dilation, c.groups, c.channels)
-        messages = max(c.message_bits, _messages(p))
-        return Conv(grid.reshape(target.shape), *geometry, exponent=0, message_bits=messages), report
+        bits = max(c.message_bits, messages(p))
+        return Conv(grid.reshape(target.shape), *geometry, exponent=0, message_bits=bits), report
     matrix = with_data(target, grid) if sp.issparse(target) else grid.reshape(target.shape)
-    return Synapses(matrix, exponent, options.bits, sign, p.delay, _messages(p)), report
+    return Synapses(matrix, exponent, options.bits, sign, p.delay, messages(p)), report
 
 
 def to_second(
@@ -128,7 +128,7 @@ def to_second(
     if h is not None and _is_dense(target, False, h):
         mantissa = wanted = rounded(rest.reshape(target.shape) / size, step, top, h).ravel()
     both = (values - rest) / size + mantissa
-    report = _weight_report(p, values, both, both, size, step, exponent, "mixed", unit)
+    report = weight_report(p, values, both, both, size, step, exponent, "mixed", unit)
     report = replace(report, name=second_name(p.name), clipped=int(np.count_nonzero(wanted != mantissa)))
     grid = mantissa.astype(np.int32)
     matrix = with_data(target, grid) if sp.issparse(target) else grid.reshape(target.shape)
@@ -160,7 +160,7 @@ def unrolled(p: Projection) -> Projection:
     return replace(p, synapses=matrix)
 
 
-def _messages(p: Projection) -> int:
+def messages(p: Projection) -> int:
     """Bits of the numbers that the source's spikes carry, 0 for plain spikes."""
     values = p.pre.model.values
     graded = int(values["graded"]) if p.pre.model.is_input else values.get("spikes") == "many"
@@ -179,7 +179,7 @@ def _projection_exponent(values: np.ndarray, top: int, step: int, options: Optio
     return int(np.clip(exponent, lowest, ranges.exponent[1]))
 
 
-def _weight_report(
+def weight_report(
     p: Projection,
     values: np.ndarray,
     mantissa: np.ndarray,
@@ -190,6 +190,7 @@ def _weight_report(
     sign: str,
     unit: float | None,
 ) -> ProjectionReport:
+    """What became of the weights `values` as `mantissa` (clipped from `wanted`) times `size`, all (s,) float64."""
     error, live = mantissa * size - values, values != 0
     largest = float(np.abs(values).max(initial=0.0))
     rms = float(np.sqrt(np.mean(values[live] ** 2))) if live.any() else 0.0

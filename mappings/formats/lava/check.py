@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from chipsim.chips.arithmetic import PRESETS
 from chipsim.errors import CompileError, NetworkError
@@ -13,6 +12,7 @@ from chipsim.native.base import NeuronModel
 from chipsim.native.effective import effective
 from chipsim.native.loihi import STATE_MAX, VTH_SHIFT
 from chipsim.native.synapses import Conv, Synapses, stored
+from chipsim.program.fan_out import pattern
 from chipsim.program.program import PopulationImage, Program, ProjectionImage
 from chipsim.rules.carried import kind_of as kind_of_rule
 from chipsim.rules.products.state import WEIGHT_SEED
@@ -143,12 +143,12 @@ def _rule(program: Program, p: ProjectionImage, where: str) -> None:
             f"{where}: {chosen.rule.name} reads payloads, which Lava's LearningDense drops with message_bits=0: set "
             "message_bits=8, or graded=0"
         )
-    given = s.mantissa.nnz if sp.issparse(s.mantissa) else int(np.count_nonzero(s.mantissa))
     pairs = s.shape[0] * s.shape[1]
+    given = int(pattern(p).nnz)
     if given < pairs:
         raise CompileError(
             f"{where}: learns {given} synapses of {pairs} pairs, Lava's LearningDense learns all of them; "
-            "give chipsim.rules.carried.all_to_all(weights)"
+            "give a dense array, or chipsim.rules.carried.all_to_all(weights)"
         )
     if program.populations[p.post].model.is_input and chosen.y1_impulse and not chosen.rule.three_factor:
         raise CompileError(f"{where}: y1 is sent by neurons, and '{program.populations[p.post].name}' has none")

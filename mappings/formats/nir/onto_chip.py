@@ -7,16 +7,15 @@ from typing import Any
 
 from chipsim.chips.read import load_chip
 from chipsim.chips.schema import Chip
-from chipsim.mappings.compiler.compile import compile
+from chipsim.mappings.compiler.compile import compile, tell
 from chipsim.mappings.compiler.quantise.quantise import quantise as make_native
+from chipsim.mappings.formats.nir.reader import from_nir
+from chipsim.mappings.formats.nir.start import started
+from chipsim.mappings.formats.nir.text import describe as describe
 from chipsim.mappings.network.idealise import ONE_SPIKE, idealise
 from chipsim.mappings.network.network import Network
 from chipsim.mappings.network.substeps import substepped
 from chipsim.program.program import Program
-
-from .reader import from_nir
-from .start import started
-from .text import describe as describe
 
 QUANTISE = {"compensate": "readouts"}  #: options of the quantiser unless others are given
 STEP_OF_STEPS = 1e-3  #: seconds per step on a chip where the graph counts steps and nothing else is said
@@ -75,7 +74,14 @@ def compile_nir(
 
     The program's `stages["nir"]` holds source, dt, scheme, depths and all notes.
     """
-    net, described, chosen = from_nir(graph, **options), load_chip(chip), {**QUANTISE, **(quantise or {})}
+    return compile_read(from_nir(graph, **options), chip, seconds=seconds, quantise=quantise, substeps=substeps)
+
+
+def compile_read(
+    net: Network, chip: Any, *, seconds: float | None = None, quantise: Any = None, substeps: int = 1, **options: Any
+) -> Program:
+    """`compile_nir` of a network that was read already (`from_nir`, `from_torch`); options as in `compile`."""
+    described, chosen = load_chip(chip), {**QUANTISE, **(quantise or {})}
     if substeps > 1 and described.family != "float":
         net = substepped(net, substeps)
     if described.limits.soft_reset_compartments is not None:
@@ -85,20 +91,23 @@ def compile_nir(
     if any(note.endswith(ONE_SPIKE) for note in notes):
         notes.append("substeps=k (command line: --substeps) lets up to k spikes of a step follow each other")
     if described.family == "loihi":
-        program = _quantised(net, made, described, step, chosen)
+        program = _quantised(net, made, described, step, chosen, options)
         soft = [p.name for p in program.populations if p.model.compartments > 1]
         if soft:
             notes.append(f"{', '.join(soft)}: reset by subtraction takes a second compartment of each neuron")
     else:
-        program = compile(made, chip, dt=step, quantise=quantise)
+        program = compile(made, chip, dt=step, quantise=quantise, **options)
     program.stages["nir"] = {**net.metadata["nir"], "notes": notes}
     return program
 
 
-def _quantised(net: Network, ideal: Network, chip: Chip, dt: float, options: dict[str, Any]) -> Program:
+def _quantised(
+    net: Network, ideal: Network, chip: Chip, dt: float, options: dict[str, Any], rest: dict[str, Any]
+) -> Program:
     """Quantise, set what only the chip's registers can say, compile, keep the ideal units."""
     native, report = make_native(ideal, chip, dt=dt, **options)
-    program = compile(started(native, net, report.units), chip, dt=dt)
+    program = compile(started(native, net, report.units), chip, dt=dt, **rest)
+    tell(report.warnings)
     populations = tuple(replace(p, unit=report.units.get(p.name)) for p in program.populations)
     projections = tuple(replace(p, unit=report.weight_units.get(p.name)) for p in program.projections)
     stages = {"quantise": report.report(), **program.stages}

@@ -62,6 +62,8 @@ def from_nir(
         Length of a step in the unit of the graph's time constants: seconds (snnTorch 1e-4), or 1 where they count
         steps (sinabs). Taken from the graph's metadata if it has it; never guessed.
     scheme : {"snntorch", "norse_box", "norse_import", "sinabs", "rockpool", "exact"}
+        Potentials start at 0 in all of them, as the tools do, also where v_leak is not 0 (an ideal `cs.LIF` starts at
+        v_leak).
         Whose arithmetic: see `chipsim.mappings.formats.nir.schemes`.
     reset : {"zero", "subtract", "none"}
         snnTorch, Norse and exact; left out: the tool's default, with a note. A node whose own metadata says reset,

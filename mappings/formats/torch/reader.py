@@ -94,6 +94,13 @@ def from_torch(
 
 
 def _sample(torch: Any, module: Any, sample: Any) -> Any:
+    if isinstance(sample, (tuple, list)) and any(isinstance(part, torch.Tensor) or np.ndim(part) for part in sample):
+        shapes = {tuple(np.shape(part)) for part in sample}
+        if isinstance(sample, tuple) or len(shapes) > 1:
+            raise NetworkError(
+                f"from_torch: {len(sample)} samples, but a network is read by one tensor: let the module take its "
+                "inputs joined, torch.cat([a, b], dim=-1), and cut them apart by layers of its own (Linear with zeros)"
+            )
     try:
         tensor = sample if isinstance(sample, torch.Tensor) else torch.as_tensor(np.asarray(sample))
     except (TypeError, ValueError) as error:
