@@ -23,7 +23,7 @@ def build(seed: int = 0) -> cs.Network:
     e = net.add("exc", cs.loihi.LIF(1600, bias_mant=rng.integers(1560, 2200, 1600), **registers))
     i = net.add("inh", cs.loihi.LIF(400, bias_mant=rng.integers(1560, 2000, 400), **registers))
     for pre, post, weight in ((e, e, 8), (e, i, 8), (i, e, -40), (i, i, -40)):
-        weights = sp.random_array((post.n, pre.n), density=0.05, rng=rng, format="csc")
+        weights = sp.random_array((post.n, pre.n), density=0.05, random_state=rng, format="csc")
         weights.data = 2 * np.round(weight * rng.uniform(0.25, 0.75, weights.nnz))
         delays = weights.copy()
         delays.data = rng.integers(0, 8, weights.nnz)

@@ -49,7 +49,7 @@ def network(n: int, steps: int, lines: int = 50, seed: int = 0) -> Net:
     rng = np.random.default_rng(seed)
 
     def weights(pre: int, low: np.ndarray, high: np.ndarray) -> sp.csc_array:
-        made = sp.random_array((n, pre), density=0.1, rng=rng, format="csc")
+        made = sp.random_array((n, pre), density=0.1, random_state=rng, format="csc")
         column = np.repeat(np.arange(pre), np.diff(made.indptr))
         made.data = 2 * rng.integers(low[column], high[column])
         return made.astype(np.int32)

@@ -29,7 +29,7 @@ def split(steps: int) -> Case:
     delays = rng.integers(0, 5, (20, 12))
     net.connect("x", "a", cs.loihi.Synapses(rng.integers(-120, 120, (20, 12)) * 2, exponent=1, delays=delays))
     net.connect("a", "a", cs.loihi.Synapses(rng.integers(-60, 60, (20, 20)) * 2, exponent=-2, sign="mixed"))
-    thin = sp.random_array((20, 20), density=0.2, rng=rng, format="csc")
+    thin = sp.random_array((20, 20), density=0.2, random_state=rng, format="csc")
     thin.data = rng.integers(-200, 200, thin.nnz)
     later = thin.copy()
     later.data = rng.integers(0, 63, thin.nnz)

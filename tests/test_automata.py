@@ -209,7 +209,7 @@ def test_files_and_command_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["inspect", str(path)])
     assert done.exit_code == 0 and "transition" in done.output
     done = CliRunner().invoke(app, ["convert", str(program), "--encoding", "sqrt", "-o", str(tmp_path / "x.h5")])
-    assert done.exit_code == 1 and "belongs to automata" in str(done.exception)
+    assert done.exit_code == 1 and "option of automaton (.json)" in str(done.exception)
     path.write_text(json.dumps(given | {"transitions": [[3, 0, 1]], "complete": True}))
     assert read_network(path, minimise=False).n == 13 * 2 + 1
     for text, message in (

@@ -209,7 +209,6 @@ def test_refused_input_is_one_line_and_exit_1(
         (["map", here / "none.h5", "-o", tmp_path / "x.h5"], "no such file"),
         (["map", here / "p.h5", "-o", tmp_path / "x.h5"], "holds a program, not a network"),
         (["map", here / "in.npz", "-o", tmp_path / "x.h5"], "no reader for '.npz'"),
-        (["map", here / "net.py", "-o", tmp_path / "no" / "x.h5"], "there is no folder"),
         (["map", here / "net.py", "--dt", "-1", "-o", tmp_path / "x.h5"], "dt="),
         (["map", tmp_path / "big.py", "--chip", tmp_path / "small.yaml", "-o", tmp_path / "x.h5"], "core"),
         (["run", tmp_path / "cut.h5", "-n", 5, "-o", out], "cut short"),

@@ -54,7 +54,7 @@ def test_convert_for_the_importer_of_a_tool(tmp_path):
     assert "one of snntorch, norse" in str(
         called("convert", tmp_path / "net.py", "-o", tmp_path / "m.nir", "--tool", "lava").exception
     )
-    assert "not m.h5" in str(
+    assert "not of m.h5" in str(
         called("convert", tmp_path / "net.py", "-o", tmp_path / "m.h5", "--tool", "norse").exception
     )
 

@@ -35,7 +35,7 @@ def recurrent(seed: int, n: int = 20) -> Network:
     h = net.add("h", LIF(n, tau_mem=tau, tau_syn=5e-3, bias=rng.uniform(0, 0.5, n), refractory=2e-3))
     o = net.add("o", IF(5, threshold=2.0))
     net.connect(x, h, rng.normal(0.2, 0.4, (n, 15)), delay=rng.integers(0, 5, (n, 15)))
-    net.connect(h, h, sp.random_array((n, n), density=0.3, rng=rng) * 0.2)
+    net.connect(h, h, sp.random_array((n, n), density=0.3, random_state=rng) * 0.2)
     net.connect(h, o, rng.normal(0.1, 0.3, (5, n)), delay=3)
     return net
 
@@ -143,7 +143,7 @@ def test_rates_follow_the_float_network(method: str, granularity: str) -> None:
 
 def test_sparse_and_dense_weights_agree() -> None:
     rng = np.random.default_rng(4)
-    w = sp.random_array((9, 7), density=0.5, rng=rng, data_sampler=lambda size: rng.normal(size=size))
+    w = sp.random_array((9, 7), density=0.5, random_state=rng, data_sampler=lambda size: rng.normal(size=size))
     dense, one = quantise(pair(LIF(9), w.toarray()), LOIHI)
     sparse, two = quantise(pair(LIF(9), sp.csc_array(w)), LOIHI)
     np.testing.assert_array_equal(

@@ -21,7 +21,7 @@ def ideal(seed: int, reset: str = "zero", dead: float = 2e-3) -> cs.Network:
     )
     o = net.add("o", cs.IF(6, threshold=1.5, reset=reset))
     net.connect(x, h, rng.normal(0.4, 0.6, (15, 12)), delay=rng.integers(0, 6, (15, 12)))
-    net.connect(h, h, sp.random_array((15, 15), density=0.3, rng=rng) * 0.3, delay=1)
+    net.connect(h, h, sp.random_array((15, 15), density=0.3, random_state=rng) * 0.3, delay=1)
     net.connect(h, o, rng.normal(0.2, 0.4, (6, 15)))
     return net
 

@@ -9,6 +9,8 @@ import typer
 
 from .common import Json, say
 
+HDF5 = (".h5", ".hdf5")
+
 
 def inspect(
     file: Annotated[Path, typer.Argument(help="A program, result, network or checkpoint, or any network file.")],
@@ -22,19 +24,13 @@ def inspect(
 
 def _opened(file: Path) -> tuple[str, Any]:
     from chipsim.mappings.formats import read_network
+    from chipsim.mappings.formats.registry import format_of
     from chipsim.program.program import Program
     from chipsim.storage.file import kind_of
 
-    if file.suffix.lower() == ".nir":
-        from chipsim.mappings.formats.nir.onto_chip import describe
-
-        return "NIR graph", describe(file)
-    if file.suffix.lower() == ".net":
-        from chipsim.mappings.formats.netx.reader import describe as describe_netx
-
-        return "NetX network", describe_netx(file)
-    if file.suffix.lower() not in (".h5", ".hdf5") and file.exists():
-        return "network", read_network(file)
+    if file.suffix.lower() not in HDF5 and file.exists():
+        of = format_of(file)
+        return (of.name, of.call(of.describer, file)) if of.describer else ("network", read_network(file))
     kind = kind_of(file)
     if kind == "network":
         return kind, read_network(file)

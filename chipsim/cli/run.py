@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chipsim.errors import ChipsimError, FileError, RunError
+from chipsim.mappings.formats.registry import format_of
 
 from .common import Json, progress, say, table, working
-from .convert import MinVMem, Reset, ResetDelay, Scheme, SpikeFn, nir_options
 from .fidelity import Calibrate, Quantise, Substeps, compared, quantise_options, read_samples, shown
+from .formats import HDF5, READ, onto_chip, with_format_options
 
 if TYPE_CHECKING:
     from chipsim.mappings.studies.fidelity import Fidelity
@@ -23,21 +24,30 @@ RESULT = "result.h5"
 ChipName = Annotated[str, typer.Option("--chip", help="A shipped chip (see `chipsim chips`) or a YAML file.")]
 
 
+@with_format_options
 def map_network(
-    net: Annotated[Path, typer.Argument(help="A network: .h5 written by chipsim, or a .py defining `net`.")],
+    net: Annotated[Path, typer.Argument(help=f"A network: {READ}.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Program to write, .h5.")],
     chip: ChipName = "loihi",
-    dt: Annotated[float, typer.Option(help="Seconds per step.")] = 1e-3,
+    dt: Annotated[float | None, typer.Option(help="Seconds per step; 1e-3, or what the file says.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     arithmetic: Annotated[str, typer.Option(help="lava, nengo_loihi or brian2_loihi; the chip's own if empty.")] = "",
     max_neurons: Annotated[int, typer.Option(help="Fewer neurons per core than the chip allows; 0: as many.")] = 0,
     quantise: Quantise = None,
+    substeps: Substeps = 1,
     relays: Annotated[bool, typer.Option("--relays", help="Relays where a neuron has too many input axons.")] = False,
     as_json: Json = False,
+    *,
+    given: dict[str, Any],
 ) -> None:
     """Map a network onto a chip and write the program that the chip loads."""
-    options = {"dt": dt, "seed": seed, "arithmetic": arithmetic or None, "max_neurons": max_neurons or None}
-    program = _compile(net, chip, **options, quantise=quantise_options(quantise) or None, relays=relays)
+    from chipsim.report.page import make_folder
+
+    options: dict[str, Any] = {"seed": seed, "arithmetic": arithmetic or None, "max_neurons": max_neurons or None}
+    mapped = {"dt": dt, "quantise": quantise_options(quantise) or None, "substeps": substeps}
+    with working(f"mapping {net.name} onto {chip}"):
+        program, notes = onto_chip(net, chip, given, **mapped, relays=relays, **options)
+    make_folder(out.parent)
     program.save(out)
     used = program.stages.get("allocate") or {}
     data = {
@@ -47,25 +57,11 @@ def map_network(
         "cores": len(program.cores),
         "stages": {k: v for k, v in program.stages.items() if k != "place"},
     }
-    say(data, as_json, *_mapped(program, used), f"{program!r} written to {out}")
+    say(data, as_json, *_mapped(program, used, notes), f"{program!r} written to {out}")
 
 
-def _compile(source: Path, chip: str, **options: Any) -> Program:
-    """Read and compile a network file; this is the roof, the one place that sees mappings."""
-    from chipsim.mappings.formats import read_network
-    from chipsim.mappings.formats.any_chip import compile
-
-    with working(f"mapping {source.name} onto {chip}"):
-        net = read_network(source)
-        program = compile(net, chip, **options)
-    for note in net.metadata.get("netx", {}).get("notes", ()):
-        typer.echo(f"note: {note}", err=True)
-    return program
-
-
-def _mapped(program: Program, used: dict[str, Any]) -> list[Any]:
-    out: list[Any] = [f"warning: {w}" for w in program.warnings]
-    out += [f"note: {n}" for n in (program.stages.get("relays") or {}).get("notes", ())]
+def _mapped(program: Program, used: dict[str, Any], notes: list[str]) -> list[Any]:
+    out: list[Any] = [*(f"warning: {w}" for w in program.warnings), *(f"note: {n}" for n in notes)]
     columns, limits = used.get("table") or {}, used.get("limits") or {}
     shown = ("neurons", "input_axons", "output_axons", "synapses", "synapse_bits")
     if not columns:
@@ -83,6 +79,7 @@ def _filled(value: int, limit: int | None) -> str:
     return f"{value}" if not limit else f"{value} ({value / limit:.0%})"
 
 
+@with_format_options
 def run(
     program: Annotated[Path, typer.Argument(help="A program from `chipsim map`, or a network with --chip.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the result.")],
@@ -93,35 +90,30 @@ def run(
     masks: Annotated[bool, typer.Option("--masks", help="Keep what --timing detailed and noc need.")] = False,
     chip: Annotated[str, typer.Option("--chip", help="Chip, if PROGRAM is a network.")] = "",
     dt: Annotated[float | None, typer.Option(help="Seconds per step, if PROGRAM is a network; 1e-3.")] = None,
-    scheme: Scheme = "",
-    reset: Reset = "",
-    reset_delay: ResetDelay = None,
-    spike_fn: SpikeFn = "",
-    min_v_mem: MinVMem = None,
     quantise: Quantise = None,
     substeps: Substeps = 1,
     compare_float: Annotated[bool, typer.Option("--compare-float", help="NIR: how well the chip agrees.")] = False,
     calibrate: Calibrate = 0,
     page: Annotated[bool, typer.Option("--report", help="Write the report as well.")] = False,
     as_json: Json = False,
+    *,
+    given: dict[str, Any],
 ) -> None:
     """Run a program on the emulated chip and keep spikes, traces and counters."""
-    options = {"nir": nir_options(dt, scheme, reset, reset_delay, spike_fn, min_v_mem), "substeps": substeps,
-               "quantise": quantise_options(quantise)}  # fmt: skip
-    if program.suffix.lower() == ".nir":
-        loaded = _load_nir(program, chip, options)
-    elif compare_float or substeps != 1:
-        raise RunError(f"--compare-float and --substeps belong to .nir files, not to {program.name}")
-    else:
-        loaded = _load(program, chip, dt or 1e-3, quantise_options(quantise))
+    chosen = quantise_options(quantise)
+    loaded = _loaded(program, chip, given, {"dt": dt, "quantise": chosen or None, "substeps": substeps})
+    if compare_float and not format_of(program).mapper:
+        raise RunError(f"--compare-float compares networks of other tools (.nir), not {program.name}")
+    reading = {"dt": dt, **{k: v for k, v in given.items() if v is not None}}
+    options = {"nir": reading, "substeps": substeps, "quantise": chosen}
     found = None
     if compare_float:
         samples, labels = read_samples(inputs, loaded)
-        loaded, found, given, whole = compared(loaded, program, samples, labels, calibrate, options)
+        loaded, found, shown_to_it, whole = compared(loaded, program, samples, labels, calibrate, options)
         steps = whole if steps is None else steps
     else:
-        given = _given(inputs, loaded)
-    result = _running(loaded, given, steps, _records(record or []), threads, masks)
+        shown_to_it = _given(inputs, loaded)
+    result = _running(loaded, shown_to_it, steps, _records(record or []), threads, masks)
     _finish(result, out, page, found, as_json)
 
 
@@ -159,38 +151,26 @@ def _finish(result: Result, out: Path, page: bool, found: Fidelity | None, as_js
     say(data, as_json, *_ran(result, data), *([] if found is None else shown(found)))
 
 
-def _load(path: Path, chip: str, dt: float, quantise: dict[str, Any]) -> Program:
+def _loaded(path: Path, chip: str, given: dict[str, Any], mapped: dict[str, Any]) -> Program:
+    """The program in a file, or of the network in it."""
     from chipsim.program.program import Program
     from chipsim.storage.file import kind_of
 
-    is_hdf5 = path.suffix.lower() in (".h5", ".hdf5")
-    if is_hdf5 and kind_of(path) in ("program", "result"):
+    if path.suffix.lower() in HDF5 and kind_of(path) in ("program", "result"):
         if chip:
             raise RunError(f"{path} is mapped onto a chip already; leave --chip out")
-        if quantise:
+        if mapped["quantise"]:
             raise RunError(f"{path} is mapped onto a chip already; give --quantise to `chipsim map`")
         return Program.load(path)
+    of = format_of(path)
     if not path.exists():
         raise FileError(f"cannot read {path}: no such file or directory")
-    if not chip:
+    if not chip and not of.mapper:
         raise RunError(f"{path} is a network, not a program: name a chip with --chip, or map it first")
-    loaded = _compile(path, chip, dt=dt, quantise=quantise or None)
-    for text in loaded.warnings:
-        typer.echo(f"warning: {text}", err=True)
-    return loaded
-
-
-def _load_nir(path: Path, chip: str, options: dict[str, Any]) -> Program:
-    """A NIR graph on a chip, in double precision if none is named."""
-    from chipsim.mappings.formats.nir.onto_chip import compile_nir
-
     with working(f"mapping {path.name} onto {chip or 'float'}"):
-        rest = {"substeps": options["substeps"], **options["nir"]}
-        program = compile_nir(path, chip or "float", quantise=options["quantise"] or None, **rest)
-    for text in program.warnings:
-        typer.echo(f"warning: {text}", err=True)
-    for note in program.stages["nir"]["notes"]:
-        typer.echo(f"note: {note}", err=True)
+        program, notes = onto_chip(path, chip or "float", given, **mapped)
+    for text in [*(f"warning: {w}" for w in program.warnings), *(f"note: {n}" for n in notes)]:
+        typer.echo(text, err=True)
     return program
 
 

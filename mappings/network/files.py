@@ -1,4 +1,4 @@
-"""Networks in files: chipsim's own HDF5, a Python script that makes one, other formats by suffix."""
+"""Networks in files of chipsim's own: HDF5, and a Python script that makes one; others: `chipsim.mappings.formats`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 import chipsim as cs
 from chipsim.mappings.studies.trajectories import Trajectory
 from tests.conformance.learning_replay import TIGHT, Checks
-from tests.conformance.rate_nets import FREE, dense, direct, full, propagated, two_phases
+from tests.conformance.rate_nets import FREE, adjoint, dense, direct, full, propagated, two_phases
 
 SETTLED = 900  #: steps after which a relaxation has reached its fixed point to the last bits
 
@@ -229,27 +229,10 @@ def fed_back(data, shown: np.ndarray, feedback: np.ndarray, tag: str) -> dict[st
 
 def exact(data, error: np.ndarray) -> Checks:
     """Backpropagation through time of the same net by the adjoint of its trajectory, inputs as units that are given."""
-    n, inputs, steps = len(data["h0"]), data["x"].shape[1], len(data["x"])
-    from chipsim.kernels.core.neurons.rate import FUNCTIONS
-    from chipsim.kernels.learning.trajectories import backward
-
-    whole = n + inputs  # inputs enter the state as units of k = 0 that are overwritten: only their synapses learn
-    w = np.zeros((whole, whole))
-    w[:n, :n], w[:n, n:] = data["Wrec"], data["Win"]
-    y = np.zeros((steps, whole))
-    y[:, :n] = data["h"]
-    y[:-1, n:] = data["x"][1:]
-    k = np.zeros(whole)
-    k[:n] = 1.0 / float(data["tau"])
-    direct_part = np.zeros((steps, whole))
-    direct_part[:, :n] = -error @ data["Wout"] / steps
-    d_w, zero = np.zeros((whole, whole)), np.zeros(whole)
-    rest = [zero.copy() for _ in range(6)]
-    backward(w, zero, k, zero, FUNCTIONS["tanh"], y, direct_part, d_w, *rest[:5])
-    return {
-        "bptt_dWrec": (-d_w[:n, :n], data["bptt_dWrec"], TIGHT),
-        "bptt_dWin": (-d_w[:n, n:], data["bptt_dWin"], TIGHT),
-    }
+    direct_part = -error @ data["Wout"] / len(error)
+    none, k = np.zeros(len(data["h0"])), 1.0 / float(data["tau"])
+    d_rec, d_in, _ = adjoint(data["Wrec"], data["Win"], none, k, "tanh", data["h"], data["x"][1:], direct_part)
+    return {"bptt_dWrec": (-d_rec, data["bptt_dWrec"], TIGHT), "bptt_dWin": (-d_in, data["bptt_dWin"], TIGHT)}
 
 
 CREDIT_KINDS = {

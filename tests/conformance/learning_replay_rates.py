@@ -1,4 +1,4 @@
-"""Replay of recorded rate, surrogate and perturbation rules; same contract as `learning_replay`."""
+"""Replay of recorded SuperSpike and perturbation rules; same contract as `learning_replay`."""
 
 from __future__ import annotations
 
@@ -10,33 +10,7 @@ import numpy as np
 from chipsim.kernels.learning import node_perturbation as np_rule
 from chipsim.kernels.learning import weight_perturbation as wp_rule
 from tests.conformance.learning_replay import EXACT, TIGHT, Checks
-from tests.oracles.rules import rflo, superspike
-
-
-def replay_rflo(path: Path, data) -> Checks:
-    """RFLO with random and symmetric feedback, and exact gradients."""
-    net = rflo.RateNet(float(data["tau"]), data["Win"], data["Wrec"], data["Wout"], data["h0"])
-    x, target = data["x"], data["ystar"]
-    n, m = data["Wrec"].shape[0], target.shape[1]
-    h, u, y = np.empty((len(x), n)), np.empty((len(x), n)), np.empty((len(x), m))
-    rflo.forward(net, x, h, u, y)
-    error = target - y
-    error[0] = 0.0
-    checks: Checks = {"h": (h, data["h"], TIGHT), "u": (u, data["u"], TIGHT), "y": (y, data["y"], TIGHT)}
-    checks["loss"] = (0.5 * (error**2).sum() / len(x), data["loss"], TIGHT)
-    for tag, feedback in (("rflo", data["B"]), ("rflosym", np.ascontiguousarray(data["Wout"].T))):
-        p, q = np.zeros((n, n)), np.zeros((n, x.shape[1]))
-        d_rec, d_in, d_out = np.zeros_like(p), np.zeros_like(q), np.zeros((m, n))
-        rflo.updates(net.tau, x, h, u, error, feedback, p, q, d_rec, d_in, d_out)
-        checks[f"{tag}_dWrec"] = (d_rec, data[f"{tag}_dWrec"], TIGHT)
-        checks[f"{tag}_dWin"] = (d_in, data[f"{tag}_dWin"], TIGHT)
-        checks["dWout"] = (d_out, data["dWout"], TIGHT)
-        checks["p_final"], checks["q_final"] = (p, data["p_final"], TIGHT), (q, data["q_final"], TIGHT)
-    d_rec, d_in = np.zeros((n, n)), np.zeros((n, x.shape[1]))
-    rflo.backpropagation(net, x, h, u, error, d_rec, d_in)
-    checks["bptt_dWrec"] = (d_rec, data["bptt_dWrec"], TIGHT)
-    checks["bptt_dWin"] = (d_in, data["bptt_dWin"], TIGHT)
-    return checks
+from tests.oracles.rules import superspike
 
 
 def replay_superspike(path: Path, data) -> Checks:
@@ -136,4 +110,4 @@ def linear_perturbation(data, checks: Checks) -> None:
         checks[f"E_{kind} on average"] = (far < 5, True, EXACT)
 
 
-RATE_KINDS = {"rflo": replay_rflo, "superspike": replay_superspike, "perturbation": replay_perturbation}
+RATE_KINDS = {"superspike": replay_superspike, "perturbation": replay_perturbation}

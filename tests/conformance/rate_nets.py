@@ -114,3 +114,22 @@ def two_phases(weights: Any, rule: Any, bias: Any, k: float = 0.3) -> tuple[cs.E
         return emulator.run(steps=steps, phase=phase, record={"v": ["r"]}, **given).trace["v"]["r"]
 
     return emulator, run
+
+
+def adjoint(w: np.ndarray, w_in: np.ndarray, bias: np.ndarray, k: Any, g: str, states: np.ndarray, x: np.ndarray,
+            direct_part: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Exact gradients by w, w_in and bias of rate units that read inputs x (T, inputs) on the way to states (T + 1, n).
+
+    Inputs are units of their own that do not move (k = 0); direct_part (T + 1, n) is dE/dstate as the loss gives it.
+    """
+    from chipsim.kernels.core.neurons.rate import FUNCTIONS
+    from chipsim.kernels.learning.trajectories import backward
+
+    n, whole, steps = len(w), len(w) + w_in.shape[1], len(states)
+    both, y, direct, shares, biases = np.zeros((whole, whole)), np.zeros((steps, whole)), np.zeros((steps, whole)), \
+        np.zeros(whole), np.zeros(whole)  # fmt: skip
+    both[:n, :n], both[:n, n:], y[:, :n], y[:-1, n:], direct[:, :n] = w, w_in, states, x, direct_part
+    shares[:n], biases[:n] = k, bias
+    d_w, rest = np.zeros((whole, whole)), [np.zeros(whole) for _ in range(5)]
+    backward(both, biases, shares, np.zeros(whole), FUNCTIONS[g], y, direct, d_w, *rest)
+    return d_w[:n, :n], d_w[:n, n:], rest[0][:n]

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 import chipsim as cs
+from chipsim.kernels.learning import node_perturbation, weight_perturbation
 from chipsim.mappings.studies.trajectories import Trajectory
 from tests.conformance.learning_replay import EXACT, TIGHT, Checks
 from tests.conformance.learning_replay_spikes import plateau_run
-from tests.conformance.rate_nets import FREE, Layers, dense, full, propagated
+from tests.conformance.rate_nets import FREE, Layers, adjoint, dense, full, propagated
 
 SETTLED = 1500  #: steps after which a relaxation has reached its fixed point to the last bits
 
@@ -183,7 +184,180 @@ def moving(w, x, y, how: dict) -> list[np.ndarray]:
     return [dense(emulator, f"W{k}") - m for k, m in enumerate(w)]
 
 
+class LinearChip:
+    """M linear units on the float chip, read and perturbed from outside: y = W r (+ noise) for every column of r."""
+
+    def __init__(self, outputs: int, inputs: int) -> None:
+        net = cs.Network("linear")
+        net.add("r", cs.SpikeSource(inputs, graded=1))
+        net.add("xi", cs.SpikeSource(outputs, graded=1))
+        net.add("y", cs.floats.Rate(outputs, g="linear"))
+        net.connect("r", "y", full(np.zeros((outputs, inputs))), name="w")
+        net.connect("xi", "y", cs.floats.Synapses(np.eye(outputs)))
+        self.emulator, self.outputs = cs.Emulator(cs.compile(net, "float")), outputs
+
+    def __call__(self, w: np.ndarray, r: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+        self.emulator.reset()
+        self.emulator.set_weights("w", w)
+        steps = r.shape[1]
+        inputs = {"r": np.vstack([r.T, np.zeros((1, len(r)))])}
+        if noise is not None:
+            inputs["xi"] = np.vstack([noise.T, np.zeros((1, self.outputs))])
+        return self.emulator.run(inputs, steps + 1, record={"y": ["r"]}).trace["y"]["r"][1:].T
+
+
+def replay_curves(path: Path, data) -> Checks:
+    """Weight and node perturbation of a linear readout, trial after trial with the recorded noise."""
+    seed = int(json.loads(str(data["params"]))["set_seed"])
+    checks: Checks = {}
+    for tag in ("a", "b"):
+        m, n, _, steps, size, amp, fresh, _ = data[f"{tag}_cfg"]
+        r, goal = data[f"{tag}_R"], data[f"{tag}_Wt"]
+        assert r.shape[1:] == (int(n), int(steps)) and (len(r) > 1) == bool(fresh) and len(goal) == int(m)
+        for rule, code in (("wp", 7), ("np", 8)):
+            recorded, curves = data[f"{tag}_{rule}_curve"], []
+            for s in range(len(recorded)):
+                noise = np.random.default_rng([seed, ord(tag), code, s])
+                w, curve = descend(data, tag, rule, noise, recorded.shape[1], float(size), float(amp))
+                curves.append(curve)
+                if s == 0:
+                    checks[f"{tag}_{rule}_W_end_seed0"] = (w, data[f"{tag}_{rule}_W_end_seed0"], 1e-9)
+            checks[f"{tag}_{rule}_curve"] = (curves, recorded, 1e-9)
+    return checks
+
+
+def descend(data, tag: str, rule: str, noise: Any, trials: int, size: float, amp: float) -> tuple[np.ndarray, list]:
+    """Weights and the error that can be reduced, before each trial's update."""
+    inputs, goal, rest = data[f"{tag}_R"], data[f"{tag}_Wt"], data[f"{tag}_U"]
+    chip, w, curve, eta = LinearChip(*goal.shape), np.zeros_like(goal), [], float(data[f"{tag}_cfg"][7])
+    for k in range(trials):
+        r = inputs[k % len(inputs)]
+        wanted = goal @ r + amp * rest
+        y = chip(w, r)
+        curve.append(((y - goal @ r) ** 2).sum() / ((goal @ r) ** 2).sum())
+        xi = noise.standard_normal(w.shape if rule == "wp" else wanted.shape) * size
+        moved = chip(w + xi, r) if rule == "wp" else chip(w, r, xi)
+        change = (((moved - wanted) ** 2).sum() - ((y - wanted) ** 2).sum()) / (2 * r.shape[1])
+        if rule == "wp":
+            gradient = np.empty(xi.size)
+            weight_perturbation.project(change, xi.reshape(-1), size, gradient)
+            w = w - eta * gradient.reshape(w.shape)
+        else:
+            trace, d_w = np.zeros_like(w), np.zeros_like(w)
+            node_perturbation.eligibility(np.ascontiguousarray(xi.T), np.ascontiguousarray(r.T), trace)
+            node_perturbation.update(change, size, trace, d_w)
+            w = w + eta * d_w
+    return w, curve
+
+
+def replay_table(path: Path, data) -> Checks:
+    """Bias, variance, cosine and gain of five ways to a gradient, each change made by a run of the chip."""
+    p = json.loads(str(data["params"]))
+    x, y = (a[data["index"]] for a in digits())
+    w = [data["W1"], data["W2"]]
+    changes = {name: image_changes(w, back, x, y) for name, back in
+               (("bp", w[1].T), ("fa", data["B"]), ("sign", np.sign(w[1]).T))}  # fmt: skip
+    noise = np.random.default_rng([int(p["set_seed"]), 99])
+    chip = forward(w)
+    draws = [perturbed(w, x, y, float(p["sigma"]), noise, chip) for _ in range(int(p["draws"]))]
+    changes |= {"wp": np.array([d[0] for d in draws]), "np": np.array([d[1] for d in draws])}
+    g = changes["bp"].mean(axis=0)
+    checks: Checks = {"g": (g, data["g"], TIGHT)}
+    for name, found in changes.items():
+        checks[f"row_{name}"] = (table_row(found, g), data[f"row_{name}"], 1e-9)
+        if name in ("wp", "np"):
+            checks[f"{name}_mean"] = (found.mean(axis=0), data[f"{name}_mean"], 1e-9)
+            checks[f"{name}_first3"] = (found[:3], data[f"{name}_first3"], 1e-9)
+    return checks
+
+
+def table_row(found: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """Bias, variance, cosine and gain of changes (draws, post, pre) against the gradient."""
+    mean, size = found.mean(axis=0), np.linalg.norm(g)
+    variance = ((found - mean) ** 2).sum(axis=(1, 2)).mean() / size**2
+    along = float((mean * g).sum())
+    cosine = along / np.linalg.norm(mean) / size
+    return np.array([np.linalg.norm(mean - g) / size, variance, cosine, along / size**2])
+
+
+def image_changes(w: list[np.ndarray], back: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """What every image changes of the first layer, (images, post, pre)."""
+    net = propagated(w, [back], cs.rules.feedback_alignment(eta=1.0)).net
+    emulator, out = cs.Emulator(cs.compile(net, "float")), []
+    for xi, yi in zip(x, y):
+        emulator.reset()
+        emulator.run({"x": np.tile(xi, (8, 1)), "t": np.tile(yi, (8, 1))}, 8, phase="shown")
+        out.append(dense(emulator, "W0") - w[0])
+    return np.array(out)
+
+
+def forward(w: list[np.ndarray]) -> cs.Emulator:
+    """Hidden and output units; "xi" adds to the sums of the hidden ones. An image takes one step, results two."""
+    net = cs.Network("forward")
+    net.add("x", cs.SpikeSource(w[0].shape[1], graded=1))
+    net.add("xi", cs.SpikeSource(len(w[0]), graded=1))
+    net.add("h", cs.floats.Rate(len(w[0])))
+    net.add("o", cs.floats.Rate(len(w[1]), g="linear"))
+    net.connect("x", "h", full(w[0]), name="W0")
+    net.connect("xi", "h", cs.floats.Synapses(np.eye(len(w[0]))))
+    net.connect("h", "o", cs.floats.Synapses(w[1]))
+    return cs.Emulator(cs.compile(net, "float"))
+
+
+def costs(emulator: cs.Emulator, x: np.ndarray, y: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+    """Half the squared error of every image."""
+    steps, more = len(x) + 2, {} if noise is None else {"xi": np.vstack([noise, np.zeros((2, noise.shape[1]))])}
+    inputs = {"x": np.vstack([x, np.zeros((2, x.shape[1]))]), **more}
+    out = emulator.run(inputs, steps, record={"o": ["r"]}).trace["o"]["r"][2:]
+    return 0.5 * ((y - out) ** 2).sum(axis=1)
+
+
+def perturbed(w, x, y, sigma: float, noise: Any, emulator: cs.Emulator) -> tuple[np.ndarray, np.ndarray]:
+    """One draw of weight perturbation (all images at once) and of node perturbation (image by image)."""
+    xi, nu = noise.standard_normal(w[0].shape), noise.standard_normal((len(x), len(w[0])))
+    emulator.reset()
+    plain = costs(emulator, x, y)
+    emulator.reset()
+    nodes = costs(emulator, x, y, sigma * nu) - plain
+    by_node = -np.einsum("b,bi,bj->ij", nodes / sigma, nu, x) / len(x)
+    emulator.reset()
+    emulator.set_weights("W0", w[0] + sigma * xi)
+    by_weight = -(costs(emulator, x, y).mean() - plain.mean()) / sigma * xi
+    return by_weight, by_node
+
+
+def replay_daphne(path: Path, data) -> Checks:
+    """Two linked modules of logistic units, one gradient per sequence: forward on the chip, back by the adjoint."""
+    w, w_in, out, n = data["W"], data["U"], data["O"], len(data["W"])
+    assert "E = sum_{t >= T/2} .5|y - y*|^2, y* = .8 onehot + .1" in json.loads(str(data["params"]))["rule"]
+    assert not w[data["M"] == 0].any(), "links that no module has"
+    net = cs.Network("modules")
+    net.add("x", cs.SpikeSource(w_in.shape[1], graded=1))
+    net.add("h", cs.floats.Rate(n, g="logistic", bias=data["b"], start=1))
+    net.add("y", cs.floats.Rate(len(out), g="logistic", bias=data["c"]))
+    net.connect("x", "h", cs.floats.Synapses(w_in))
+    net.connect("h", "h", cs.floats.Synapses(w))
+    net.connect("h", "y", cs.floats.Synapses(out))
+    emulator = cs.Emulator(cs.compile(net, "float"))
+    found: dict[str, list] = {name: [] for name in ("loss", "dW", "dU", "db", "dO", "dc")}
+    for x, label in zip(data["X"], data["labels"]):
+        emulator.reset()
+        steps = len(x)
+        seen = emulator.run({"x": np.vstack([x, np.zeros((2, x.shape[1]))])}, record={"h": ["u"], "y": ["r"]}).trace
+        h, y = seen["h"]["u"][: steps + 1], seen["y"]["r"][1 : steps + 2]
+        error = np.where(np.arange(steps + 1)[:, None] > steps // 2, y - (0.8 * np.eye(len(out))[label] + 0.1), 0.0)
+        back = error * y * (1 - y)
+        gradients = adjoint(w, w_in, data["b"], 1.0, "logistic", h, x, back @ out)
+        values = (0.5 * (error**2).sum(), gradients[0] * data["M"], gradients[1], gradients[2], back.T @ h, back.sum(0))
+        for rows, value in zip(found.values(), values):
+            rows.append(value)
+    return {name: (rows, data[name], TIGHT) for name, rows in found.items()}
+
+
 SEED_KINDS = {
+    "daphne": replay_daphne,
+    "gradient_table": replay_table,
+    "wp_np_curves": replay_curves,
     "trajectories": replay_trajectories,
     "assembly_stdp": replay_assembly,
     "btsp_track": replay_track,

@@ -23,6 +23,7 @@ from tests.conformance import (
     test_nir,
     test_odin,
     test_reckon,
+    test_seeds,
 )
 from tests.conformance.conftest import NOTES, golden_files, golden_id
 
@@ -77,6 +78,7 @@ SUITES: dict[str, Case] = {
     "learning": lambda path, config: test_learning.compare(path, test_learning.ALL_KINDS),
     "nir": nir,
     "odin": odin,
+    "seeds": lambda path, config: test_learning.compare(path, test_seeds.ALL_KINDS),
     "reckon": lambda path, config: test_reckon.replay(path, config.getoption("golden")),
 }
 #: Files that are no recorded run on their own, or that another suite replays (the quantiser's own test).
@@ -93,8 +95,10 @@ STIMULUS: dict[str, set[str]] = {
     },
     "lava": {"w", "w_rec", "w_in", "w0", "d_aa", "d_xa", "d_eo", "err", "d0", "t0", "pre", "post", "reward",
              "w_mant_in", "w_mant_rec", *(f"w_{a}{b}" for a in "aeiox" for b in "abceio")},
-    "learning": {"sp_w", "resume_params"},  # a synapse that is late; an amplitude that another rule left there
+    # a synapse that is late, an amplitude that another rule left there, how a relaxation was stepped
+    "learning": {"sp_w", "resume_params", "dt", "n_relax"},
     "nir": {"input"},
+    "seeds": set(),
     "odin": {"conn", "dest_axon", "dest_tick", "dx", "dy", "ev_addr", "ev_t", "grid", "leak", "negthr", "neur0",
              "run_limit", "syn0", "thr", "types", "v0", "w", "flags0", "packets", "cfg_regs", "delays", "mode",
              "reset"},

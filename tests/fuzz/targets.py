@@ -212,7 +212,7 @@ def automaton_files() -> list[bytes]:
 
 def read_automaton(path: Path) -> None:
     """Read it into a network."""
-    from chipsim.mappings.formats import load_automaton
+    from chipsim.mappings.formats.automaton import load_automaton
 
     load_automaton(path)
 

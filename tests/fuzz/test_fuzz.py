@@ -7,12 +7,12 @@ runs single targets, and atheris.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from .harness import Child, campaign, judge, replay, target_of
+from .harness import Child, Report, campaign, judge, replay, target_of
 from .nets import NETS
 from .targets import TARGETS
 
@@ -23,15 +23,30 @@ SHARE = {name: len(NETS) for name in NAMES if name.startswith("checkpoint-")}
 
 
 @pytest.fixture(scope="module")
-def child() -> Iterator[Child]:
-    made = Child()
-    yield made
-    made.close()
+def reports(request: pytest.FixtureRequest) -> dict[str, Report]:
+    """The campaigns of the tests that were chosen, in two children side by side."""
+    chosen = [item for item in request.session.items if item.name.startswith("test_mutated_files[")]
+    waiting = [item.callspec.params["name"] for item in chosen]  # type: ignore[attr-defined]
+    found: dict[str, Report] = {}
+
+    def work(child: Child) -> None:
+        while waiting:
+            name = waiting.pop(0)
+            found[name] = campaign(name, max(MANY // SHARE.get(name, 1), 50), seed=0, child=child)
+
+    children = [Child(), Child()]
+    try:
+        with ThreadPoolExecutor(len(children)) as pool:
+            list(pool.map(work, children))
+    finally:
+        for child in children:
+            child.close()
+    return found
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_mutated_files(name: str, child: Child) -> None:
-    report = campaign(name, max(MANY // SHARE.get(name, 1), 50), seed=0, child=child)
+def test_mutated_files(name: str, reports: dict[str, Report]) -> None:
+    report = reports[name]
     assert not report.findings, report.text()
     assert report.refused and report.accepted, report.text()
 

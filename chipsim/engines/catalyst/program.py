@@ -146,8 +146,10 @@ class N1ProgramEngine:
         saturated[first, 1] = drops.sum()
         trace = np.concatenate([np.zeros((0, columns), np.int32), *(r.trace for _, r in runs)])
         updates, sops = joined("updates", cores)[:, used], joined("synops", cores)[:, used]
-        counted = {"cycles": joined("cycles", ()), "sops": sops, "drops": drops, "waiting": joined("waiting", ())}
-        return RawRun(train, updates, saturated, np.zeros((1, 1), np.uint8), trace, **counted)
+        return RawRun(
+            train, updates, saturated, np.zeros((1, 1), np.uint8), trace, cycles=joined("cycles", ()), sops=sops,
+            drops=drops, waiting=joined("waiting", ()),
+        )  # fmt: skip
 
     @property
     def learners(self) -> Mapping[str, Any]:

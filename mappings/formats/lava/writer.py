@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chipsim.errors import RunError
+from chipsim.mappings.network.network import Network
 from chipsim.program.program import Program
 from chipsim.storage.atomic import write_file
 
@@ -54,6 +56,13 @@ def write_lava_script(program: Program, path: str | Path) -> Path:
     """Write a stand-alone Python script (it needs lava-nc and numpy only); nothing is left behind if it fails."""
     source = lava_source(program)
     return write_file(path, source)
+
+
+def write_script_of(value: Network | Program, path: str | Path) -> Path:
+    """`write_lava_script` for whatever is to be written; raises RunError for a network that no chip was named for."""
+    if not isinstance(value, Program):
+        raise RunError(f"{path}: Lava takes the integers of a chip; name one with --chip loihi")
+    return write_lava_script(value, path)
 
 
 def lava_source(program: Program) -> str:
