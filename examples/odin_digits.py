@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 
+from chipsim.mappings.experiments.figures import digits_figure
 from chipsim.mappings.experiments.odin_digits import (
     EPOCHS,
     PUBLISHED,
@@ -18,7 +19,6 @@ from chipsim.mappings.experiments.odin_digits import (
     digit_images,
     run,
 )
-from chipsim.mappings.experiments.odin_digits_figure import figure_of
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
           f"(published: {PUBLISHED_ENERGY * 1e9:.0f} nJ)")  # fmt: skip
     print(f"lesson: {u['cycles']:,.0f} cycles, {u['energy'] * 1e9:.1f} nJ for {u['moved']:.2f} weights moved, "
           f"{u['energy_per_weight'] * 1e9:.1f} nJ each")  # fmt: skip
-    figure_of(results, images.labels[images.train :]).savefig(args.out)
+    digits_figure(results, images.labels[images.train :]).savefig(args.out)
     print(f"picture: {args.out}")
 
 

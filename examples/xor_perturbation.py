@@ -10,9 +10,9 @@ import argparse
 import numpy as np
 from rich.progress import Progress
 
+from chipsim.mappings.experiments.figures import xor_figure
 from chipsim.mappings.experiments.xor import CHIP, FLOAT, NODES, PARALLEL, run
 from chipsim.mappings.experiments.xor_chip import XorChip
-from chipsim.mappings.experiments.xor_figure import xor_figure
 
 WAYS = {
     "float": ("float64, weight after weight", FLOAT),

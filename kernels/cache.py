@@ -71,8 +71,9 @@ def install() -> None:
     Compiled kernels lie beside their source, or in the user's cache folder where that cannot be written, or in a folder
     of this process, which is said. A disk that is full when one is kept costs a compilation next time, and no more.
     """
-    known = _Impl is not None and _InTree is not None and _UserWide is not None
-    if not known or any(getattr(c, "of_chipsim", False) for c in _Impl._locator_classes):
+    if _Impl is None or _InTree is None or _UserWide is None:
+        return
+    if any(getattr(c, "of_chipsim", False) for c in _Impl._locator_classes):
         return
     _Impl._locator_classes[:0] = [_stamped(_InTree), _stamped(_UserWide)]
     _Impl._locator_classes.append(_stamped(_InTree, scratch))

@@ -1,10 +1,13 @@
-"""`chipsim learn`: the learning experiments by name, resumable, with a figure and the spread over seeds."""
+"""`chipsim learn`: the learning experiments by name, resumable, measured beside their bars.
+
+One loop over `chipsim.mappings.experiments.EXPERIMENTS`; what an experiment does stands in its value, not here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -12,23 +15,52 @@ from chipsim.errors import FileError, RunError, Stopped
 
 from .common import Json, progress, say, table, working
 
+if TYPE_CHECKING:
+    from chipsim.mappings.experiments.protocol import Bar, Experiment, Ran, Way
+
+ROUNDINGS = ("stochastic", "nearest")
+SEED_MAX = 2**32 - 1
+
 
 class Plan(NamedTuple):
-    """What a user asked for; `iterations` None is the experiment's own number."""
+    """One way of an experiment, and its size."""
 
-    name: str
+    experiment: Experiment
+    tag: str  #: of the way, in the names of checkpoints
+    way: Way
     seeds: tuple[int, ...]
-    iterations: int | None
-    chip: bool
+    iterations: int
+    bars: tuple[Bar, ...]
+    size: Mapping[str, Any]
     folder: Path
     every: int
 
+    def checkpoint(self, seed: int) -> Path:
+        """Where a seed's state is kept between two stretches."""
+        return self.folder / f"{self.experiment.name}-{self.tag}-seed{seed}.h5"
+
+
+class Asked(NamedTuple):
+    """The options that every experiment understands; None and 0 are the experiment's own."""
+
+    seeds: tuple[int, ...] | None
+    iterations: int
+    every: int
+    quick: bool
+    folder: Path
+
 
 def learn(
-    name: Annotated[str, typer.Argument(help="An experiment; without it, they are listed.")] = "",
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="An experiment; without it, they are listed.")
+    ] = None,
     rules: Annotated[
         bool, typer.Option("--rules", help="Which shipped rule runs on which chip; NAME is then one rule.")
     ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Run all (or NAME...), print measured beside bar.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="The small form of an experiment, with its own bars.")] = False,
+    way: Annotated[str, typer.Option("--way", help="A variant of NAME; several with commas are compared.")] = "",
+    compare: Annotated[bool, typer.Option("--compare", help="All ways of NAME on the same seeds.")] = False,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for figure, numbers and checkpoints.")] = Path(
         "learn-out"
     ),
@@ -36,59 +68,267 @@ def learn(
     iterations: Annotated[
         int, typer.Option("--iterations", "-n", help="Iterations, trials or epochs; 0: its own.")
     ] = 0,
-    chip: Annotated[bool, typer.Option("--chip/--float", help="8-bit weights and traces, or float64.")] = False,
+    chip: Annotated[
+        bool | None, typer.Option("--chip/--float", help="Short for --way chip (8-bit weights) or --way float.")
+    ] = None,
+    bits: Annotated[int, typer.Option(help="Bits of the weights, where NAME takes any.")] = 0,
+    rounding: Annotated[str, typer.Option(help="stochastic or nearest, with --bits.")] = ROUNDINGS[0],
     every: Annotated[int, typer.Option(help="Iterations between checkpoints.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Run a learning experiment; the same command again goes on where it was interrupted."""
+    given = list(names or ())
     if rules:
         from .rules import show_rules
 
-        show_rules(name, as_json)
+        show_rules(given[0] if given else "", as_json)
         return
-    from importlib import import_module
-
     from chipsim.mappings.experiments import EXPERIMENTS
-    from chipsim.report.page import make_folder
 
-    known = {k: v for k, v in EXPERIMENTS.items() if k in _RUNS}
-    if not name:
-        about = {k: (import_module(m).__doc__ or "").strip().splitlines()[0] for k, m in known.items()}
-        say(about, as_json, table("", ("experiment", "what it shows"), about.items()), "chipsim learn NAME runs one.")
+    chosen = [_known(EXPERIMENTS, name) for name in given]
+    if not given and not check:
+        _list(EXPERIMENTS, as_json)
         return
-    if name not in known:
-        raise RunError(f"no experiment '{name}'; there are {', '.join(known)}")
-    module = import_module(known[name])
-    plan = Plan(name, _seeds(seeds) or _RUNS[name].seeds, iterations or None, chip, make_folder(out), max(every, 1))
+    if iterations < 0:
+        raise RunError(f"-n {iterations}: 1 or more, or 0 for the experiment's own")
+    asked = Asked(_seeds(seeds), iterations, max(every, 1), quick, out)
     try:
-        with progress(name) as moved:
-            rows, figure = _RUNS[name].run(module, plan, moved)
+        if check:
+            if way or compare or chip is not None or bits:
+                raise RunError("--check runs every way that has a bar: leave --way, --compare, --chip and --bits out")
+            _check(chosen or list(EXPERIMENTS.values()), asked, as_json)
+            return
+        if len(chosen) > 1:
+            raise RunError(f"{' '.join(given)}: one experiment at a time, or --check")
+        ways = _ways(chosen[0], way, compare, chip, bits, rounding)
+        _show(chosen[0], ways, asked, as_json)
     except (KeyboardInterrupt, Stopped):
-        raise Stopped(f"checkpoints are kept in {plan.folder}: the same command goes on from there") from None
-    if len(rows) > 1:
-        rows = [*rows, _spread(rows, _RUNS[name].key)]
-    with working("drawing"):
-        picture = _save(figure, plan)
-    precision = _RUNS[name].always or ("chip, 8 bit" if chip else "float64")
-    data = {"experiment": name, "precision": precision, "runs": rows, "figure": str(picture)}
-    _write_json(data, plan.folder / f"{name}.json")
-    columns = [k if k == "seed" else ">" + k.replace("_", " ") for k in rows[0]]
-    shown = [[f"{v:.4g}" if isinstance(v, float) else v for v in row.values()] for row in rows]
-    say(data, as_json, table(f"{name}, {data['precision']}", columns, shown), f"figure: {picture}")
+        raise Stopped(f"checkpoints are kept in {out}: the same command goes on from there") from None
 
 
-def _seeds(text: str) -> tuple[int, ...]:
+def _known(experiments: Mapping[str, Experiment], name: str) -> Experiment:
+    if name not in experiments:
+        raise RunError(f"no experiment '{name}'; there are {', '.join(experiments)}")
+    return experiments[name]
+
+
+def _seeds(text: str) -> tuple[int, ...] | None:
     try:
-        return tuple(int(s) for s in text.split(",") if s.strip())
+        found = tuple(int(s) for s in text.split(",") if s.strip())
     except ValueError:
         raise RunError(f"--seeds {text}: write whole numbers with commas between, e.g. 1,2,3") from None
+    if any(not 0 <= seed <= SEED_MAX for seed in found):
+        raise RunError(f"--seeds {text}: a seed is 0 to {SEED_MAX}")
+    return tuple(dict.fromkeys(found)) or None
 
 
-def _save(figure: Any, plan: Plan) -> Path:
+def _list(experiments: Mapping[str, Experiment], as_json: bool) -> None:
+    """Name, paper, chips, bar and time of every experiment, and its ways."""
+    data, shown = {}, []
+    for name, e in experiments.items():
+        bars = [str(bar) for bar in e.ways[e.default].bars]
+        data[name] = {
+            "about": e.about, "paper": e.paper, "chips": list(e.chips), "metric": e.key, "bars": bars,
+            "cpu_seconds": e.cpu_seconds, "seeds": list(e.seeds), e.unit: e.iterations,
+            "ways": {
+                k: {"about": w.about, "chip": w.chip, "bars": [str(b) for b in w.bars]} for k, w in e.ways.items()
+            },
+        }  # fmt: skip
+        shown.append((name, e.about, e.paper, ", ".join(e.chips), "; ".join(bars), ", ".join(e.ways), e.cpu_seconds))
+    columns = ("experiment", "what it shows", "paper", "chips", "bar", "ways", ">CPU s")
+    say(data, as_json, table("", columns, shown), "chipsim learn NAME runs one, chipsim learn --check all.")
+
+
+def _ways(
+    experiment: Experiment, names: str, compare: bool, chip: bool | None, bits: int, rounding: str
+) -> dict[str, Way]:
+    """The ways that the options ask for, by name."""
+    if sum((bool(names), compare, chip is not None, bool(bits))) > 1:
+        raise RunError("--way, --compare, --chip/--float and --bits exclude each other")
+    if bits:
+        if rounding not in ROUNDINGS:
+            raise RunError(f"--rounding {rounding}: {' or '.join(ROUNDINGS)}")
+        if experiment.declared is None:
+            raise RunError(f"{experiment.name} has fixed formats; its ways are {', '.join(experiment.ways)}")
+        return {f"{bits}bit-{rounding}": experiment.declared(bits, rounding)}
+    if compare:
+        return dict(experiment.ways)
+    if chip is not None:
+        names = "chip" if chip else "float"
+    chosen = [n.strip() for n in names.split(",") if n.strip()] or [experiment.default]
+    return {name: experiment.way(name) for name in chosen}
+
+
+def _plan(experiment: Experiment, name: str, way: Way, asked: Asked, folder: Path) -> Plan:
+    """What is run: the options, then the quick form if that is wanted, then the experiment's own size."""
+    quick = way.quick if asked.quick else None
+    if asked.quick and quick is None:
+        raise RunError(f"{experiment.name} has no quick form of its way '{name}'")
+    size = quick or experiment
+    return Plan(
+        experiment, f"{name}-quick" if quick else name, way, asked.seeds or size.seeds,
+        asked.iterations or size.iterations, quick.bars if quick else way.bars, quick.size if quick else {}, folder,
+        experiment.every or asked.every,
+    )  # fmt: skip
+
+
+def _run(plan: Plan, label: str) -> tuple[Ran, list[dict[str, Any]]]:
+    """All seeds of a plan, and their rows."""
+    from chipsim.mappings.experiments.protocol import Ran
+
+    ready = plan.experiment.prepare(plan.way, plan.size)
+    total, made = plan.iterations, {}
+    with progress(label) as moved:
+        for k, seed in enumerate(plan.seeds):
+
+            def tell(done: float, text: str, k: int = k) -> None:
+                moved(k * total + done, total * len(plan.seeds), text)
+
+            made[seed] = _seed(plan, ready, seed, tell)
+    with working("measuring"):
+        ran = Ran(plan.way, ready, made)
+        return ran, plan.experiment.rows(ran)
+
+
+def _seed(plan: Plan, ready: Any, seed: int, tell: Any) -> Any:
+    """One seed in stretches of `plan.every` iterations, with a checkpoint between two of them.
+
+    The last stretch leaves no checkpoint: its result is made by running it.
+    """
+    path = plan.checkpoint(seed)
+    state = _resumed(plan, seed, path) if path.exists() else None
+    done = 0 if state is None else plan.experiment.seen(state)
+    if done >= plan.iterations:
+        raise RunError(f"{path} has seen {done} iterations already: ask for more than that, or remove it")
+    while True:
+        goal = min(done + plan.every, plan.iterations)
+        outcome = plan.experiment.advance(ready, seed, goal, tell, state)
+        if goal == plan.iterations or outcome.solved:
+            return outcome.made
+        state, done = outcome.made.state, goal
+        _keep(plan, seed, state, path)
+
+
+def _identity(plan: Plan, seed: int) -> dict[str, Any]:
+    return {"experiment": plan.experiment.name, "way": plan.tag, "seed": seed}
+
+
+def _keep(plan: Plan, seed: int, state: Mapping[str, Any], path: Path) -> None:
+    from chipsim.storage.codec import write
+    from chipsim.storage.file import writing
+
+    with writing(path, "state") as file:
+        write(file, "learning", dict(state))
+        write(file, "of", _identity(plan, seed))
+
+
+def _resumed(plan: Plan, seed: int, path: Path) -> dict[str, Any]:
+    """The state in a checkpoint; one that names another experiment, way or seed is refused."""
+    from chipsim.storage.file import reading
+    from chipsim.storage.reader import Reader
+
+    with reading(path, "state") as file:
+        if "learning" not in file:
+            raise FileError(f"{path} is a checkpoint of an emulator, not of an experiment")
+        of = Reader().read(file, "of") if "of" in file else _identity(plan, seed)  # files of 0.1.0 do not say
+        if of != _identity(plan, seed):
+            told = f"{of.get('experiment')}, way {of.get('way')}, seed {of.get('seed')}"
+            raise FileError(f"{path} is a checkpoint of {told}; remove it or take another folder")
+        return Reader().read(file, "learning")
+
+
+def _show(experiment: Experiment, ways: Mapping[str, Way], asked: Asked, as_json: bool) -> None:
+    """Run the ways, write figure and numbers, print rows and bars."""
+    from chipsim.report.page import make_folder
+
+    folder = make_folder(asked.folder)
+    plans = {name: _plan(experiment, name, way, asked, folder) for name, way in ways.items()}
+    many = len(plans) > 1
+    file = f"{experiment.name}-compare" if many else experiment.name
+    groups, runs, bars, shown = {}, [], [], []
+    for name, plan in plans.items():
+        ran, rows = _run(plan, f"{experiment.name} {name}" if many else experiment.name)
+        groups[plan.way.label] = ran
+        found = _judged(plan, rows, {"way": name} if many else {})
+        told = [*rows, _spread(rows, experiment.key)] if len(rows) > 1 else rows
+        runs += [{"way": name, **row} if many else row for row in told]
+        bars += found
+        shown += [_rows_table(f"{experiment.name}, {plan.way.precision}", told), *_bars_table(plan, found)]
+    with working("drawing"):
+        picture = _save(experiment.figure(groups), folder / f"{file}.png")
+    precision = "; ".join(dict.fromkeys(p.way.precision for p in plans.values()))
+    data = {"experiment": experiment.name, "precision": precision, "runs": runs, "figure": str(picture),
+            "ways": list(plans), "chips": [p.way.chip for p in plans.values()], "paper": experiment.paper,
+            "bars": bars}  # fmt: skip
+    _write_json(data, folder / f"{file}.json")
+    say(data, as_json, *shown, f"figure: {picture}")
+
+
+def _check(experiments: Sequence[Experiment], asked: Asked, as_json: bool) -> None:
+    """Every way that has bars (or a quick form), each figure beside its bar; one experiment's files in the folder."""
+    import time
+
+    from chipsim.report.page import make_folder
+
+    folder = make_folder(asked.folder / ("check-quick" if asked.quick else "check"))
+    found: list[dict[str, Any]] = []
+    for experiment in experiments:
+        for name, way in experiment.ways.items():
+            if (way.quick is None) if asked.quick else not way.bars:
+                continue
+            start = time.process_time()
+            plan = _plan(experiment, name, way, asked, folder)
+            _, rows = _run(plan, f"{experiment.name} {name}")
+            spent = {"cpu_s": round(time.process_time() - start, 1)}
+            found += _judged(plan, rows, {"experiment": experiment.name, "way": name, "chip": way.chip}, spent)
+    data = {"quick": asked.quick, "rows": found, "met": sum(r["met"] for r in found), "of": len(found)}
+    _write_json(data, folder / "check.json")
+    columns = ("experiment", "way", "chip", "bar", ">measured", "", ">CPU s")
+    shown = [
+        (r["experiment"], r["way"], r["chip"], r["bar"], _figure(r["measured"]), _verdict(r), f"{r['cpu_s']:.1f}")
+        for r in found
+    ]
+    title = "all experiments, quick form" if asked.quick else "all experiments"
+    say(data, as_json, table(title, columns, shown), f"{data['met']} of {data['of']} bars met")
+
+
+def _judged(plan: Plan, rows: list[dict[str, Any]], first: dict[str, Any], last: dict[str, Any] | None = None) -> list:
+    from chipsim.mappings.experiments.protocol import judged
+
+    return [first | bar | (last or {}) for bar in judged(plan.bars, rows)]
+
+
+def _figure(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
+
+
+def _verdict(bar: Mapping[str, Any]) -> str:
+    return "met" if bar["met"] else "missed"
+
+
+def _rows_table(title: str, rows: list[dict[str, Any]]) -> Any:
+    columns = [k if k == "seed" else ">" + k.replace("_", " ") for k in rows[0]]
+    return table(title, columns, [[f"{v:.4g}" if isinstance(v, float) else v for v in row.values()] for row in rows])
+
+
+def _bars_table(plan: Plan, bars: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The bars as a table, and a line if they are stated for another size; nothing where there are none."""
+    if not bars:
+        return []
+    shown = [(b["bar"], _figure(b["measured"]), _verdict(b), b["why"]) for b in bars]
+    made: list[Any] = [table("", ("bar", ">measured", "", "why"), shown)]
+    own = plan.way.quick if plan.tag.endswith("-quick") and plan.way.quick else plan.experiment
+    if (plan.iterations, plan.seeds) != (own.iterations, own.seeds):
+        seeds = ", ".join(map(str, own.seeds))
+        made.append(f"the bars are stated for {own.iterations} {plan.experiment.unit}, seeds {seeds}")
+    return made
+
+
+def _save(figure: Any, path: Path) -> Path:
     from chipsim.plots.figures import render
     from chipsim.storage.atomic import write_file
 
-    return write_file(plan.folder / f"{plan.name}.png", render(figure, "png", dpi=150))
+    return write_file(path, render(figure, "png", dpi=150))
 
 
 def _write_json(data: dict[str, Any], path: Path) -> None:
@@ -97,198 +337,6 @@ def _write_json(data: dict[str, Any], path: Path) -> None:
     from chipsim.storage.atomic import write_file
 
     write_file(path, json.dumps(data, indent=1) + "\n")
-
-
-def _resumed(
-    plan: Plan, seed: int, total: int, advance: Callable[[Any, int], Any], count: Callable[[dict], int]
-) -> Any:
-    """Run one seed in stretches of `plan.every` iterations, with a checkpoint between two of them.
-
-    `advance(state or None, iterations in all)` returns a result with `.state`; `count(state)` is how many iterations
-    a state has seen. The last stretch leaves no checkpoint: its result is made by running it.
-    """
-    kind = "chip" if plan.chip or _RUNS[plan.name].always else "float"
-    path = plan.folder / f"{plan.name}-{kind}-seed{seed}.h5"
-    state = _checkpoint(path) if path.exists() else None
-    done = 0 if state is None else count(state)
-    if done >= total:
-        raise RunError(f"{path} has seen {done} iterations already: ask for more than that, or remove it")
-    while True:
-        goal = min(done + plan.every, total)
-        result = advance(state, goal)
-        if goal == total or result.solved:
-            return result.made
-        state, done = result.made.state, goal
-        _keep(state, path)
-
-
-class _Stretch(NamedTuple):
-    """The result of a stretch, and whether the experiment needs no more."""
-
-    made: Any
-    solved: bool = False
-
-
-def _keep(state: dict[str, Any], path: Path) -> None:
-    from chipsim.storage.codec import write
-    from chipsim.storage.file import writing
-
-    with writing(path, "state") as file:
-        write(file, "learning", dict(state))
-
-
-def _checkpoint(path: Path) -> dict[str, Any]:
-    from chipsim.storage.file import reading
-    from chipsim.storage.reader import Reader
-
-    with reading(path, "state") as file:
-        if "learning" not in file:
-            raise FileError(f"{path} is a checkpoint of an emulator, not of an experiment")
-        return Reader().read(file, "learning")
-
-
-def _pattern(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
-    from chipsim.mappings.experiments.figures import pattern_figure
-
-    total = plan.iterations or 2000
-    precision = module.chip_precision() if plan.chip else None
-    results = []
-    for k, seed in enumerate(plan.seeds):
-
-        def advance(state: Any, count: int, seed: int = seed, k: int = k) -> Any:
-            def step(i: int, loss: float) -> None:
-                moved(k * total + i, total * len(plan.seeds), f"loss {loss:.4g}")
-
-            return _Stretch(module.run(seed, count, precision, step, state))
-
-        results.append(_resumed(plan, seed, total, advance, lambda state: len(state["losses"])))
-    rows = [
-        {"seed": r.seed, "iterations": len(r.losses), "nmse": float(r.nmse), "loss": float(r.losses[-1])}
-        for r in results
-    ]
-    return rows, pattern_figure({"8 bit" if plan.chip else "float64": results})
-
-
-def _evidence(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
-    from chipsim.mappings.experiments.figures import evidence_figure
-
-    total = plan.iterations or module.FULL.iterations
-    precision = module.chip_precision(8, 8) if plan.chip else None
-    results, rows = [], []
-    for k, seed in enumerate(plan.seeds):
-
-        def advance(state: Any, count: int, seed: int = seed, k: int = k) -> Any:
-            def step(i: int, error: float) -> None:
-                moved(k * total + i, total * len(plan.seeds), f"error {error:.1%}")
-
-            options = {"precision": precision, "progress": step, "resume": state, "test_trials": 0}
-            made = module.run(seed, iterations=count, **options)
-            return _Stretch(made, made.solved_at is not None)
-
-        result = _resumed(plan, seed, total, advance, lambda state: len(state["errors"]))
-        wrong = float(module.test(result.trainer, module.FULL, 128, seed + 10_000))
-        rows.append(
-            {"seed": seed, "iterations": len(result.errors), "solved_at": result.solved_at, "test_error": wrong}
-        )
-        results.append(result)
-    return rows, evidence_figure(results)
-
-
-def _reward(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
-    from chipsim.mappings.experiments.delayed_reward_figure import figure
-
-    total = plan.iterations or 200
-    runs = []
-    for k, seed in enumerate(plan.seeds):
-
-        def advance(state: Any, trials: int, seed: int = seed, k: int = k) -> Any:
-            def step(done: int, share: float) -> None:
-                moved(k * total + done, total * len(plan.seeds), f"seed {seed}, {share:.0%} right")
-
-            return _Stretch(module.run_seed(seed, trials, progress=step, resume=state))
-
-        runs.append(_resumed(plan, seed, total, advance, lambda state: len(state["correct"])))
-    outcome = module.joined(runs)
-    right = outcome.accuracy()
-    rows = [{"seed": s, "trials": total, "right_of_last_100": float(a)} for s, a in zip(plan.seeds, right, strict=True)]
-    return rows, figure(outcome)
-
-
-def _xor(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
-    from chipsim.mappings.experiments.xor_figure import xor_figure
-
-    how = module.CHIP if plan.chip else module.FLOAT
-    most = plan.iterations or 5000
-    box = module.XorChip() if plan.chip else None
-    runs = []
-    for k, seed in enumerate(plan.seeds):
-
-        def advance(state: Any, epochs: int, seed: int = seed, k: int = k) -> Any:
-            def step(epoch: int, cost: float) -> None:
-                moved(k * most + epoch, most * len(plan.seeds), f"seed {seed}, epoch {epoch}, cost {cost:.3g}")
-
-            made = module.run_one(seed, how, max_epochs=epochs, box=box, progress=step, resume=state)
-            return _Stretch(made, made.epochs is not None)
-
-        runs.append(_resumed(plan, seed, most, advance, lambda state: len(state["costs"]) - 1))
-    any_warns = any(r.warnings for r in runs)
-    rows = [
-        {"seed": r.seed, "epochs": r.epochs, "chip_runs": r.chip_runs, "cost": float(r.costs[-1]),
-         "stalled": r.stalled, "saturated": r.saturated, **({"warnings": "; ".join(r.warnings)} if any_warns else {})}
-        for r in runs
-    ]  # fmt: skip
-    result = module.XorResult(tuple(runs))
-    return rows, xor_figure({"chip, 8 bit" if plan.chip else "float64": result}, on_chip=plan.chip)
-
-
-def _cue(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
-    from chipsim.mappings.experiments.cue_figure import cue_experiment_figure
-
-    total = plan.iterations or 5
-    results, rows = [], []
-    for k, seed in enumerate(plan.seeds):
-
-        def advance(state: Any, epochs: int, seed: int = seed, k: int = k) -> Any:
-            def step(done: int, of: int, text: str) -> None:
-                moved(k * total + done * epochs / of, total * len(plan.seeds), text)
-
-            return _Stretch(module.run_cue_experiment(epochs=epochs, seed=seed, progress=step, resume=state))
-
-        result = _resumed(plan._replace(every=1), seed, total, advance, lambda state: len(state["correct"]))
-        energy = result.energy()
-        rows.append(
-            {"seed": seed, "epochs": len(result.correct), "train_right": float(result.accuracy[-1, 0]),
-             "test_right": float(result.accuracy[-1, 1]), "inference_uJ": 1e6 * energy["inference"],
-             "learning_uJ": 1e6 * energy["learning"], "weight_moved_nJ": 1e9 * energy["update_weight"]}
-        )  # fmt: skip
-        results.append(result)
-    (shown, _), _ = module.cue_data(None, 1, plan.seeds[0])
-    return rows, cue_experiment_figure(results[0], shown)
-
-
-def _digits(module: Any, plan: Plan, moved: Any) -> tuple[list[dict[str, Any]], Any]:
-    from chipsim.mappings.experiments.odin_digits_figure import figure_of
-
-    total = plan.iterations or module.EPOCHS
-    images = module.digit_images()
-    results, rows = [], []
-    for k, seed in enumerate(plan.seeds):
-
-        def advance(state: Any, epochs: int, seed: int = seed, k: int = k) -> Any:
-            def step(done: int, of: int, text: str) -> None:
-                moved(k * total + done * epochs / of, total * len(plan.seeds), text)
-
-            return _Stretch(module.run(seed, epochs, step, state, images))
-
-        result = _resumed(plan._replace(every=1), seed, total, advance, lambda state: len(state["rows"]))
-        rows.append(
-            {"seed": seed, "epochs": len(result.test), "train_right": float(result.train[-1]),
-             "test_right": float(result.test[-1]), "inference_nJ": 1e9 * result.inference["energy"],
-             "lesson_nJ": 1e9 * result.update["energy"], "weight_moved_nJ": 1e9 * result.update["energy_per_weight"]}
-        )  # fmt: skip
-        results.append(result)
-    picture = figure_of(results, images.labels[images.train :])
-    return rows, picture
 
 
 def _spread(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
@@ -303,20 +351,3 @@ def _spread(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
     part = "" if len(known[key]) == len(rows) else f"{len(known[key])} of {len(rows)} seeds, "
     low, high = min(known[key]), max(known[key])
     return {"seed": f"mean ({part}{key.replace('_', ' ')} {low:.3g} to {high:.3g})", **mean}
-
-
-class _Experiment(NamedTuple):
-    run: Callable[..., tuple[list[dict[str, Any]], Any]]
-    seeds: tuple[int, ...]
-    key: str  #: the column whose spread over the seeds is told
-    always: str = ""  #: the precision, where there is no choice
-
-
-_RUNS = {
-    "pattern-generation": _Experiment(_pattern, (1, 2, 3), "nmse"),
-    "evidence-accumulation": _Experiment(_evidence, (1,), "test_error"),
-    "delayed-reward": _Experiment(_reward, (0, 1, 2), "right_of_last_100", "Loihi's learning engine"),
-    "xor-perturbation": _Experiment(_xor, tuple(range(12)), "epochs"),
-    "reckon-cue": _Experiment(_cue, (0,), "test_right", "ReckOn's own e-prop, 8-bit weights"),
-    "odin-digits": _Experiment(_digits, (0, 1, 2), "test_right", "ODIN's own SDSP, 3-bit weights"),
-}

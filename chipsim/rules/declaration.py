@@ -284,7 +284,7 @@ class Dependence(ast.NodeTransformer):
             return node
         where = f"rule {self.rule}, line {node.lineno}: {ast.unparse(node)}"
         name = node.args[1].id if len(node.args) == 2 and isinstance(node.args[1], ast.Name) else None
-        if name not in self.constants:
+        if name is None or name not in self.constants:
             raise RuleError(f"{where}; dependence() takes a value and a constant of the rule, its exponent")
         base, mu = node.args[0], self.constants[name]
         if mu in (0.0, 1.0):

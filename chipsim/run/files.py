@@ -68,6 +68,23 @@ def _check_log(raw: RawRun, program: Program) -> None:
     )
     if not sound:
         raise FileError("the spike log does not fit the program it came from")
+    _check_counts(raw, ptr.size - 1)
+
+
+def _check_counts(raw: RawRun, steps: int) -> None:
+    """Everything else of a run has its rows and its kind of numbers; raises FileError."""
+    for name in ("updates", "saturated", "cycles", "sops", "drops", "waiting", "access"):
+        counts = getattr(raw, name)
+        whole = counts is None or (isinstance(counts, np.ndarray) and counts.dtype.kind in "iu")
+        if not whole or (counts is not None and name != "saturated" and len(counts) != steps):
+            raise FileError(f"the run's '{name}' are no counts of its {steps} steps")
+    if raw.active.dtype != np.uint8 or raw.active.ndim != 2 or (len(raw.active) > 1 and len(raw.active) != steps):
+        raise FileError(f"the run's 'active' are no masks of its {steps} steps")
+    if raw.trace.ndim != 2 or len(raw.trace) != steps or raw.trace.dtype.kind not in "iuf":
+        raise FileError(f"the run's 'trace' does not have {steps} rows of numbers")
+    values = raw.spikes.value
+    if values.ndim != 1 or values.dtype.kind not in "iuf" or values.size not in (0, 1, raw.spikes.ids.size):
+        raise FileError("the run's spikes and their values do not fit")
 
 
 def _sound_train(train: SpikeTrain, program: Program) -> bool:

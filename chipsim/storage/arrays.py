@@ -108,7 +108,7 @@ def _whole(source: Path, check: Check | None) -> np.ndarray:
 def _read(stream: Any, shape: tuple[int, ...], fortran: bool, dtype: np.dtype) -> np.ndarray:
     """The values that follow a header."""
     made = np.empty(math.prod(shape), dtype)
-    view = memoryview(made.view(np.uint8)).cast("B") if made.nbytes else memoryview(b"")
+    view: Any = made.view(np.uint8).data if made.nbytes else memoryview(b"")
     at = 0
     while at < made.nbytes:
         part = stream.read(min(1 << 22, made.nbytes - at))

@@ -1,15 +1,11 @@
-"""Experiments as functions: settings and a progress callback in, a result with its loss curve out.
+"""Experiments: tasks and networks as functions, and `EXPERIMENTS`, what `chipsim learn` runs.
 
-`EXPERIMENTS` maps the name on the command line to the module whose `run` it calls.
+A task is a module of functions: settings and a progress callback in, a result with its loss curve out. `protocol` says
+what an experiment is, `catalogue` holds one value each. Imports all of mappings and chipsim, late where it is heavy.
 """
 
 from __future__ import annotations
 
-EXPERIMENTS = {
-    "pattern-generation": "chipsim.mappings.experiments.pattern_generation",
-    "evidence-accumulation": "chipsim.mappings.experiments.evidence_accumulation",
-    "delayed-reward": "chipsim.mappings.experiments.delayed_reward",
-    "xor-perturbation": "chipsim.mappings.experiments.xor",
-    "reckon-cue": "chipsim.mappings.experiments.cue",
-    "odin-digits": "chipsim.mappings.experiments.odin_digits",
-}
+from .catalogue import EXPERIMENTS
+
+__all__ = ["EXPERIMENTS"]

@@ -95,7 +95,8 @@ STIMULUS: dict[str, set[str]] = {
     },
     "lava": {"w", "w_rec", "w_in", "w0", "d_aa", "d_xa", "d_eo", "err", "d0", "t0", "pre", "post", "reward",
              "w_mant_in", "w_mant_rec", *(f"w_{a}{b}" for a in "aeiox" for b in "abceio")},
-    "learning": {"sp_w", "resume_params"},  # a synapse that is late; an amplitude that another rule left there
+    # a synapse that is late, an amplitude that another rule left there, how a relaxation was stepped
+    "learning": {"sp_w", "resume_params", "dt", "n_relax"},
     "nir": {"input"},
     "seeds": set(),
     "odin": {"conn", "dest_axon", "dest_tick", "dx", "dy", "ev_addr", "ev_t", "grid", "leak", "negthr", "neur0",

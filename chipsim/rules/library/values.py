@@ -4,6 +4,9 @@
 steps; `weight` takes a `Fixed` format. Listed with the others in `chipsim.rule_library`.
 """
 
+# pyright: reportUndefinedVariable=false
+# The rules are declarations, not code: exp and held are words of their language.
+
 from __future__ import annotations
 
 import math
