@@ -19,6 +19,7 @@ import numpy as np
 import chipsim.rules as rules
 from chipsim.mappings.experiments import evidence_accumulation, pattern_generation
 from chipsim.mappings.studies.training import Trainer
+from chipsim.rules.e_prop.net import EPropNet
 from chipsim.rules.e_prop.online import OnlineEProp
 from chipsim.rules.replay import run_spikes
 
@@ -37,7 +38,7 @@ def measure(work: Callable[[], object], repeats: int) -> tuple[float, float]:
 def pattern(**changes) -> Callable[[], object]:
     task = pattern_generation.task(1)
     rule = pattern_generation.rule(**changes)
-    net = rule.net(task.w_in, task.w_rec, task.w_out, task.feedback)
+    net = EPropNet(rule, task.w_in, task.w_rec, task.w_out, task.feedback)
     return lambda: net.step([(task.x, task.target)])
 
 
@@ -52,7 +53,7 @@ def emulated(**changes) -> Callable[[], object]:
 
 def evidence() -> Callable[[], object]:
     size = evidence_accumulation.FULL
-    net = evidence_accumulation.rule(size).net(*evidence_accumulation.weights(size, 1))
+    net = EPropNet(evidence_accumulation.rule(size), *evidence_accumulation.weights(size, 1))
     x, label = evidence_accumulation.sequence(size, np.random.default_rng(0))
     return lambda: net.step([(x, label)])
 

@@ -1,8 +1,8 @@
 """Checks of what users give that every door shares: arrays, numbers, names, memory; refused in one line.
 
 The rule for arrays and numbers, wherever they enter: what is given is **used exactly, refused, or clipped and counted**
-(where a `saturate` asks for it), never changed silently. `numbers`, `floats`, `integers` and `sparse_matrix` are the
-only ways in:
+(where a `saturate` asks for it), never changed silently. `numbers`, `floats`, `integers` and `sparse.sparse_matrix`
+are the only ways in:
 
 - masked entries, complex numbers, texts, dates, records, objects, quantities with a unit and rows of different lengths
   are refused; so are `__array__` methods that raise;
@@ -68,17 +68,6 @@ def integers(value: Any, what: str, lo: int, hi: int, error: type[ChipsimError] 
         if np.any(bad):
             raise error(f"{what} {np.extract(bad, array)[0]} is outside {lo}..{hi}")
     return array.astype(np.int64, copy=False)
-
-
-def sparse_matrix(value: Any, what: str, error: type[ChipsimError] = NetworkError) -> Any:
-    """A scipy matrix of any format as a canonical CSC array of the same numbers, after its indices were checked.
-
-    No copy when it is canonical CSC already. Entries that are given twice add up, as scipy means them, but without
-    wrapping round in a narrow type. Raises `error` for indices that leave the matrix and values that are no numbers.
-    """
-    from .sparse import checked
-
-    return checked(value, what, error)
 
 
 def dims_of(value: Any) -> tuple[int, ...]:

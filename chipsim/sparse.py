@@ -8,12 +8,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from .checks import ask, numbers
-from .errors import ChipsimError
+from .errors import ChipsimError, NetworkError
 
 _POINTED = {"csr": sp.csr_array, "csc": sp.csc_array, "bsr": sp.bsr_array}
 
 
-def checked(value: Any, what: str, error: type[ChipsimError]) -> sp.csc_array:
+def sparse_matrix(value: Any, what: str, error: type[ChipsimError] = NetworkError) -> sp.csc_array:
     """`value`, of any sparse format, as a canonical CSC array of the same numbers; see `checks.sparse_matrix`."""
     if value.ndim != 2:
         raise error(f"{what}: the sparse array has {value.ndim} dimensions; give a matrix (post, pre)")

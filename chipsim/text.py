@@ -4,6 +4,10 @@ allowed.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
+from chipsim.checks import MAX_NAME
+
 from .checks import shown
 
 _PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "k": 1e3, "M": 1e6}
@@ -36,3 +40,9 @@ def human(value: float, symbol: str) -> str:
         if abs(value) >= factor * 0.9995:
             return f"{value / factor:.3g} {prefix}{symbol}"
     return f"{value / 1e-15:.3g} f{symbol}"
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Words such as ", did you mean …?" with the word of `known` that is most like `word`, or nothing."""
+    near = get_close_matches(word[:MAX_NAME], known, n=1, cutoff=0.5)
+    return f", did you mean {near[0]!r}?" if near else ""

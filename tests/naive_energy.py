@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chipsim.chips.sanafe import chip_from_numbers
 from chipsim.chips.schema import Chip
 from chipsim.estimate.traffic import Spikes, fan_out, pack
 
@@ -19,7 +20,7 @@ def case(name: str) -> tuple[dict[str, np.ndarray], dict, Chip]:
     records = {record["case"]: record for record in json.loads((GOLDEN / "cases.json").read_text())}
     arch = json.loads((GOLDEN / "arch" / f"{records[name]['arch']}.json").read_text())
     with np.load(GOLDEN / f"{name}.npz") as data:
-        return dict(data), arch, Chip.from_sanafe(arch)
+        return dict(data), arch, chip_from_numbers(arch)
 
 
 def run_lif(z: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

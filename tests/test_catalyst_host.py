@@ -7,9 +7,9 @@ import pytest
 
 import chipsim as cs
 from chipsim.engines.catalyst.engine import N1Engine
-from chipsim.engines.catalyst.export import operations, read_stream, stream
 from chipsim.engines.catalyst.host import Host
 from chipsim.engines.catalyst.image import build_of
+from chipsim.run.catalyst import operations, read_stream, stream
 
 from .catalyst_nets import BARRIER, drive, random_operations, two_layers
 

@@ -10,7 +10,8 @@ import yaml
 
 from chipsim.chips.arithmetic import PRESETS, arithmetic
 from chipsim.chips.read import SHIPPED, load_chip, shipped
-from chipsim.chips.schema import Chip, Limits
+from chipsim.chips.sanafe import chip_from_numbers
+from chipsim.chips.schema import Limits
 from chipsim.errors import DescriptionError
 from chipsim.report.chip_table import markdown
 from chipsim.text import human, scale
@@ -174,16 +175,16 @@ def test_presets_differ_in_the_five_places():
 
 def test_sanafe_architecture():
     arch = json.loads((GOLDEN / "arch" / "P_small3x2x2.json").read_text())
-    chip = Chip.from_sanafe(arch)
+    chip = chip_from_numbers(arch)
     costs = chip.costs_named()
     assert (chip.topology.width, chip.topology.height, chip.topology.cores_per_tile) == (3, 2, 2)
     assert (costs.hop_west.energy.si, costs.hop_south.time.si) == (3.5e-12, 6e-9)
     assert (costs.soma_spike.energy.si, costs.axon_in.time.si) == (4e-11, 1.2e-8)
     assert costs.barrier.time(6) == 5e-7 and chip.limits.neurons == 128 and chip.limits.input_units == 32
     with pytest.raises(DescriptionError, match="missing or malformed 'soma'"):
-        Chip.from_sanafe({k: v for k, v in arch.items() if k != "soma"})
+        chip_from_numbers({k: v for k, v in arch.items() if k != "soma"})
     with pytest.raises(DescriptionError, match="only 'soma' is modelled"):
-        Chip.from_sanafe({**arch, "buffer_position": "dendrite"})
+        chip_from_numbers({**arch, "buffer_position": "dendrite"})
 
 
 @pytest.mark.parametrize("name", ["P_small3x2x2", "P_line8x1x1"])
@@ -203,7 +204,7 @@ def test_sanafe_yaml_of_another_shape_is_refused(tmp_path):
 
 
 def test_the_shipped_set_sanafe_is_the_recorded_architecture():
-    arch = Chip.from_sanafe(json.loads((GOLDEN / "arch" / "P_loihi8x4x4.json").read_text()))
+    arch = chip_from_numbers(json.loads((GOLDEN / "arch" / "P_loihi8x4x4.json").read_text()))
     mine, theirs = load_chip("loihi").costs_named("sanafe").constants(), arch.costs_named().constants()
     for path, constant in theirs.items():
         if constant is not None:

@@ -10,6 +10,7 @@ import pytest
 import chipsim.rules as rules
 from chipsim.kernels.arithmetic.surrogates import KINDS, evaluate
 from chipsim.mappings.experiments import evidence_accumulation, pattern_generation
+from chipsim.rules.e_prop.net import EPropNet
 from chipsim.rules.e_prop.online import OnlineEProp
 from chipsim.rules.e_prop.rule import Adam, Descent, EProp, Precision
 from chipsim.rules.fixed_format import Fixed, fixed
@@ -77,7 +78,7 @@ def naive_gradient(rule: EProp, weights, x, target):
 def test_both_forms_equal_the_printed_equations(form: str) -> None:
     weights, x, target = problem()
     rule = EProp(**BASE, beta=BETA, form=form)
-    got = rule.net(*weights).gradient(x, target)
+    got = EPropNet(rule, *weights).gradient(x, target)
     g_in, g_rec, g_out, loss, spikes = naive_gradient(rule, weights, x, target)
     assert spikes.sum() > 30 and np.array_equal(got.run.z.sum(0), spikes)
     for ours, naive in ((got.w_in, g_in), (got.w_rec, g_rec), (got.w_out, g_out)):
@@ -89,18 +90,18 @@ def test_a_wide_fixed_point_core_equals_float() -> None:
     weights, x, target = problem()
     wide = Fixed(44, 2.0**-40)
     near = EProp(**BASE, beta=BETA, precision=Precision(trace=wide, signal=wide, membrane=wide))
-    exact = EProp(**BASE, beta=BETA).net(*weights).gradient(x, target)
-    ours = near.net(*weights).gradient(x, target)
+    exact = EPropNet(EProp(**BASE, beta=BETA), *weights).gradient(x, target)
+    ours = EPropNet(near, *weights).gradient(x, target)
     np.testing.assert_allclose(ours.w_rec, exact.w_rec, rtol=0, atol=1e-9 * np.abs(exact.w_rec).max())
     np.testing.assert_allclose(ours.w_out, exact.w_out, rtol=0, atol=1e-9 * np.abs(exact.w_out).max())
 
 
 def test_feedback_kinds() -> None:
     weights, x, target = problem()
-    symmetric = EProp(**BASE, beta=BETA, feedback="symmetric").net(*weights).gradient(x, target)
-    as_random = EProp(**BASE, beta=BETA).net(*weights[:3], weights[2].T).gradient(x, target)
+    symmetric = EPropNet(EProp(**BASE, beta=BETA, feedback="symmetric"), *weights).gradient(x, target)
+    as_random = EPropNet(EProp(**BASE, beta=BETA), *weights[:3], weights[2].T).gradient(x, target)
     np.testing.assert_array_equal(symmetric.w_rec, as_random.w_rec)
-    net = EProp(**BASE, beta=BETA, feedback="adaptive", optimizer=Descent(1e-2)).net(*weights)
+    net = EPropNet(EProp(**BASE, beta=BETA, feedback="adaptive", optimizer=Descent(1e-2)), *weights)
     gap = net.feedback - net.w_out.T
     net.step([(x, target)])
     np.testing.assert_allclose(net.feedback - net.w_out.T, gap, atol=1e-15)
@@ -112,7 +113,7 @@ def test_batches_do_not_depend_on_threads(threads: int) -> None:
     weights, x, target = problem()
     batch = [(np.roll(x, k, axis=0), target) for k in range(5)]
     rule = EProp(**BASE, beta=BETA, optimizer=Adam(1e-2), precision=Precision(weights=fixed(8, 4.0)))
-    one, many = rule.net(*weights), rule.net(*weights)
+    one, many = EPropNet(rule, *weights), EPropNet(rule, *weights)
     for _ in range(3):
         one.step(batch)
         many.step(batch, threads=threads)
@@ -169,7 +170,7 @@ def test_the_declared_synapse_is_eprop() -> None:
     """The ten-line rule on a plastic projection gives the gradient of the kernel, kept weights aside."""
     weights, x, target = problem()
     rule = EProp(**{**BASE, "c_reg": 0.0, "n_ref": 0})
-    got = rule.net(*weights).gradient(x, target)
+    got = EPropNet(rule, *weights).gradient(x, target)
     declared = eprop_synapse(
         rule.tau_m,
         rule.tau_out,
@@ -265,10 +266,10 @@ def test_bad_constants(settings, reason: str) -> None:
 
 def test_bad_shapes() -> None:
     weights, x, target = problem()
-    net = EProp(**BASE).net(*weights)
+    net = EPropNet(EProp(**BASE), *weights)
     with pytest.raises(ValueError, match="target has shape"):
         net.gradient(x, target[:-1])
     with pytest.raises(ValueError, match="input has shape"):
         net.gradient(x[:, :-1], target)
     with pytest.raises(ValueError, match="feedback has shape"):
-        EProp(**BASE).net(*weights[:3], weights[3].T)
+        EPropNet(EProp(**BASE), *weights[:3], weights[3].T)

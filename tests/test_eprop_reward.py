@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from chipsim.rules.e_prop.net import EPropNet
 from chipsim.rules.e_prop.reward import NO_ACTION, ActorCritic
 from chipsim.rules.e_prop.rule import Adam, EProp
 
@@ -16,7 +17,7 @@ def make(seed: int, rule: EProp = RULE, n: int = N, n_in: int = N_IN):
     rng = np.random.default_rng(seed)
     w_rec = rng.normal(size=(n, n)) * 0.3 * (1 - np.eye(n))
     w_out = rng.normal(size=(ACTIONS + 1, n)) * 0.5
-    return rule.net(rng.normal(size=(n, n_in)) * 0.7, w_rec, w_out, rng.normal(size=(n, ACTIONS + 1)))
+    return EPropNet(rule, rng.normal(size=(n, n_in)) * 0.7, w_rec, w_out, rng.normal(size=(n, ACTIONS + 1)))
 
 
 def test_equals_the_printed_rule() -> None:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import chipsim as cs
+from chipsim.chips.check import chip_from_dict
 from chipsim.chips.costs import LearningCosts
-from chipsim.chips.read import chip_from_dict, load_chip
+from chipsim.chips.read import load_chip
 from chipsim.errors import DescriptionError, RunError
 from chipsim.estimate.costing import GROUPS, booked
 from chipsim.estimate.estimate import estimate, estimate_cycles

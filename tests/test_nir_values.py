@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import chipsim as cs
+from chipsim.chips.sanafe import chip_from_numbers
 from chipsim.errors import ChipsimError
 
 WRONG: dict[str, Any] = {
@@ -103,7 +104,7 @@ def test_names_that_cannot_be_printed(name: str) -> None:
         "long rule": lambda: cs.rules.declare(f"def {'r' * 300}(w, pre):\n    w = w + pre\n"),
         "node": lambda: cs.from_nir(renamed, dt=1e-3),
         "shipped chip": lambda: load_chip(name),
-        "architecture": lambda: Chip.from_sanafe({"name": name}) if hasattr(Chip, "from_sanafe") else load_chip(name),
+        "architecture": lambda: chip_from_numbers({"name": name}),
     }.items():
         with pytest.raises(ChipsimError) as caught:
             enter()

@@ -9,13 +9,13 @@ a source never outlives its number.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chipsim.checks import MAX_NAME, shown
+from chipsim.checks import shown
 from chipsim.errors import DescriptionError
+from chipsim.text import nearest
 
 if TYPE_CHECKING:
     from chipsim.chips.schema import Chip
@@ -67,32 +67,11 @@ def load_chip(source: str | Path | Chip) -> Chip:
 
 @lru_cache(maxsize=64)
 def _load(path: Path, _stamp: int) -> Chip:
+    from .check import chip_from_dict
     from .sanafe import chip_from_any, is_sanafe
 
     data = _resolve(path, ())
     return chip_from_any(data) if is_sanafe(data) else chip_from_dict(data, path.name)
-
-
-def chip_from_dict(data: Mapping[str, Any], where: str = "description") -> Chip:
-    """A checked chip from plain data without `base`; `where` names it in errors."""
-    from pydantic import ValidationError
-
-    from chipsim.chips.schema import Chip
-
-    try:
-        return Chip.model_validate(dict(data))
-    except ValidationError as error:
-        raise DescriptionError(_sentence(error.errors(), data, where)) from None
-
-
-def no_such_cost_set(chip: Chip, name: str | None) -> DescriptionError:
-    """The error for a cost set that `chip` does not have."""
-    if not chip.costs:
-        return DescriptionError(f"chip {chip.name!r} has no published costs: no energy or time can be estimated")
-    near = _nearest(str(name), list(chip.costs))
-    return DescriptionError(
-        f"chip {chip.name!r} has no cost set {shown(name)}{near or ','} it has {', '.join(chip.costs)}"
-    )
 
 
 def _find(name: str, beside: Path | None = None) -> Path:
@@ -101,7 +80,7 @@ def _find(name: str, beside: Path | None = None) -> Path:
         if path.is_file():
             return path
         raise DescriptionError(
-            f"no chip {shown(name)}{_nearest(name, shipped()) or ','} shipped are {', '.join(shipped())}"
+            f"no chip {shown(name)}{nearest(name, shipped()) or ','} shipped are {', '.join(shipped())}"
         )
     path = Path(name)
     if beside is not None and not path.is_absolute():
@@ -167,59 +146,3 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(old, dict) and isinstance(value, dict) and key != "by_tiles"
         out[key] = _merge(old, value) if both and "value" not in value else value  # type: ignore[arg-type]
     return out
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    near = get_close_matches(word[:MAX_NAME], known, n=1, cutoff=0.5)
-    return f", did you mean {near[0]!r}?" if near else ""
-
-
-def _sentence(errors: list[Any], data: Any, where: str) -> str:
-    """One line for the first problem of a pydantic report, and a count of the others."""
-    first = errors[0]
-    loc = [str(part) for part in first["loc"]]
-    path = ".".join(loc) or "the description"
-    kind = first["type"]
-    if kind == "extra_forbidden":
-        allowed = _allowed_keys(first["loc"][:-1])
-        near = _nearest(loc[-1], allowed)
-        text = f"unknown key{near}" + ("" if near and len(allowed) > 12 else f" (allowed: {', '.join(allowed)})")
-    elif kind == "missing" and loc[-1].isdigit():
-        text = "is missing; a range is [lo, hi]"
-    elif kind == "missing":
-        text = "is missing" + _hint_constant(loc[-1])
-    elif kind == "value_error":
-        text = str(first["ctx"]["error"])
-    elif kind == "literal_error":
-        text = f"got {shown(first['input'])}; allowed are {first['ctx']['expected']}"
-    else:
-        text = f"{first['msg'][0].lower()}{first['msg'][1:]}, got {shown(first['input'])}"
-    more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{where}: {path}: {text}{more}"
-
-
-def _hint_constant(field: str) -> str:
-    if field in ("value", "unit", "source", "status"):
-        return ": a constant is {value, unit, source, status: measured | published | fitted | assumed}"
-    return ""
-
-
-def _allowed_keys(loc: tuple[Any, ...]) -> list[str]:
-    """Keys that the schema knows at a place of the description."""
-    from chipsim.chips.schema import Chip
-
-    model: Any = Chip
-    for part in loc:
-        fields = getattr(model, "model_fields", {})
-        if part in fields:
-            model = _part_of(fields[part].annotation)
-    return sorted(getattr(model, "model_fields", {}))
-
-
-def _part_of(annotation: Any) -> Any:
-    """The schema class inside an annotation such as `Stage | None` or `dict[str, CostSet]`."""
-    from typing import get_args
-
-    if hasattr(annotation, "model_fields"):
-        return annotation
-    return next((found for arg in get_args(annotation) if (found := _part_of(arg)) is not None), None)

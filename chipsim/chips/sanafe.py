@@ -25,7 +25,7 @@ def chip_from_numbers(arch: Mapping[str, Any]) -> Chip:
     axon_out {e, l} and soma {e_access, l_access, e_update, l_update, e_spike, l_spike}; energies in J,
     latencies in s.
     """
-    from chipsim.chips.read import chip_from_dict
+    from chipsim.chips.check import chip_from_dict
 
     name = _name(arch)
     try:

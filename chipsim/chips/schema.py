@@ -6,7 +6,6 @@ Everything that differs between chips is here and nowhere else. `None` means "no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
@@ -15,6 +14,7 @@ from chipsim.checks import shown, text_of
 from chipsim.chips.arithmetic import Arithmetic, arithmetic
 from chipsim.chips.costs import CostSet, Frequency, Part, Time
 from chipsim.errors import DescriptionError
+from chipsim.text import nearest
 
 Family = Literal["loihi", "float", "odin", "tinyodin", "reckon", "truenorth", "xylo", "catalyst", "none"]
 Count = int | None
@@ -253,16 +253,17 @@ class Chip(Part):
 
     def costs_named(self, name: str | None = None) -> CostSet:
         """The cost set `name`, or the default one; `DescriptionError` if the chip has none of that name."""
-        from chipsim.chips.read import no_such_cost_set
-
         chosen = name or self.cost_set
         if chosen is None or chosen not in self.costs:
             raise no_such_cost_set(self, chosen)
         return self.costs[chosen]
 
-    @classmethod
-    def from_sanafe(cls, arch: Mapping[str, Any]) -> Chip:
-        """A float chip from a SANA-FE architecture as plain numbers; see `chipsim.chips.sanafe.read`."""
-        from chipsim.chips.sanafe import chip_from_numbers
 
-        return chip_from_numbers(arch)
+def no_such_cost_set(chip: Chip, name: str | None) -> DescriptionError:
+    """The error for a cost set that `chip` does not have."""
+    if not chip.costs:
+        return DescriptionError(f"chip {chip.name!r} has no published costs: no energy or time can be estimated")
+    near = nearest(str(name), list(chip.costs))
+    return DescriptionError(
+        f"chip {chip.name!r} has no cost set {shown(name)}{near or ','} it has {', '.join(chip.costs)}"
+    )

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from chipsim.checks import finite, floats, seed_of, sparse_matrix
+from chipsim.checks import finite, floats, seed_of
 from chipsim.errors import NetworkError
 from chipsim.native.catalyst.microcode import Program as Microcode
 from chipsim.rules.e_prop.rule import EProp
 from chipsim.rules.products.rule import SumOfProducts
 from chipsim.rules.products.state import WEIGHT_SEED
+from chipsim.sparse import sparse_matrix
 
 from .declaration import Rule
 from .pes import Pes

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from chipsim.checks import choice, floats, integers, numbers, shown, sparse_matrix, whole
+from chipsim.checks import choice, floats, integers, numbers, shown, whole
 from chipsim.errors import RunError
 from chipsim.rules.carried import ALMOST_ALL, STALLED
 from chipsim.rules.declaration import VALUES, Rule
 from chipsim.rules.kernel import address_of, compile_rule
 from chipsim.rules.source import COUNTERS, constant_values, post_rows, pre_rows
+from chipsim.sparse import sparse_matrix
 
 Array = NDArray[np.float64]
 

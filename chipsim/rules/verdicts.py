@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import math
 from dataclasses import dataclass, field
+from importlib import import_module
 
 from chipsim.rules.declaration import Rule, RuleError
 from chipsim.rules.products.grammar import EXPONENT_MAX, EXPONENT_MIN, MANTISSA_MAX
@@ -266,11 +267,13 @@ def engine_text(name: str, change: Polynomial, registers: dict[str, str], power:
 PROCESSORS = ("local", "processor", "float64")  # engines that run any declared rule
 
 
+#: The translator into programs of a microcoded engine: it is written in the terms of this module, and named here.
+MICROCODE = "chipsim.rules.microcode"
+
+
 def microcode(rule: Rule) -> Verdict:
     """Verdict of a microcoded engine (`chipsim.rules.microcode`)."""
-    from chipsim.rules.microcode import microcode as translate
-
-    return translate(rule)
+    return import_module(MICROCODE).microcode(rule)
 
 
 PROGRAMMABLE = {"sum_of_products": sum_of_products, "three_factor": sum_of_products, "microcode": microcode}

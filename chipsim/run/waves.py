@@ -14,14 +14,14 @@ import numpy as np
 from ..errors import RunError
 
 if TYPE_CHECKING:
-    from ..results import Result
+    from .record import Run
 
 #: Printable characters of which identifiers are made.
 _FIRST, _COUNT = 33, 94
 WIDTH = 32  #: bits of an integer or real variable
 
 
-def write_vcd(result: Result, path: str | Path, populations: Iterable[str] | None = None) -> Path:
+def write_vcd(result: Run, path: str | Path, populations: Iterable[str] | None = None) -> Path:
     """Write spikes and recorded variables of a run; returns the path.
 
     Parameters
@@ -49,7 +49,7 @@ def write_vcd(result: Result, path: str | Path, populations: Iterable[str] | Non
     return path
 
 
-def _write(result: Result, populations: list[str], out: TextIO) -> None:
+def _write(result: Run, populations: list[str], out: TextIO) -> None:
     times, scale = _times(result)
     names = _identifiers()
     lines: list[tuple[str, np.ndarray, str]] = []  # identifier, (t,) values, kind
@@ -102,7 +102,7 @@ def _as(value: Any, kind: str) -> str:
     return f"r{float(value):.17g}" if kind == "real" else f"b{int(value) & 0xFFFFFFFF:032b}"
 
 
-def _times(result: Result) -> tuple[np.ndarray, str]:
+def _times(result: Run) -> tuple[np.ndarray, str]:
     """Start of each step and the end, in units of the file, and that unit; two units a cycle or step at least."""
     chip, cycles = result.program.chip, result.cycles
     if cycles is not None and chip.clock is not None and np.all(np.asarray(cycles) > 0):

@@ -142,7 +142,7 @@ def changed(chip: Chip, values: Mapping[str, Any]) -> Chip:
     DescriptionError
         A value that no chip can have.
     """
-    from chipsim.chips.read import chip_from_dict
+    from chipsim.chips.check import chip_from_dict
 
     if not values:
         return chip

@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from chipsim.errors import NetworkError
-from chipsim.mappings.formats.nir.schemes import compact
 from chipsim.mappings.network.network import Network
 from chipsim.mappings.network.recurrence import recurrence, scaled_rows
 from chipsim.native.base import NeuronModel
@@ -135,3 +134,9 @@ def _scaled(synapses: Any, arithmetic: Any, unit: float) -> Any:
     if sp.issparse(matrix):
         return FloatSynapses(with_data(matrix, matrix.data * size), synapses.delays)
     return FloatSynapses(np.asarray(matrix, np.float64) * size, synapses.delays)
+
+
+def compact(values: Any) -> Any:
+    """One number where all are equal."""
+    array = np.ravel(np.asarray(values, np.float64))
+    return float(array[0]) if array.size and np.all(array == array[0]) else array

@@ -29,8 +29,7 @@ from chipsim.mappings.compiler.lower.crossbar import lower_crossbar
 from chipsim.mappings.compiler.lower.reckon import lower_reckon
 from chipsim.mappings.compiler.lower.xylo import lower_xylo
 from chipsim.mappings.network.network import Network, Projection
-from chipsim.native.conv_table import ask_for
-from chipsim.native.synapses import Conv, FloatSynapses, Synapses, all_pairs
+from chipsim.native.synapses import Conv, FloatSynapses, Synapses, all_pairs, ask_for
 from chipsim.program.program import PopulationImage, Program, ProjectionImage
 from chipsim.rules.carried import existing
 

@@ -49,9 +49,10 @@ def evidence_figure(
     """Error over iterations, a line for each seed, a colour for each of several groups; with rows of the precision
     table also a bar for each setting.
     """
-    groups = {"training": result if isinstance(result, Sequence) else [result]}
     if isinstance(result, Mapping):
         groups = dict(result) if len(result) > 1 else {"training": next(iter(result.values()))}
+    else:
+        groups = {"training": result if isinstance(result, Sequence) else [result]}
     figure = Figure(figsize=(10 if rows else 5, 3.6), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, 2 if rows else 1))
     for k, (name, results) in enumerate(groups.items()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .registry import Format, Option, format_of
+from .registry import FORMATS, Format, Option, format_of
 
 if TYPE_CHECKING:
     from chipsim.mappings.network.network import Network
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _HERE = "chipsim.mappings.formats"
 _FILES = "chipsim.mappings.network.files"
 
-FORMATS: list[Format] = [
+FORMATS[:] = [
     Format(
         "chipsim's own",
         (".h5", ".hdf5"),

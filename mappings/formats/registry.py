@@ -98,18 +98,18 @@ class Format:
         return {name: value for name, value in given.items() if value is not None}
 
 
+#: Every format; this room's `__init__` fills the table.
+FORMATS: list[Format] = []
+
+
 def owners(option: str) -> str:
     """The formats that have an option, in words: "NIR graph (.nir)"."""
-    from . import FORMATS
-
     having = [f for f in FORMATS if any(o.name == option for o in (*f.options, *f.write_options))]
     return " and ".join(f"{f.name} ({', '.join(f.suffixes)})" for f in having)
 
 
 def suffixes(role: str) -> str:
     """The suffixes that can be read ("reader") or written ("writer"), in words."""
-    from . import FORMATS
-
     return ", ".join(f"{s} ({f.name})" for f in FORMATS if getattr(f, role) for s in f.suffixes)
 
 
@@ -121,8 +121,6 @@ def format_of(path: str | Path, role: str = "reader") -> Format:
     FileError
         No format with that suffix reads (writes) files.
     """
-    from . import FORMATS
-
     suffix = Path(path).suffix.lower()
     for made in FORMATS:
         if suffix in made.suffixes and getattr(made, role):

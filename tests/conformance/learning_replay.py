@@ -13,6 +13,7 @@ import numpy as np
 
 from chipsim.kernels.learning.eprop import traces as eprop_traces
 from chipsim.mappings.studies.training import Trainer
+from chipsim.rules.e_prop.net import EPropNet
 from chipsim.rules.e_prop.online import OnlineEProp
 from chipsim.rules.e_prop.rule import Adam, Descent, EProp
 from tests.oracles.rules import bptt_lsnn
@@ -103,7 +104,7 @@ def eprop_sequences(path: Path, data) -> Checks:
     """
     p = json.loads(str(data["params"]))
     rule = eprop_rule(p, data["Wrec0"].shape[0])
-    net = rule.net(data["Win0"], data["Wrec0"], data["Wout0"], data["B"])
+    net = EPropNet(rule, data["Win0"], data["Wrec0"], data["Wout0"], data["B"])
     trainer = Trainer(rule, data["Win0"], data["Wrec0"], data["Wout0"], data["B"], chip="float")
     spikes, batch = bits(data, "spikes"), int(p["batch"])
     sequences = sequences_of(data)
@@ -143,11 +144,11 @@ def eprop_tiny(path: Path, data) -> Checks:
     for feedback, tag, reg in (("symmetric", "sym", 0.0), ("random", "rnd_reg", p["c_reg"])):
         for form in ("adjoint", "traces"):
             part = EProp(**{**vars(rule), "feedback": feedback, "c_reg": reg, "form": form})
-            g = part.net(data["Win"], data["Wrec"], data["Wout"], data["B"]).gradient(data["x"], data["ystar"])
+            g = EPropNet(part, data["Win"], data["Wrec"], data["Wout"], data["B"]).gradient(data["x"], data["ystar"])
             checks[f"dWin_{tag} {form}"] = (g.w_in, data[f"dWin_{tag}"], TIGHT)
             checks[f"dWrec_{tag} {form}"] = (g.w_rec, data[f"dWrec_{tag}"], TIGHT)
             checks[f"dWout {form}"] = (g.w_out, data["dWout"], TIGHT)
-    net = part.net(data["Win"], data["Wrec"], data["Wout"], data["B"])
+    net = EPropNet(part, data["Win"], data["Wrec"], data["Wout"], data["B"])
     for name in ("v", "a", "psi", "y"):
         checks[name] = (getattr(g.run, name), data[name], TIGHT)
     checks["z"] = (g.run.z, data["z"], EXACT)

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from scipy.optimize import brentq
 
 import chipsim as cs
+from chipsim.rules.e_prop.net import EPropNet
 from chipsim.rules.e_prop.online import OnlineEProp
 from tests.conformance.learning_replay import EXACT, TIGHT, Checks, eprop_rule
 from tests.conformance.rate_nets import full
@@ -237,7 +238,7 @@ def replay_curves(path: Path, data) -> Checks:
     """
     start = np.load(next(path.parent.parent.rglob("eprop_tf_regression.npz")))
     rule = eprop_rule(json.loads(str(start["params"])), start["Wrec0"].shape[0])
-    net = rule.net(start["Win0"], start["Wrec0"], start["Wout0"], start["B"])
+    net = EPropNet(rule, start["Win0"], start["Wrec0"], start["Wout0"], start["B"])
     x = np.unpackbits(start["X_bits"])[: np.prod(start["X_shape"])].reshape(start["X_shape"])
     recorded = data["nest_sine_bsshslm_200it_loss"]
     ours = np.array([net.step([(x, start["Y"])])[0].loss for _ in recorded])

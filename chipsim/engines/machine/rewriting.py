@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from chipsim.checks import ask, dims_of, numbers, product, sparse_matrix
+from chipsim.checks import ask, dims_of, numbers, product
 from chipsim.errors import NetworkError, RunError
 from chipsim.kept import Kept, checked, like
 from chipsim.native.ranges import synapse_problems
 from chipsim.native.synapses import Conv, FloatSynapses, stored, with_data
 from chipsim.program.program import Program
+from chipsim.sparse import sparse_matrix
 
 KEY = "rewritten/"  #: in the names of a checkpoint
 

@@ -1,16 +1,15 @@
 """E-prop as a rule: constants of network, loss and optimiser, and the declared precision.
 
-`EProp.net(...)` gives the network that learns (`chipsim.rules.e_prop.net.EPropNet`). Equations:
+`cs.rules.EPropNet(rule, ...)` is the network that learns. Equations:
 `chipsim.kernels.learning.eprop.adjoint`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from chipsim.checks import choice, finite, floats, shown, whole
 from chipsim.errors import NetworkError
@@ -18,7 +17,7 @@ from chipsim.rules.costs import FLOAT_BITS, bits_of
 from chipsim.rules.fixed_format import Fixed
 
 if TYPE_CHECKING:
-    from chipsim.rules.e_prop.net import EPropNet
+    pass
 
 LOSSES = ("mse", "cross_entropy")
 FEEDBACK = ("random", "symmetric", "adaptive")
@@ -166,14 +165,3 @@ class EProp:
         own += 2 * FLOAT_BITS * int(isinstance(self.optimizer, Adam))
         psi = FLOAT_BITS if p.psi_levels < 2 else (int(p.psi_levels) - 1).bit_length()
         return {"synapse": own, "pre": trace, "post": psi + signal}
-
-    def net(self, w_in: ArrayLike, w_rec: ArrayLike, w_out: ArrayLike, feedback: ArrayLike) -> EPropNet:
-        """A network with these weights: w_in (n, n_in), w_rec (n, n), w_out (m, n), feedback (n, m)."""
-        from chipsim.rules.e_prop.net import EPropNet
-
-        return EPropNet(self, w_in, w_rec, w_out, feedback)
-
-
-def with_precision(rule: EProp, **formats: Any) -> EProp:
-    """The same rule in declared fixed point; keywords are those of `Precision`."""
-    return replace(rule, precision=Precision(**formats))

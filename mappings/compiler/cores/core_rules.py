@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from chipsim.chips.schema import Chip
 from chipsim.errors import CompileError
 
-if TYPE_CHECKING:
-    from .allocate import Allocation
+
+class Counted(Protocol):
+    """What is read of an allocation."""
+
+    @property
+    def cores(self) -> np.ndarray:
+        """Physical cores, (c,)."""
+        ...
+
+    @property
+    def table(self) -> np.ndarray:
+        """What each holds, by column."""
+        ...
+
+    @property
+    def parts(self) -> dict[str, np.ndarray]:
+        """Share of each population, (p, c), by column."""
+        ...
+
+    @property
+    def populations(self) -> tuple[str, ...]:
+        """Their names."""
+        ...
+
+    @property
+    def learning(self) -> dict[str, np.ndarray]:
+        """Bits of the synapses that learn, by projection."""
+        ...
 
 
 LARGER = "prune its synapses, or use a chip with larger cores"
@@ -95,7 +121,7 @@ def core_limits(chip: Chip) -> dict[str, int | None]:
     return {rule.column: rule.limit(chip) for rule in CORE_RULES}
 
 
-def enforce(allocation: Allocation, chip: Chip) -> None:
+def enforce(allocation: Counted, chip: Chip) -> None:
     """Raise CompileError for the first limit that a core exceeds, naming the core that exceeds it most."""
     for rule in CORE_RULES:
         limit = allocation.limits[rule.column]
@@ -117,7 +143,7 @@ def enforce(allocation: Allocation, chip: Chip) -> None:
 
 
 def core_error(
-    rule: CoreRule, chip: Chip, allocation: Allocation, row: int, limit: int, *, lone: bool = False
+    rule: CoreRule, chip: Chip, allocation: Counted, row: int, limit: int, *, lone: bool = False
 ) -> CompileError:
     """The error for a core (row of the table) beyond `limit` and the population with most of it."""
     core, need = int(allocation.cores[row]), int(allocation.table[rule.column][row])

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 
 from chipsim.checks import numbers
 from chipsim.errors import NetworkError
+from chipsim.mappings.builders.units import compact
 from chipsim.mappings.network.network import Network
 from chipsim.mappings.network.substeps import gathered, spread
 from chipsim.native.base import SpikeSource
@@ -26,7 +27,7 @@ from chipsim.native.synapses import MAX_DELAY, Conv, FloatSynapses, with_data
 from .file import read_graph
 from .graph import Arriving, Flat, Folder, Path, components, flatten, shape_of
 from .linear import volume
-from .schemes import NEURONS, Scheme, compact, scheme_of, unit_of
+from .schemes import NEURONS, Scheme, scheme_of, unit_of
 
 
 @dataclass(frozen=True, eq=False)

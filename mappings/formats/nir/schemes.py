@@ -15,6 +15,7 @@ import numpy as np
 
 from chipsim.checks import NO_NUMBERS, finite, shown
 from chipsim.errors import NetworkError
+from chipsim.mappings.builders.units import compact
 from chipsim.native.floats import Unit
 
 from .file import Node
@@ -165,12 +166,6 @@ PARAMETERS = {
     "CubaLIF": ("tau_mem", "tau_syn", "r", "v_leak", "v_threshold", "v_reset", "w_in"),
     "Threshold": ("threshold",),
 }
-
-
-def compact(values: Any) -> Any:
-    """One number where all are equal."""
-    array = np.ravel(np.asarray(values, np.float64))
-    return float(array[0]) if array.size and np.all(array == array[0]) else array
 
 
 def _check_tau(node: Node, name: str, tau: np.ndarray, dt: float, notes: list[str]) -> None:

@@ -15,12 +15,12 @@ import scipy.sparse as sp
 
 from chipsim.checks import shown
 from chipsim.errors import NetworkError
+from chipsim.mappings.builders.units import compact
 from chipsim.mappings.network.network import Network, Population, Projection
 from chipsim.native.floats import Unit
 from chipsim.native.synapses import Conv, FloatSynapses, with_data
 
 from .nodes import NO_LEAK
-from .schemes import compact
 
 TOOLS = ("snntorch", "norse")
 SNNTORCH_DT = 1e-4  #: seconds per step in its importer

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.engines.catalyst.image import UNUSED_THRESHOLD
+from chipsim.engines.catalyst.program import N1ProgramEngine
+from chipsim.errors import RunError
+from chipsim.native.catalyst import operations as ops
+from chipsim.native.catalyst.build import Build
+from chipsim.native.catalyst.stream import Command, read_commands, to_commands, to_operations, write_commands
 from chipsim.program.program import Program
-
-from ...errors import RunError
-from ...native.catalyst import operations as ops
-from ...native.catalyst.build import Build
-from ...native.catalyst.stream import Command, read_commands, to_commands, to_operations, write_commands
-from .image import UNUSED_THRESHOLD
-from .program import N1ProgramEngine
 
 
 def operations(program: Program, *, whole_chip: bool = False) -> np.ndarray:
@@ -63,7 +62,7 @@ def stream(
 
 
 def _runs(engine: N1ProgramEngine, program: Program, inputs: dict[str, Any], steps: int | None) -> list[Command]:
-    from chipsim.run.inputs import as_input, gather
+    from .inputs import as_input, gather
 
     if steps is None:
         lengths = [
