@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # what a checker sees: the names of _DOORS (tests/test_typed.py holds the two equal)
+if TYPE_CHECKING:  # what a checker sees: the names of _DOORS (tests/house/test_typed.py holds the two equal)
     from . import rules
     from .chips.read import load_chip as chip
     from .emulator import Emulator
