@@ -9,6 +9,7 @@ from chipsim.chips.read import load_chip
 from chipsim.chips.schema import Chip
 from chipsim.mappings.compiler.compile import compile, tell
 from chipsim.mappings.compiler.quantise.quantise import quantise as make_native
+from chipsim.mappings.compiler.quantise.weights import GRADED_BITS
 from chipsim.mappings.formats.nir.reader import from_nir
 from chipsim.mappings.formats.nir.start import started
 from chipsim.mappings.formats.nir.text import describe as describe
@@ -56,7 +57,7 @@ def features(chip: Chip) -> frozenset[str]:
     found = {"drive"} if chip.family == "loihi" else set()
     if chip.arithmetic.neuron_models is None:
         found.add("waits")
-        if chip.limits.spike_bits is None or chip.limits.spike_bits > 1:
+        if chip.limits.spike_bits is None or chip.limits.spike_bits >= GRADED_BITS:
             found.add("counts")
     return frozenset(found)
 
