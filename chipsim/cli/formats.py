@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,7 +28,7 @@ def with_format_options(command: Callable[..., None], *, written: bool = False) 
     They reach it as one keyword, `given`: name -> value, None where the user said nothing. An option that the command
     has itself (--dt) stays its own.
     """
-    mine = inspect.signature(command).parameters
+    mine = inspect.signature(command, eval_str=True).parameters  # get_type_hints of Python 3.10 loses `Annotated`
     all_options = ((f, o) for f in FORMATS for o in (*f.options, *(f.write_options if written else ())))
     found = {o.name: (f, o) for f, o in all_options if o.name not in mine}
 
@@ -37,12 +37,7 @@ def with_format_options(command: Callable[..., None], *, written: bool = False) 
         given = {name: all_of_them.pop(name) for name in found}
         command(given=given, **all_of_them)
 
-    hints = get_type_hints(command, include_extras=True)
-    own = [
-        p.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, p in mine.items()
-        if name != "given"
-    ]
+    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, p in mine.items() if name != "given"]
     added = [_parameter(made, option) for made, option in found.values()]
     wrapper.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *added)}

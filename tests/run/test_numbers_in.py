@@ -1,6 +1,6 @@
 """Single numbers and words, wherever they enter: used as they are, or refused in one or two lines.
 
-As `tests.run.test_arrays_in`, for arguments that are one number: a catalogue of objects is thrown at every such argument.
+As `tests.run.test_arrays_in`, for arguments that are one number: a catalogue of objects is thrown at each.
 """
 
 from __future__ import annotations
