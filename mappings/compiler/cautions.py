@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from chipsim.chips.schema import Chip
 from chipsim.mappings.network.network import Network, Population, Projection
@@ -16,6 +17,8 @@ LONG, MANY = 1.0, 1000  #: a time constant from so many seconds and steps on was
 DEAD = 0.5, 500  #: the same of a refractory period
 TIMES = ("tau_mem", "tau_syn")
 ONE = 4096  #: decays are fractions of it
+QUIET = ("loihi", "float", "ideal")  #: families of which is known what makes a neuron fire by itself
+DRIVES = ("bias", "bias_mant", "constant", "v", "u", "i", "delta_i", "v_leak")
 
 
 def cautions(net: Network, native: Network, chip: Chip, dt: float) -> list[str]:
@@ -24,6 +27,11 @@ def cautions(net: Network, native: Network, chip: Chip, dt: float) -> list[str]:
     found += [w for p in net.populations.values() for w in _rounded_away(p, native.populations[p.name], dt)]
     found += [w for p in native.projections.values() for w in _one_sided(p)]
     return [*found, *_silent(native)]
+
+
+def ideal_cautions(net: Network, dt: float) -> list[str]:
+    """The same of what is ideal in a network, for chips whose lowering makes no native network of cores."""
+    return [*(w for p in net.populations.values() for w in _times(p, dt)), *_silent(net)]
 
 
 def _times(p: Population, dt: float) -> Iterator[str]:
@@ -99,9 +107,9 @@ def _silent(net: Network) -> Iterator[str]:
 def _driven(p: Population) -> bool:
     """True if the neurons may fire by themselves; said so of all models that are not known to be quiet."""
     values = p.model.values
-    if values.get("noise", "none") != "none":
+    if values.get("noise", "none") != "none" or p.model.family not in QUIET:
         return True
-    drives = [values[k] for k in ("bias", "bias_mant", "constant", "v", "u", "i", "delta_i") if k in values]
+    drives = [values[k] for k in DRIVES if k in values]
     if any(np.any(np.asarray(v) > 0) for v in drives):
         return True
     levels = [values[k] for k in ("threshold", "vth") if k in values]
@@ -117,5 +125,8 @@ def _excites(p: Projection) -> bool:
         return bool(np.any(np.asarray(s.kernel) > 0)) or s.message_bits > 0
     if isinstance(s, Synapses) and s.message_bits:
         return bool(np.any(stored(s.mantissa)))
+    if isinstance(s, np.ndarray) or issparse(s):  # ideal: numbers of a graded source and r may turn the sign
+        turned = p.pre.model.carries_values or np.any(np.asarray(p.post.model.values.get("r", 1.0)) < 0)
+        return bool(np.any(stored(s)) if turned else np.any(stored(s) > 0))
     matrix = s.mantissa if isinstance(s, Synapses) else s.weights if isinstance(s, FloatSynapses) else None
     return matrix is None or bool(np.any(stored(matrix) > 0))

@@ -33,7 +33,7 @@ from chipsim.native.synapses import Conv, FloatSynapses, Synapses, all_pairs, as
 from chipsim.program.program import PopulationImage, Program, ProjectionImage
 from chipsim.rules.carried import existing
 
-from .cautions import cautions
+from .cautions import cautions, ideal_cautions
 from .check import check_network, check_ranges
 from .check_plastic import check_plastic
 from .quantise.learning import in_rule_steps
@@ -122,9 +122,14 @@ def compile(
     if placement is not None:
         placement = mapping(placement, "placement", "population -> core", CompileError)
     if chip.family not in TIME_STEP_FAMILIES:
-        return _lowering(chip)(
+        program = _lowering(chip)(
             net, chip, dt=dt, seed=seed, arithmetic=arithmetic, placement=placement, rates=rates, name=name
         )
+        found = ideal_cautions(net, float(dt))
+        if found:
+            program.stages["network"] = {**program.stages.get("network", {}), "warnings": found}
+        tell(program.warnings)
+        return program
     chosen = _arithmetic(arithmetic, chip)
     native, report = _native(net, _computing(chip, chosen), dt, options)
     native = in_rule_steps(native, chip, () if report is None else report.projections)

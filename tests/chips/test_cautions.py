@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import chipsim as cs
 from chipsim.cli.app import app
+from chipsim.mappings.compiler.cautions import ideal_cautions
 from chipsim.rules import Fixed
 from chipsim.rules.carried import LearningReport
 
@@ -188,3 +189,33 @@ def test_teachers_and_plastic_synapses_share_a_neuron_on_loihi() -> None:
     emulator.run(given, 30)
     w = emulator.weights("x->a")
     assert (w[0, :5] > 0).all() and not w[1].any() and not w[:, 5:].any()
+
+
+@pytest.mark.parametrize("chip", ["truenorth", "odin", "tinyodin", "reckon", "catalyst_n1"])
+def test_chips_of_every_family_warn(chip: str) -> None:
+    net = network(cs.LIF(3, tau_mem=20), weights=-0.4)
+    with pytest.warns(cs.ChipsimWarning) as told:
+        program = cs.compile(net, chip)
+    assert [str(w.message) for w in told] == list(program.warnings)
+    assert any("tau_mem=20 s is 20,000 steps of dt=0.001 s" in w for w in program.warnings)
+    assert any("'a' stays silent: all weights into it are 0 or below" in w for w in program.warnings)
+    assert all(w.filename == __file__ for w in told)
+
+
+@pytest.mark.parametrize("more", [{"v_leak": 2.0}, {"bias": 0.1}, {"r": -1.0}])
+def test_ideal_neurons_that_may_fire_are_not_called_silent(more: dict) -> None:
+    assert ideal_cautions(network(cs.LIF(3, **more), weights=-0.4), 1e-3) == []
+    assert "silent" in ideal_cautions(network(weights=-0.4), 1e-3)[0]
+
+
+@pytest.mark.parametrize("most", [6, 3])
+def test_kernels_have_the_bits_of_the_chip_too(most: int, tmp_path) -> None:
+    (tmp_path / "few.yaml").write_text(f"name: few\nbase: loihi\nlimits:\n  weight_bits: [1, {most}]\n")
+    kernel = np.random.default_rng(0).normal(0, 0.5, (1, 1, 3, 3))
+    net = cs.Network()
+    net.add("x", cs.SpikeSource((1, 4, 4))), net.add("a", cs.LIF((1, 4, 4)))
+    net.connect("x", "a", cs.Conv2d(kernel, (1, 4, 4), padding=1))
+    made = {chip: cs.compile(net, chip).projections[0].synapses.kernel for chip in ("loihi", tmp_path / "few.yaml")}
+    assert np.any(made["loihi"] % 2)
+    few = made[tmp_path / "few.yaml"]
+    assert not np.any(few % (1 << (9 - most))) and np.abs(few).max() == 256 - (1 << (9 - most))

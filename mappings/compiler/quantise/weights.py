@@ -83,8 +83,9 @@ def to_mantissas(
     """
     step, top = weight_step(sign, options.bits), full_scale(sign, options.bits)
     is_conv = isinstance(p.synapses, Conv)
-    if is_conv:
-        target, step, top = weights * scale[0], 1, 255
+    if is_conv:  # kernels of 8 bits keep odd values; fewer bits leave the low ones zero, as in a matrix
+        step, top = (1, 255) if options.bits == 8 else (step, top)
+        target = weights * scale[0]
     else:
         target = scaled_rows(weights, scale, p.name)
     values = stored(target)
