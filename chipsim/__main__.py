@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .errors import ChipsimError, Stopped
+from .errors import ChipsimError, Stopped, lacks_memory
 
 INTERRUPTED = 130  #: exit code after Ctrl-C, as shells have it
 PATIENCE = 3  #: seconds after Ctrl-C in which what runs may tidy up
@@ -24,6 +25,7 @@ def main() -> int:
     Exit codes are 0 (done), 1 (input refused, or the system refuses), 2 (wrong usage) and 130 (interrupted).
     """
     _fill_closed_streams()
+    _one_thread_in_little_memory()
     warnings.formatwarning = _warning
     try:
         with _interruptible():
@@ -62,10 +64,7 @@ def _of_the_system(error: BaseException) -> str | None:
     text = (str(error).splitlines() or [""])[0]
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return f"not enough memory: {text or 'the request is too large'}"
-    if any(
-        sign in text
-        for sign in ("failed to map segment", "annot allocate memory", "can't start new thread", "libllvmlite")
-    ):
+    if lacks_memory(error):
         return f"not enough memory: {text[:160]}"
     if "cannot cache function" in text:
         return (
@@ -102,10 +101,20 @@ def _interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, stop)
     try:
         yield
+        if timer.is_alive():  # what Ctrl-C raised was lost in a library, and the work went on to its end
+            raise Stopped
     finally:
         timer.cancel()
         sys.unraisablehook = hook
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        atexit.unregister(_deaf)
+        atexit.register(_deaf)
+
+
+def _deaf() -> None:
+    """All is done: a Ctrl-C while Python takes its modules down changes no exit code."""
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _without_stops(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -123,6 +132,15 @@ def _fill_closed_streams() -> None:
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
+
+
+def _one_thread_in_little_memory() -> None:
+    """Under a limit of memory (`ulimit -v`) OpenBLAS waits for ever for threads that it cannot make: it makes none."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _flushed(code: int) -> int:

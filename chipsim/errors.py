@@ -17,6 +17,15 @@ class ChipsimError(ValueError):
         super().__init__(printable(str(message)))
 
 
+#: What libraries say where memory or threads lack.
+_LACK = ("failed to map segment", "annot allocate memory", "can't start new thread", "libllvmlite")
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """True for an error that says that the system has no more memory or threads, and nothing about what was read."""
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in _LACK)
+
+
 def printable(message: str) -> str:
     """`message` as at most two lines that a terminal shows as they are."""
     lines = message.split("\n")

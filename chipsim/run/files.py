@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chipsim.checks import shown
 from chipsim.engines.contract import RawRun, SpikeTrain
 from chipsim.errors import FileError
 from chipsim.native.synapses import MAX_DELAY
@@ -54,7 +55,10 @@ def load_result(path: str | Path) -> Run:
         if column != (raw.trace.shape[1] if traces else column):
             raise FileError("the recorded traces do not fill the recorded columns")
         dropped, first = reader.read(file, "dropped_input"), reader.read(file, "first_step")
-    return Run(program, raw, traces, int(dropped), int(first))
+        for name, value in (("dropped_input", dropped), ("first_step", first)):
+            if type(value) is not int or not 0 <= value < 1 << 62:
+                raise FileError(f"'{name}' is {shown(value)}, no count")
+    return Run(program, raw, traces, dropped, first)
 
 
 def _check_log(raw: RawRun, program: Program) -> None:

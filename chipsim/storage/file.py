@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chipsim.errors import FileError
+from chipsim.errors import FileError, lacks_memory
 from chipsim.storage.atomic import replacing
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def reading(path: str | Path, *kinds: str) -> Iterator[h5py.File]:
     except FileError as error:
         raise naming(source, error) from None
     except DAMAGE as error:
+        if lacks_memory(error):
+            raise
         raise FileError(f"{source} is damaged: {reason(error)}") from error
     finally:
         file.close()

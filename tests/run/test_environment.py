@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from chipsim.errors import FileError
 
 ROOT = Path(__file__).parent.parent.parent
 ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -136,3 +139,50 @@ def test_what_main_makes_of_errors(capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("chipsim.cli.app.app", lambda **_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         door.main()
+
+
+@pytest.mark.parametrize(("limit", "threads"), [("6000000", "1"), ("unlimited", "None")])
+def test_a_limit_of_memory(limit: str, threads: str, folder: Path) -> None:
+    """OpenBLAS waits for ever for threads that a limit of memory does not let it make: it makes none there."""
+    code = (
+        "import os, sys; from chipsim.__main__ import main; sys.argv = ['chipsim', '--version']; main(); "
+        "print(os.environ.get('OPENBLAS_NUM_THREADS'))"
+    )
+    line = f'env -u OPENBLAS_NUM_THREADS "{sys.executable}" -c "{code}"'
+    done, out, said = shell(f"ulimit -v {limit}; {line}", folder)
+    assert (done, out.split()[-1], said) == (0, threads, "")
+
+
+def test_lack_of_memory_is_no_damage(folder: Path) -> None:
+    """A library that could not be loaded while a file was read says nothing about the file."""
+    from chipsim.storage.file import reading, writing
+
+    with writing(folder / "p.h5", "program"):
+        pass
+    with pytest.raises(OSError, match="libllvmlite"), reading(folder / "p.h5", "program"):
+        raise OSError("Could not find/load shared object file 'libllvmlite.so'")
+    with pytest.raises(FileError, match="damaged"), reading(folder / "p.h5", "program"):
+        raise OSError("Can't synchronously read data")
+
+
+def test_a_ctrl_c_that_a_library_loses(capsys: Any, monkeypatch: Any) -> None:
+    """The work goes on to its end; the exit code and a line say that it was told to stop."""
+    from chipsim import __main__ as door
+
+    def swallows(**_: Any) -> None:
+        with contextlib.suppress(BaseException):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("chipsim.cli.app.app", swallows)
+    assert door.main() == 130
+    assert capsys.readouterr().err == "chipsim: interrupted\n"
+
+
+def test_ctrl_c_after_the_end(folder: Path) -> None:
+    """While Python takes its modules down, nothing is left to interrupt."""
+    code = (
+        "import atexit, signal, sys; atexit.register(signal.raise_signal, signal.SIGINT); "
+        "from chipsim.__main__ import main; sys.argv = ['chipsim', '--version']; sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=ENV)
+    assert (done.returncode, done.stderr) == (0, "")

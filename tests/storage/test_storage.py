@@ -187,6 +187,19 @@ def test_a_result_returns_with_its_counters(tmp_path: Path) -> None:
     assert kind_of(tmp_path / "r.h5") == "result" and Program.load(tmp_path / "r.h5").name == "hand made"
 
 
+@pytest.mark.parametrize("name", ["dropped_input", "first_step"])
+@pytest.mark.parametrize("value", [(1, 2.0), float("nan"), 1j, -1, 2**62, 2.5, "5", True])
+def test_counts_of_a_result_are_counts(name: str, value: object, tmp_path: Path) -> None:
+    path = cs.Emulator(make_program()).run({}, 2).save(tmp_path / "r.h5")
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        kind = {"dtype": np.dtype([("a", "i4"), ("b", "f8")])} if isinstance(value, tuple) else {}
+        file.create_dataset(name, data=json.dumps(value) if isinstance(value, (str, bool)) else value, **kind)
+    with pytest.raises(FileError, match=name) as caught:
+        cs.Result.load(path)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_a_checkpoint_continues_bit_for_bit(tmp_path: Path) -> None:
     program = make_program(5)
     spikes = np.random.default_rng(2).random((60, 6)) < 0.4
