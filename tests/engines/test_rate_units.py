@@ -240,7 +240,7 @@ def test_strengths_that_integers_cannot_keep_are_refused(beta: float) -> None:
     net.add("x", cs.SpikeSource(2, graded=1)), net.add("h", cs.loihi.Rate(2))
     net.connect("x", "h", cs.loihi.Synapses(64 * np.eye(2), message_bits=8))
     emulator = cs.Emulator(cs.compile(net, "loihi2"))
-    with pytest.raises(cs.RunError, match="nudge of 'h': beta=.*4096ths"):
+    with pytest.raises(cs.RunError, match=r"nudge of 'h': beta=.*4096ths"):
         emulator.run(steps=2, nudge={"h": (0.5, beta)})
     assert emulator.run(steps=2, nudge={"h": (0.5, 0.5)}).spikes["h"].any()
 
