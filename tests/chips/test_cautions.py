@@ -120,6 +120,12 @@ def test_the_quantiser_takes_the_chips_bits(bits: int) -> None:
             cs.compile(net, few_bits((1, bits)), quantise={"bits": 8})
 
 
+@pytest.mark.parametrize(("most", "options"), [(6, {}), (8, {"bits": 5})])
+def test_a_quantiser_of_8_bits_says_so(most: int, options: dict) -> None:
+    with pytest.raises(cs.CompileError, match=r"'nengo_loihi' writes 8 bits.*use method='max'"):
+        cs.compile(network(), few_bits((1, most)), quantise={"method": "nengo_loihi", **options})
+
+
 def test_commands_take_options_of_the_quantiser_for_every_network(tmp_path) -> None:
     (tmp_path / "net.py").write_text(
         "import numpy as np, chipsim as cs\nnet = cs.Network('n')\nx = net.add('x', cs.SpikeSource(4))\n"
