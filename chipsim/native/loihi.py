@@ -75,6 +75,9 @@ class LIF(NeuronModel):
         v <- clip(tr12(v (4096 - dv)) + u + bias)            [vmin, vmax]
         spike if v > vth << 6;  then v <- 0  (or v - (vth << 6), or v - reset_by)
 
+    `refractory` r silences the r - 1 steps after a spike, as `refractory=r*dt` does in Brian2; `cs.LIF` and `cs.floats`
+    count the silent steps themselves.
+
     Source: Lava 0.10.0 proc/lif/models.py (PyLifModelBitAcc); refractory, vmin, vmax and noise as in
     nengo-loihi 1.1.0 emulator/interface.py.
     """

@@ -25,7 +25,7 @@ def cautions(net: Network, native: Network, chip: Chip, dt: float) -> list[str]:
     """Warnings about a network and what the chip runs of it, in words."""
     found = [w for p in net.populations.values() for w in _times(p, dt)]
     found += [w for p in net.populations.values() for w in _rounded_away(p, native.populations[p.name], dt)]
-    found += [w for p in native.projections.values() for w in _one_sided(p)]
+    found += [w for p in native.projections.values() for w in (*_one_sided(p), *_unread(p))]
     return [*found, *_silent(native)]
 
 
@@ -82,6 +82,17 @@ def _one_sided(p: Projection) -> Iterator[str]:
         yield (
             f"projection '{p.name}': rule {p.rule.name} may take weights to {low:g}..{high:g}, but its synapses are "
             f"{s.sign} (sign=None takes that from the start weights) and end at 0; give sign='mixed'"
+        )
+
+
+def _unread(p: Projection) -> Iterator[str]:
+    """Numbers that drive the neuron and that a sum of products counts as spikes, as Lava does by default."""
+    if p.rule is None or kind_of(p.rule) != "sum_of_products" or not getattr(p.synapses, "message_bits", 0):
+        return
+    if p.pre.model.carries_values and not getattr(p.rule, "rule", p.rule).graded:
+        yield (
+            f"projection '{p.name}': '{p.pre.name}' sends numbers, of which {p.rule.name} counts each as one spike "
+            "(graded=0); give graded=1, 2 or 3, by which they enter x1"
         )
 
 

@@ -98,10 +98,11 @@ def read_cues(path: str | Path) -> CueSet:
             events.append(table[np.argsort(table[:, 1], kind="stable")])
             labels.append(label)
             ticks, rows, label = second, [], None
-        elif 0 <= first < 256 and second >= 0:
+        elif 0 <= first < 256 and 0 <= second < 1 << 31:
             rows.append((first, second))
         else:
-            raise FileError(f"{path}, line {number}: address {first} or tick {second} is outside 0 .. 255 or negative")
+            wrong = f"address {first} or tick {second} is outside 0 .. 255 or 0 .. 2^31 - 1"
+            raise FileError(f"{path}, line {number}: {wrong}")
     if not lines or rows or str(len(events)) != lines[0].strip():
         raise FileError(f"{path}: {lines[0].strip() if lines else 'no'} samples announced, {len(events)} complete")
     return CueSet(tuple(events), np.array(labels, np.int64), ticks, ticks - (TICKS - RECALL))

@@ -43,6 +43,8 @@ def load_network(path: str | Path) -> Network:
         reader = Reader()
         net = Network(reader.read(file, "name"))
         net.metadata = reader.read(file, "metadata")
+        if not isinstance(net.metadata, dict):
+            raise FileError("'metadata' is no table of names")
         try:
             for name, model in reader.read(file, "populations").items():
                 net.add(name, model)

@@ -13,7 +13,8 @@ import chipsim as cs
 from chipsim.cli.app import app
 from chipsim.mappings.compiler.cautions import ideal_cautions
 from chipsim.rules import Fixed
-from chipsim.rules.carried import LearningReport
+from chipsim.rules.carried import EngineRule, LearningReport
+from chipsim.rules.products.rule import SumOfProducts
 
 
 def network(neurons=None, weights=0.4, **others) -> cs.Network:
@@ -119,6 +120,12 @@ def test_the_quantiser_takes_the_chips_bits(bits: int) -> None:
             cs.compile(net, few_bits((1, bits)), quantise={"bits": 8})
 
 
+@pytest.mark.parametrize(("most", "options"), [(6, {}), (8, {"bits": 5})])
+def test_a_quantiser_of_8_bits_says_so(most: int, options: dict) -> None:
+    with pytest.raises(cs.CompileError, match=r"'nengo_loihi' writes 8 bits.*use method='max'"):
+        cs.compile(network(), few_bits((1, most)), quantise={"method": "nengo_loihi", **options})
+
+
 def test_commands_take_options_of_the_quantiser_for_every_network(tmp_path) -> None:
     (tmp_path / "net.py").write_text(
         "import numpy as np, chipsim as cs\nnet = cs.Network('n')\nx = net.add('x', cs.SpikeSource(4))\n"
@@ -219,3 +226,21 @@ def test_kernels_have_the_bits_of_the_chip_too(most: int, tmp_path) -> None:
     assert np.any(made["loihi"] % 2)
     few = made[tmp_path / "few.yaml"]
     assert not np.any(few % (1 << (9 - most))) and np.abs(few).max() == 256 - (1 << (9 - most))
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_numbers_that_a_sum_of_products_counts_as_spikes_are_told_of(wrapped: bool) -> None:
+    def told(graded: int, bits: int, source: int = 1) -> list[str]:
+        rule = SumOfProducts(dw="2^-2*x1*y0", x1_impulse=0 if graded else 16, x1_tau=10, graded=graded)
+        net = cs.Network()
+        net.add("x", cs.SpikeSource(2, graded=source)), net.add("a", cs.loihi.LIF(1, vth=3))
+        synapses = cs.loihi.Synapses([[2, 4]], message_bits=bits)
+        net.connect("x", "a", synapses, rule=EngineRule(rule) if wrapped else rule)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            cs.compile(net, "loihi2")
+        return [str(w.message) for w in found]
+
+    (text,) = told(0, 8)
+    assert "'x' sends numbers" in text and "graded=0" in text
+    assert told(2, 8) == told(0, 0) == told(0, 0, source=0) == []

@@ -19,6 +19,7 @@ import chipsim as cs
 from chipsim.mappings.studies.point import Study, evaluate
 from chipsim.sweep.grid import Sweep, grid, pareto, sweep
 from chipsim.sweep.vary import changed, parse_axes, resolve
+from tests.support.signals import hears
 
 NET = """
 import numpy as np, chipsim as cs
@@ -205,7 +206,7 @@ def test_command_killed_and_resumed(net: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     vary = ("--vary", "max_neurons=5,9,15", "--vary", "synapse.energy=x1,x2", "--steps", 30, "--rate", 0.3)
     command = [sys.executable, "-m", "chipsim", "sweep", str(net), *map(str, vary), "-o", str(out)]
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=hears)
     limit = time.monotonic() + 120
     while len(list(out.rglob("points/*.json"))) < 2 and running.poll() is None and time.monotonic() < limit:
         time.sleep(0.01)

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from chipsim.cli.app import app
+from tests.support.signals import hears
 
 
 def learn(*words: object) -> dict:
@@ -51,6 +52,7 @@ def test_an_interrupted_experiment_goes_on(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hears,
     )
     checkpoint = tmp_path / "out" / "xor-perturbation-chip-seed0.h5"
     for _ in range(600):

@@ -223,6 +223,8 @@ def test_wrong_use_is_refused_by_name() -> None:
         ({}, "say which one this run is"),
         ({"phase": "p", "hold": {"x": 1.0}}, "no rate units"),
         ({"phase": "p", "hold": {"h": [1.0]}}, "values have shape"),
+        ({"phase": "p", "hold": {"h": np.inf}}, "hold infinity"),
+        ({"phase": "p", "nudge": {"h": (-np.inf, 0.5)}}, "hold infinity"),
         ({"phase": "p", "hold": {"h": 0.5}, "nudge": {"h": (0.1, 0.5)}}, "held and nudged"),
         ({"phase": "p", "nudge": {"h": 0.5}}, "give \\(target, beta\\)"),
         ({"phase": "p", "third": {"w": {"L": 1.0}}}, "arrives through a projection"),
@@ -230,6 +232,17 @@ def test_wrong_use_is_refused_by_name() -> None:
     ):
         with pytest.raises(cs.RunError, match=message):
             emulator.run(GIVEN, **keywords)
+
+
+@pytest.mark.parametrize("beta", [1e9, -6e5, 1e-5])
+def test_strengths_that_integers_cannot_keep_are_refused(beta: float) -> None:
+    net = cs.Network()
+    net.add("x", cs.SpikeSource(2, graded=1)), net.add("h", cs.loihi.Rate(2))
+    net.connect("x", "h", cs.loihi.Synapses(64 * np.eye(2), message_bits=8))
+    emulator = cs.Emulator(cs.compile(net, "loihi2"))
+    with pytest.raises(cs.RunError, match=r"nudge of 'h': beta=.*4096ths"):
+        emulator.run(steps=2, nudge={"h": (0.5, beta)})
+    assert emulator.run(steps=2, nudge={"h": (0.5, 0.5)}).spikes["h"].any()
 
 
 def test_costs_and_verdicts_know_values_and_phases() -> None:

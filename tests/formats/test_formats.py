@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from typer.testing import CliRunner
 import chipsim as cs
 from chipsim.cli.formats import with_format_options
 from chipsim.errors import FileError, RunError
-from chipsim.mappings import formats
 from chipsim.mappings.formats import FORMATS, read_network, write
 from chipsim.mappings.formats.registry import Format, Option, format_of
 
@@ -40,9 +40,10 @@ COUNTS = Format(
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "FORMATS", [*FORMATS, COUNTS])
-    monkeypatch.setattr("chipsim.cli.formats.FORMATS", [*FORMATS, COUNTS])
+def counted() -> Iterator[None]:
+    FORMATS.append(COUNTS)
+    yield
+    FORMATS.remove(COUNTS)
 
 
 @pytest.mark.usefixtures("counted")

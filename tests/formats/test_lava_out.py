@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import chipsim as cs
 from chipsim.mappings.formats.lava.writer import lava_source, patched_import, write_lava_script
@@ -119,7 +120,7 @@ STDP = SumOfProducts(dw="x1*y0", x1_impulse=16, x1_tau=4)
     ("synapses", "rule", "said"),
     [
         (Conv(np.ones((1, 1, 1, 1)), (2, 2, 1), exponent=1), None, "ignores the exponent"),
-        (cs.loihi.Synapses(np.eye(3, dtype=int)), STDP, "learns 3 synapses of 9"),
+        (cs.loihi.Synapses(sp.csc_array(np.eye(3, dtype=int))), STDP, "learns 3 synapses of 9"),
         (cs.loihi.Synapses(np.ones((3, 3), int), delays=2), STDP, "no delays"),
         (cs.loihi.Synapses(np.ones((3, 3), int)), EngineRule(STDP, weight_seed=7), "weight_seed=2"),
         (cs.loihi.Synapses(np.ones((3, 3), int)), cs.rules.stdp(), r"give SumOfProducts\(dw="),

@@ -37,7 +37,7 @@ def projection(rule, n_pre: int, n_post: int, density: float, dtype: str = "floa
     pattern = rng.random((n_post, n_pre)) < density
     pattern[:, n_pre // 2] = pattern[n_post // 3] = False
     low = rng.integers(-60, 60, pattern.shape) * (rule.weight.step if rule.weight else 0.1)
-    matrix = sp.csc_array(np.where(pattern, low, 0.0))
+    matrix = sp.csc_array(np.where(pattern, np.clip(low, *rule.bounds), 0.0))
     return Plastic(rule, matrix, seed=3, dtype=dtype)
 
 

@@ -432,7 +432,6 @@ COMMANDS = {
     "dt negative": (["map", "net.py", "--dt", "-1", "-o", "out.h5"], ("dt=-1",)),
     "dt NaN": (["map", "net.py", "--dt", "nan", "-o", "out.h5"], ("dt=nan",)),
     "seed negative": (["map", "net.py", "--seed", "-1", "-o", "out.h5"], ("seed=-1",)),
-    "no such folder": (["map", "net.py", "-o", "no/out.h5"], ("no folder",)),
     "0 steps": (["run", "p.h5", "-n", "0", "-o", "out"], ("steps=0",)),
     "negative steps": (["run", "p.h5", "-n", "-3", "-o", "out"], ("steps=-3",)),
     "huge steps": (["run", "p.h5", "-n", "1000000000000000", "-o", "out"], ("GiB",)),

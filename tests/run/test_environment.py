@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from chipsim.errors import FileError
+from tests.support.signals import hears
 
 ROOT = Path(__file__).parent.parent.parent
 ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -96,7 +97,8 @@ def test_a_read_only_installation(folder: Path) -> None:
 def interrupted(arguments: list[str], folder: Path, after: float) -> tuple[int, str]:
     """Exit code and stderr of a command that gets Ctrl-C after so many seconds."""
     call = [sys.executable, "-m", "chipsim", *arguments]
-    process = subprocess.Popen(call, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENV)
+    pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(call, cwd=folder, env=ENV, preexec_fn=hears, **pipes)
     time.sleep(after)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)

@@ -56,13 +56,15 @@ def _write(program: Program, params: np.ndarray, name: str, given: Any, nudge: f
     values = numbers(given, f"hold or nudge of '{name}'", RunError).astype(np.float64)
     if values.shape not in ((), (image.n,)):
         raise RunError(f"hold or nudge of '{name}': values have shape {values.shape}; give one, or ({image.n},)")
+    if np.any(np.isinf(values)):
+        raise RunError(f"hold or nudge of '{name}': values hold infinity; give finite numbers, NaN leaves a unit free")
     values = np.broadcast_to(values, (image.n,))
     free = np.isnan(values)
     mine = np.arange(image.start, image.stop)[~free]
     if np.any(params[P_HELD, mine]):
         raise RunError(f"units of population '{name}' are held and nudged; do one of them, NaN where neither")
     params[P_TARGET, mine] = in_units(image, values)[~free]
-    params[P_NUDGE, mine] = nudge if image.model.model == "float_rate" else rint(nudge)
+    params[P_NUDGE, mine] = nudge if image.model.model == "float_rate" else rint(nudge, name)
     params[P_HELD, mine] = held
 
 
@@ -76,6 +78,9 @@ def in_units(image: PopulationImage, values: np.ndarray) -> np.ndarray:
     return whole
 
 
-def rint(beta: float) -> int:
-    """A strength in 4096ths."""
-    return round(beta * 4096)
+def rint(beta: float, name: str) -> int:
+    """A strength in 4096ths, as units in integers keep it."""
+    whole = round(beta * 4096)
+    if abs(whole) >= 1 << 31 or (beta and not whole):
+        raise RunError(f"nudge of '{name}': beta={beta:g} is kept in 4096ths and 32 bits: give 0, or 1/4096 to 524287")
+    return whole

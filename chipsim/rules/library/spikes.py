@@ -32,7 +32,9 @@ def stdp(
 ) -> Rule:
     """Pair STDP; mu = 0 additive, 1 multiplicative, between Guetig; mu_plus 0 with mu_minus 1 van Rossum.
 
-    Source: `tests.oracles.rules.stdp_pair`. nearest: only the nearest spike of the other side counts.
+    Source: `tests.oracles.rules.stdp_pair`. nearest: only the nearest spike of the other side counts. As in every rule,
+    a presynaptic spike counts in the step that sent it, whatever the projection's delay (dendritic, as NEST); Brian2's
+    default counts it on arrival: `cs.rules.axonal(stdp())`.
     """
     mode = "set" if nearest else "add"
     declared = {

@@ -100,6 +100,11 @@ def quantise(
     options = _options(method, percentile, granularity, bits, headroom, undershoot, compensate, low_bits, compartments)
     ideal = {k for k, p in net.populations.items() if p.model.family == "ideal"}
     _check_mixture(net, ideal)
+    if ideal and method == "nengo_loihi" and bits < MOST_BITS:
+        raise CompileError(
+            f"quantise: method='nengo_loihi' writes {MOST_BITS} bits as that tool does, not the {bits} asked for "
+            f"or held by chip '{chip.name}'; use method='max'"
+        )
     if ideal and chip.family not in ("loihi", "float"):
         raise CompileError(
             f"chip '{chip.name}' (family {chip.family}) has no general lowering of ideal neurons; build the "

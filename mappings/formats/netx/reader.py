@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from chipsim.checks import product
 from chipsim.errors import FileError
@@ -93,7 +94,7 @@ def _input(net: Network, at: Population | None, layer: Layer, notes: list[str]) 
         f"{layer.where}: neurons of an input; what is sent acts one step later than at NetX's port, and the transform "
         "(weight, bias) is left to the sender, as NetX does"
     )
-    one = np.eye(source.n, dtype=np.int32)
+    one = sp.csc_array(sp.eye_array(source.n, dtype=np.int32))
     net.connect(source, neurons, Synapses(one, sign="excitatory", message_bits=24))
     return neurons
 
