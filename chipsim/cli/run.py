@@ -258,7 +258,7 @@ def _earlier(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return {k: data[k] for k in ("title", "facts", "accuracy") if data.get(k)}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}
 
 

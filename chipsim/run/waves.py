@@ -5,13 +5,16 @@ Time is the chip's clock where the engine counts cycles (one unit of the file is
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from ..errors import RunError
+from chipsim.storage.atomic import replacing
+
+from ..errors import FileError, RunError
 
 if TYPE_CHECKING:
     from .record import Run
@@ -42,10 +45,10 @@ def write_vcd(result: Run, path: str | Path, populations: Iterable[str] | None =
         if name not in known:
             raise RunError(f"vcd: the run has no population '{name}'; it has {', '.join(known)}")
     try:
-        with path.open("w", encoding="ascii", errors="replace") as out:
+        with replacing(path) as part, io.TextIOWrapper(io.BufferedWriter(part), "ascii", errors="replace") as out:
             _write(result, chosen, out)
-    except OSError as error:
-        raise RunError(f"vcd: cannot write {path}: {error.strerror or error}") from None
+    except FileError as error:
+        raise RunError(f"vcd: {error}") from None
     return path
 
 

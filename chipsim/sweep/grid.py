@@ -154,7 +154,7 @@ class _Store:
     def read(self, name: str) -> Figures | None:
         try:
             row = json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return row if isinstance(row, dict) and row.get("status") in ("ok", "refused") else None
 

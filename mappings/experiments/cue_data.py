@@ -122,6 +122,8 @@ def write_cues(cues: CueSet, path: str | Path) -> None:
 
 def read_lines(path: str | Path) -> list[str]:
     """Lines of a text file that are not empty (FileError if it cannot be read)."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise FileError(f"{path}: it is a folder, a device or a pipe, no file")
     try:
         return [line for line in Path(path).read_text().splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

@@ -29,6 +29,8 @@ def read_automaton(path: str | Path, *, complete: bool = False) -> DFA:
         No such file, one beyond 64 MiB, no JSON, or no automaton; the message names the file and what is wrong.
     """
     source = Path(path)
+    if source.exists() and not source.is_file():
+        raise FileError(f"cannot read {source}: it is a folder, a device or a pipe, no file")
     try:
         with source.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -163,6 +163,10 @@ def test_computed_once(tmp_path: Path) -> None:
     damaged.write_text(damaged.read_text()[:10])
     assert sweep(counted, str(log), axes | {"y": [1, 2, 3]}, tmp_path / "out").rows == wider.rows
     assert len(log.read_text().splitlines()) == 7
+    for count, held in enumerate((b"[" * 100_000, b"\xff\xfe[", b"5", b""), 8):
+        damaged.write_bytes(held)
+        assert sweep(counted, str(log), axes | {"y": [1, 2, 3]}, tmp_path / "out").rows == wider.rows
+        assert len(log.read_text().splitlines()) == count
 
 
 def test_interrupted_and_resumed(tmp_path: Path) -> None:

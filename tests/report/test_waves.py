@@ -85,3 +85,25 @@ def test_what_waves_refuse(tmp_path) -> None:
     with pytest.raises(cs.RunError, match="cannot write"):
         result.waves(tmp_path / "missing" / "run.vcd")
     assert next(iter(parse(result.waves(tmp_path / "a.vcd", ["a"]))[0].values())) == "chip.a.spike[0]"
+
+
+def test_waves_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = cs.Network("n")
+    net.add("x", cs.SpikeSource(2))
+    net.add("a", cs.loihi.LIF(2))
+    result = cs.Emulator(cs.compile(net, "loihi")).run({"x": np.ones((4, 2))}, 4)
+    path = tmp_path / "run.vcd"
+    path.symlink_to("/dev/null")
+    with pytest.raises(cs.RunError, match="cannot write"):
+        result.waves(path)
+    path.unlink()
+    path.write_text("before")
+
+    def full(self: object, data: object) -> int:
+        self.error = OSError(28, "No space left on device")  # type: ignore[attr-defined]
+        return len(data)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("chipsim.storage.atomic.PartFile.write", full)
+    with pytest.raises(cs.RunError, match="No space left"):
+        result.waves(path)
+    assert path.read_text() == "before" and [p.name for p in tmp_path.iterdir()] == ["run.vcd"]

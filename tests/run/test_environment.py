@@ -188,3 +188,18 @@ def test_ctrl_c_after_the_end(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=ENV)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.net", "cues.txt"])
+def test_nobody_waits_for_a_pipe(name: str, folder: Path) -> None:
+    os.mkfifo(folder / name)
+    if name == "cues.txt":
+        from chipsim.mappings.experiments.cue_data import read_cues
+
+        with pytest.raises(FileError, match="pipe"):
+            read_cues(folder / name)
+    else:
+        code, _, said = shell(
+            f"ulimit -t 60; timeout 20 bash -c 'exec {sys.executable} -m chipsim inspect {name}'", folder
+        )
+        assert code == 1 and len(said.splitlines()) == 1 and said.startswith("chipsim: "), said
