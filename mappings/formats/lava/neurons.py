@@ -10,6 +10,8 @@ import numpy as np
 from chipsim.native.loihi import bias_registers
 from chipsim.program.program import PopulationImage
 
+#: Rows of our kernels that Lava's processes have no variable for ("": a row without a name).
+NOT_IN_LAVA = ("", "refractory", "input")
 #: Parameters that a Lava process has once: where neurons differ in them, a population becomes several processes.
 PER_PROCESS = {
     "LIF": ("du", "dv", "vth"),
@@ -102,7 +104,7 @@ def add_neurons(script: Script, k: int, image: PopulationImage) -> None:
     """A population as one process, or as parts whose spikes are put together again."""
     name, kind, found = image.name, kind_of(image), groups(image)
     script.sizes[name] = image.n
-    script.record[name] = ("s_out", *(s for s in image.model.states if s != "refractory"))
+    script.record[name] = ("s_out", *(s for s in image.model.states if s not in NOT_IN_LAVA))
     script.imports.add(f"from lava.proc.{MODULES.get(kind, 'lif')}.process import {kind}")
     if len(found) == 1:
         script.lines += [
