@@ -1,4 +1,4 @@
-"""Pair STDP of random spike trains beside Brian2 (delay before the synapse) and NEST (delay behind it), weight by weight."""
+"""Pair STDP of random trains beside Brian2 (delay before the synapse) and NEST (behind it), weight by weight."""
 
 from __future__ import annotations
 
