@@ -8,7 +8,7 @@ from .harness import campaign, judge, replay, target_of
 from .texts import TARGETS
 
 #: Executions in CI: YAML is read at some 100 a second.
-MANY = {"chip": 500, "sanafe": 300, "automaton": 2000}
+MANY = {"chip": 2000, "sanafe": 2000, "automaton": 2000}
 
 
 @pytest.mark.parametrize("name", [t.name for t in TARGETS])
