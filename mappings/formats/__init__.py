@@ -21,15 +21,13 @@ FORMATS[:] = [
     Format(
         "chipsim's own",
         (".h5", ".hdf5"),
-        "a network or program of chipsim",
         reader=f"{_FILES}:load_network",
         writer=f"{_HERE}.own:write_own",
     ),
-    Format("Python script", (".py",), "a script that defines `net` or `network()`", reader=f"{_FILES}:run_script"),
+    Format("Python script", (".py",), reader=f"{_FILES}:run_script"),
     Format(
         "NIR graph",
         (".nir",),
-        "a network of snnTorch, Norse, sinabs, Rockpool, …",
         reader=f"{_HERE}.nir.reader:from_nir",
         writer=f"{_HERE}.nir.writer:to_nir",
         describer=f"{_HERE}.nir.text:describe",
@@ -47,7 +45,6 @@ FORMATS[:] = [
     Format(
         "NetX network",
         (".net",),
-        "a network of lava-dl",
         reader=f"{_HERE}.netx.reader:from_netx",
         writer=f"{_HERE}.netx.writer:write_netx",
         describer=f"{_HERE}.netx.reader:describe",
@@ -56,7 +53,6 @@ FORMATS[:] = [
     Format(
         "automaton",
         (".json",),
-        "a finite automaton",
         reader=f"{_HERE}.automaton:load_automaton",
         options=(
             Option("encoding", str, "one-hot, binary or sqrt"),
@@ -66,7 +62,6 @@ FORMATS[:] = [
     Format(
         "Lava script",
         (".py",),
-        "a program as a script for Lava",
         writer=f"{_HERE}.lava.writer:write_script_of",
         zero_reset=True,
     ),

@@ -49,8 +49,6 @@ class Format:
         As messages and `inspect` name it.
     suffixes : tuple of str
         Of its files, lower case with the dot.
-    about : str
-        What is in such a file, a few words.
     reader : str
         (path, **options) -> Network; "" where nothing is read.
     writer : str
@@ -68,7 +66,6 @@ class Format:
 
     name: str
     suffixes: tuple[str, ...]
-    about: str
     reader: str = ""
     writer: str = ""
     describer: str = ""

@@ -31,7 +31,6 @@ def write_counts(net: cs.Network, path: str | Path, *, unit: str = "") -> None:
 COUNTS = Format(
     "count",
     (".count",),
-    "a number of neurons",
     reader=f"{__name__}:read_counts",
     writer=f"{__name__}:write_counts",
     options=(Option("twice", bool, "double it"),),
